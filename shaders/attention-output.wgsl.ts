@@ -1,0 +1,88 @@
+import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
+import { type MatvecForm, matvecBody, matvecDeclarations, rowsPerGroup } from './snippets/matvec.js'
+import { type Obey, obeyGuard } from './snippets/obey.js'
+import { unroll } from './snippets/reduce.js'
+import { splitLength } from './snippets/splits.js'
+import type { WeightDtype } from './snippets/weights.js'
+
+export interface AttentionOutputOptions {
+  d: number
+  heads: number
+  headDim: number
+  splits: number
+  bias: boolean
+  dtype: WeightDtype
+  obey: Obey
+  form: MatvecForm
+}
+
+/**
+ * Combines the parts of the decode attention, applies the output projection and adds it to the residual stream:
+ * x += O · attention (+ bias).
+ *
+ *   plan     u32, read
+ *   splitSums  f32, as attention-decode leaves it
+ *   weights  [d, heads headDim / 4] of four
+ *   vectors  f32, bias at params.bias (units of 4)
+ *   x        f32 [d], read and written
+ *
+ * Dispatch: (ceil(d / rowsPerGroup), 1, 1) groups.
+ */
+export function attentionOutputShader(o: AttentionOutputOptions): string {
+  const k4 = (o.heads * o.headDim) / 4
+  const slots = o.form.workgroup / o.form.lanes
+  return wgsl`
+struct Params { slot: u32, bias: u32 }
+@group(0) @binding(0) var<storage, read> plan: array<u32>;
+@group(0) @binding(1) var<storage, read> splitSums: array<vec4f>;
+${matvecDeclarations({ form: o.form, k4, dtype: o.dtype, binding: 2 })}
+@group(0) @binding(3) var<storage, read> vectors: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> x: array<f32>;
+@group(0) @binding(5) var<uniform> params: Params;
+${splitLength(o.splits)}
+var<workgroup> factors: array<f32, ${o.heads * o.splits}>;
+var<private> used: u32;
+fn statistics(index: u32) -> f32 {
+  let at = ${o.heads * o.splits * o.headDim}u + index;
+  return splitSums[at / 4u][at % 4u];
+}
+fn inputVector(i: u32) -> vec4f {
+  let head = i / ${o.headDim / 4}u;
+  var total = vec4f();
+  for (var s = 0u; s < used; s++) {
+    total += factors[head * ${o.splits}u + s] * splitSums[(head * ${o.splits}u + s) * ${o.headDim / 4}u + i % ${o.headDim / 4}u];
+  }
+  return total;
+}
+
+@compute @workgroup_size(${o.form.workgroup})
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  if (plan[0] == 0u) { return; }
+  ${obeyGuard(o.obey)}
+  let length = plan[1] + 1u;
+  used = (length + splitLength(length) - 1u) / splitLength(length);
+  for (var head = lane; head < ${o.heads}u; head += ${o.form.workgroup}u) {
+    let first = head * ${o.splits}u;
+    var maximum = statistics(2u * first);
+    for (var s = 1u; s < used; s++) { maximum = max(maximum, statistics(2u * (first + s))); }
+    var weight = 0.0;
+    for (var s = 0u; s < used; s++) {
+      weight += statistics(2u * (first + s) + 1u) * exp(statistics(2u * (first + s)) - maximum);
+    }
+    for (var s = 0u; s < used; s++) { factors[first + s] = exp(statistics(2u * (first + s)) - maximum) / weight; }
+  }
+  let slot = lane / ${o.form.lanes}u;
+  let row = group.x * ${rowsPerGroup(o.form)}u + slot;
+  ${matvecBody({ form: o.form, k4, count: o.form.rowsPerSlot, row: (i) => `min(row + ${i * slots}u, ${o.d - 1}u)` })}
+  if (part == 0u) {
+    ${unroll(
+      o.form.rowsPerSlot,
+      (i) => `{
+      let n = row + ${i * slots}u;
+      if (n < ${o.d}u) { x[n] += ${o.obey === 'masked' ? 'f32(plan[params.slot] != 0u) * ' : ''}(sum${i}${o.bias ? ' + vectors[params.bias + n / 4u][n % 4u]' : ''}); }
+    }`,
+    )}
+  }
+}
+`
+}

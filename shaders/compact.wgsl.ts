@@ -1,0 +1,55 @@
+import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
+import { PLAN_HEADER } from './snippets/plan.js'
+
+export interface CompactOptions {
+  capacity: number
+  /** Neighbouring sublayers that one dispatch compacts. */
+  count: 1 | 2
+}
+
+/**
+ * Order-preserving compaction of one sublayer's decisions: active = ascending rows with z >= 0, and their count.
+ *
+ *   z     f32 [2L, capacity]
+ *   plan  u32, slots written (see snippets/plan.ts); rows read
+ *
+ * Dispatch: (sublayers to compact, 1, 1) groups of 256; group g takes sublayer params.sublayer + g. Blocks of 256 rows
+ * are scanned (Hillis & Steele 1986) one after the other with a running offset.
+ */
+export function compactShader(o: CompactOptions): string {
+  return wgsl`
+struct Params { sublayer: u32 }
+@group(0) @binding(0) var<storage, read> z: array<f32>;
+@group(0) @binding(1) var<storage, read_write> plan: array<u32>;
+@group(0) @binding(2) var<uniform> params: Params;
+var<workgroup> ranks: array<u32, 256>;
+var<workgroup> liveRows: u32;
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  // plan is bound writable, so its words are not uniform to the compiler: pass the row count through workgroup memory.
+  if (lane == 0u) { liveRows = plan[0]; }
+  let rows = workgroupUniformLoad(&liveRows);
+  let sublayer = params.sublayer + group.x;
+  let slot = ${PLAN_HEADER}u + sublayer * ${o.capacity + 1}u;
+  var offset = 0u;
+  for (var first = 0u; first < rows; first += 256u) {
+    let row = first + lane;
+    let execute = select(0u, 1u, row < rows && z[sublayer * ${o.capacity}u + min(row, ${o.capacity - 1}u)] >= 0.0);
+    ranks[lane] = execute;
+    workgroupBarrier();
+    for (var step = 1u; step < 256u; step <<= 1u) {
+      var below = 0u;
+      if (lane >= step) { below = ranks[lane - step]; }
+      workgroupBarrier();
+      ranks[lane] += below;
+      workgroupBarrier();
+    }
+    if (execute == 1u) { plan[slot + offset + ranks[lane]] = row; }
+    offset += ranks[255];
+    workgroupBarrier();
+  }
+  if (lane == 0u) { plan[slot] = offset; }
+}
+`
+}

@@ -1,0 +1,46 @@
+import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
+import { eps } from './snippets/norm.js'
+import { planRows, type Rows } from './snippets/plan.js'
+import { workgroupReduce } from './snippets/reduce.js'
+
+export interface RmsNormOptions {
+  d: number
+  d4: number
+  eps: number
+  rows: Rows
+}
+
+/**
+ * RMSNorm over rows of the residual stream, gathered into neighbouring rows: u[i] = x[rowAt(i)] / rms · g.
+ *
+ *   plan     u32, read
+ *   x        f32 [capacity, d]
+ *   vectors  f32, norm weights at params.norm (units of 4)
+ *   u        f32 [capacity, d], written
+ *
+ * Dispatch: (rows, 1, 1) groups of 64; groups beyond the active rows return at once.
+ */
+export function rmsNormShader(o: RmsNormOptions): string {
+  return wgsl`
+struct Params { slot: u32, norm: u32 }
+@group(0) @binding(0) var<storage, read> plan: array<u32>;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+@group(0) @binding(2) var<storage, read> vectors: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> u: array<vec4f>;
+@group(0) @binding(4) var<uniform> params: Params;
+${planRows(o.rows)}
+${workgroupReduce(64, ['sum'])}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  if (group.x >= rowCount()) { return; }
+  let source = rowAt(group.x) * ${o.d4}u;
+  var squares = 0.0;
+  for (var i = lane; i < ${o.d4}u; i += 64u) { let v = x[source + i]; squares += dot(v, v); }
+  let scale = 1.0 / sqrt(workgroupSum(lane, squares) / ${o.d}.0 + ${eps(o.eps)});
+  for (var i = lane; i < ${o.d4}u; i += 64u) {
+    u[group.x * ${o.d4}u + i] = x[source + i] * scale * vectors[params.norm + i];
+  }
+}
+`
+}

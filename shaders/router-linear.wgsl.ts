@@ -1,0 +1,49 @@
+import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
+import { workgroupReduce } from './snippets/reduce.js'
+import { storeScore } from './snippets/score.js'
+
+export interface RouterOptions {
+  d4: number
+  capacity: number
+  /** Sublayers scored by one dispatch: both of a layer, or one where they read different states. */
+  count: 1 | 2
+  /** Single-row chunks: write the execute word straight into the plan, no compaction needed. */
+  writesPlan: boolean
+}
+
+/**
+ * SkipGPT's linear routers (arXiv 2506.04179), folded: z = (w0 − w1) · x + (b0 − b1) − δ, in f32 on the raw residual.
+ *
+ *   plan        u32; written where writesPlan, else read
+ *   x           f32 [capacity, d]   residual stream at the point where the routers read it
+ *   routers     f32, per sublayer at params.weights + i · params.stride: [d] weights, then the bias (units of 4)
+ *   thresholds  f32 [2L]   δ per sublayer
+ *   z           f32 [2L, capacity], written
+ *
+ * Dispatch: (rows, 1, 1) groups of 64.
+ */
+export function routerLinearShader(o: RouterOptions): string {
+  return wgsl`
+struct Params { sublayer: u32, weights: u32, stride: u32 }
+@group(0) @binding(0) var<storage, ${o.writesPlan ? 'read_write' : 'read'}> plan: array<u32>;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+@group(0) @binding(2) var<storage, read> routers: array<vec4f>;
+@group(0) @binding(3) var<storage, read> thresholds: array<f32>;
+@group(0) @binding(4) var<storage, read_write> z: array<f32>;
+@group(0) @binding(5) var<uniform> params: Params;
+${workgroupReduce(64, ['sum'])}
+${storeScore(o)}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let row = group.x;
+  for (var s = 0u; s < ${o.count}u; s++) {
+    let first = params.weights + s * params.stride;
+    var dots = vec4f();
+    for (var i = lane; i < ${o.d4}u; i += 64u) { dots = fma(routers[first + i], x[row * ${o.d4}u + i], dots); }
+    let score = workgroupSum(lane, dots.x + dots.y + dots.z + dots.w) + routers[first + ${o.d4}u].x;
+    if (lane == 0u) { storeScore(params.sublayer + s, row, score); }
+  }
+}
+`
+}

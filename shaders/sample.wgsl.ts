@@ -1,0 +1,148 @@
+import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
+import { pcgHash } from './snippets/random.js'
+import { workgroupReduce } from './snippets/reduce.js'
+
+/** Token id in a ring record that says: no token, a stop token was sampled in an earlier step. */
+export const NO_TOKEN = 0xffffffff
+
+export interface SampleOptions {
+  vocab: number
+  /** Words between records of the ring. */
+  stride: number
+}
+
+/**
+ * Chooses the next token and prepares the next step: repetition penalty on tokens seen, temperature, top-k, top-p,
+ * min-p, then a draw by the Gumbel-max trick; temperature 0 is the arg-max, and the lowest index wins ties. The rule
+ * is written out in kernels/reference/sampling.ts. Thresholds are found by bisection over the logits' sortable bit
+ * patterns, 32 passes each, so nothing is sorted.
+ *
+ *   logits  f32 [vocab]
+ *   seen    u32 [ceil(vocab / 32)]   bit set of tokens in the context, read and written
+ *   stops   u32   stop ids, settings.stopCount of them
+ *   plan    u32   start and cursor advance; rows becomes 1, or 0 after a stop token
+ *   ids     u32   ids[0] = the sampled token, input of the next step
+ *   ring    u32 [records, stride]   word 0 of the last row's record = the token, or NO_TOKEN
+ *
+ * Dispatch: one group of 256.
+ */
+export function sampleShader(o: SampleOptions): string {
+  return wgsl`
+struct Settings { temperature: f32, topP: f32, minP: f32, penalty: f32, topK: u32, seed: u32, stopCount: u32 }
+@group(0) @binding(0) var<storage, read> logits: array<f32>;
+@group(0) @binding(1) var<storage, read_write> seen: array<u32>;
+@group(0) @binding(2) var<storage, read> stops: array<u32>;
+@group(0) @binding(3) var<storage, read_write> plan: array<u32>;
+@group(0) @binding(4) var<storage, read_write> ids: array<u32>;
+@group(0) @binding(5) var<storage, read_write> ring: array<u32>;
+@group(0) @binding(6) var<uniform> settings: Settings;
+${pcgHash}
+${workgroupReduce(256, ['sum', 'max'])}
+var<workgroup> liveRows: u32;
+var<workgroup> bestValue: array<f32, 256>;
+var<workgroup> bestIndex: array<u32, 256>;
+
+fn adjusted(i: u32) -> f32 {
+  var logit = logits[i];
+  if (settings.penalty != 1.0 && (seen[i / 32u] >> (i % 32u) & 1u) == 1u) {
+    logit = select(logit * settings.penalty, logit / settings.penalty, logit > 0.0);
+  }
+  return select(logit, logit / settings.temperature, settings.temperature > 0.0);
+}
+// Unsigned integers in the order of the floats.
+fn sortable(value: f32) -> u32 {
+  let bits = bitcast<u32>(value);
+  return select(bits | 0x80000000u, ~bits, bits >> 31u == 1u);
+}
+// -ln(-ln(1 - v)) with v in (0, 1): the exponential is taken from its series where 1 - v would round to 1.
+fn gumbel(counter: u32, i: u32) -> f32 {
+  let v = (f32(pcgHash(settings.seed, counter, i) >> 9u) + 0.5) / 8388608.0;
+  let exponential = select(-log(1.0 - v), v * (1.0 + v * (0.5 + v * (0.33333333 + 0.25 * v))), v < 0.03);
+  return -log(exponential);
+}
+fn countAtLeast(lane: u32, key: u32) -> f32 {
+  var count = 0.0;
+  for (var i = lane; i < ${o.vocab}u; i += 256u) { count += select(0.0, 1.0, sortable(adjusted(i)) >= key); }
+  return workgroupSum(lane, count);
+}
+fn massAtLeast(lane: u32, key: u32, maximum: f32) -> f32 {
+  var mass = 0.0;
+  for (var i = lane; i < ${o.vocab}u; i += 256u) {
+    let value = adjusted(i);
+    if (sortable(value) >= key) { mass += exp(value - maximum); }
+  }
+  return workgroupSum(lane, mass);
+}
+
+@compute @workgroup_size(256)
+fn main(@builtin(local_invocation_index) lane: u32) {
+  if (lane == 0u) { liveRows = plan[0]; }
+  let rows = workgroupUniformLoad(&liveRows);
+  if (rows == 0u) {
+    if (lane == 0u) {
+      ring[plan[2] * ${o.stride}u] = ${NO_TOKEN}u;
+      plan[2] += 1u;
+    }
+    return;
+  }
+  var threshold = 0u;
+  var least = -3.0e38;
+  if (settings.temperature > 0.0 && (settings.topK > 0u || settings.topP < 1.0 || settings.minP > 0.0)) {
+    var highest = -3.0e38;
+    for (var i = lane; i < ${o.vocab}u; i += 256u) { highest = max(highest, adjusted(i)); }
+    let maximum = workgroupMax(lane, highest);
+    if (settings.topK > 0u && settings.topK < ${o.vocab}u) {
+      for (var bit = 0x80000000u; bit > 0u; bit >>= 1u) {
+        if (countAtLeast(lane, threshold | bit) >= f32(settings.topK)) { threshold |= bit; }
+      }
+    }
+    if (settings.topP < 1.0) {
+      let wanted = settings.topP * massAtLeast(lane, threshold, maximum);
+      var nucleus = 0u;
+      for (var bit = 0x80000000u; bit > 0u; bit >>= 1u) {
+        if (massAtLeast(lane, max(nucleus | bit, threshold), maximum) >= wanted) { nucleus |= bit; }
+      }
+      threshold = max(threshold, nucleus);
+    }
+    if (settings.minP > 0.0) { least = maximum + log(settings.minP); }
+  }
+  let counter = plan[1] + rows;
+  var value = -3.0e38;
+  var index = ${o.vocab}u;
+  for (var i = lane; i < ${o.vocab}u; i += 256u) {
+    var candidate = adjusted(i);
+    if (settings.temperature > 0.0) {
+      if (sortable(candidate) < threshold || candidate < least) { continue; }
+      candidate += gumbel(counter, i);
+    }
+    if (index == ${o.vocab}u || candidate > value) { value = candidate; index = i; }
+  }
+  bestValue[lane] = value;
+  bestIndex[lane] = index;
+  workgroupBarrier();
+  for (var width = 128u; width > 0u; width >>= 1u) {
+    if (lane < width) {
+      let other = bestIndex[lane + width];
+      let mine = bestIndex[lane];
+      let higher = bestValue[lane + width] > bestValue[lane];
+      let tied = bestValue[lane + width] == bestValue[lane] && other < mine;
+      if (other < ${o.vocab}u && (mine == ${o.vocab}u || higher || tied)) {
+        bestValue[lane] = bestValue[lane + width];
+        bestIndex[lane] = other;
+      }
+    }
+    workgroupBarrier();
+  }
+  if (lane > 0u) { return; }
+  let token = min(bestIndex[0], ${o.vocab - 1}u);
+  ring[(plan[2] + rows - 1u) * ${o.stride}u] = token;
+  var stopped = false;
+  for (var i = 0u; i < settings.stopCount; i++) { stopped = stopped || stops[i] == token; }
+  seen[token / 32u] |= 1u << (token % 32u);
+  ids[0] = token;
+  plan[1] += rows;
+  plan[2] += rows;
+  plan[0] = select(1u, 0u, stopped);
+}
+`
+}

@@ -1,0 +1,34 @@
+/**
+ * The plan buffer (`array<u32>`) says which rows of the current chunk a kernel works on. Routers and the sampler write
+ * it in dispatches of their own; every other kernel binds it read-only, so that returning early on it is uniform
+ * control flow.
+ *
+ *   [0] rows    rows in this chunk; 0 once a stop token was sampled: later steps of the submit then do nothing
+ *   [1] start   position of row 0 in the sequence
+ *   [2] cursor  index of this chunk's first record in the ring
+ *   [3] unused
+ *   then one slot per sublayer: [count, active[0 .. capacity)], ascending row numbers
+ */
+export const PLAN_HEADER = 4
+
+/** Index of the slot of `sublayer` in the plan buffer, for chunks of at most `capacity` rows. */
+export function planSlot(sublayer: number, capacity: number): number {
+  return PLAN_HEADER + sublayer * (capacity + 1)
+}
+
+/** Words in the plan buffer of a model with `sublayers` sublayers. */
+export function planWords(sublayers: number, capacity: number): number {
+  return planSlot(sublayers, capacity)
+}
+
+/** Which rows a row-wise kernel runs: every row of the chunk, or those that the slot in `params.slot` lists. */
+export type Rows = 'all' | 'active'
+
+/** WGSL `rowCount()` and `rowAt(i)`: needs `plan: array<u32>` bound read-only, and `params.slot` for active rows. */
+export function planRows(rows: Rows): string {
+  return rows === 'all'
+    ? `fn rowCount() -> u32 { return plan[0]; }
+fn rowAt(i: u32) -> u32 { return i; }`
+    : `fn rowCount() -> u32 { return plan[params.slot]; }
+fn rowAt(i: u32) -> u32 { return plan[params.slot + 1u + i]; }`
+}

@@ -1,0 +1,101 @@
+import { SkipstoneError } from '../errors.js'
+import { GpuMemory } from './memory.js'
+import { PipelineCache } from './pipelines.js'
+
+export interface DeviceOptions {
+  /** Where to get adapters; default `navigator.gpu`. */
+  gpu?: GPU
+  /** Raise buffer size limits to what the adapter offers (default), or keep the guaranteed ones (kernel tests). */
+  raiseLimits?: boolean
+}
+
+/** A WebGPU device with its byte counter, its pipeline cache and its loss. */
+export class GpuDevice {
+  readonly memory: GpuMemory
+  readonly pipelines: PipelineCache
+  readonly features: ReadonlySet<string>
+  /** Human-readable adapter name, such as "mesa llvmpipe". */
+  readonly adapterName: string
+  /** The adapter runs on the CPU: kernels take forms without barriers. */
+  readonly isSoftware: boolean
+  #lost: GPUDeviceLostInfo | undefined
+  readonly #errors: string[] = []
+
+  private constructor(
+    readonly device: GPUDevice,
+    info: GPUAdapterInfo,
+  ) {
+    this.memory = new GpuMemory(device)
+    this.pipelines = new PipelineCache(device)
+    this.features = device.features
+    this.adapterName = [info.vendor, info.architecture, info.device, info.description].filter(Boolean).join(' ')
+    this.isSoftware = /swiftshader|llvmpipe|lavapipe|software|warp|basic render/i.test(this.adapterName)
+    device.lost.then((lost) => {
+      this.#lost = lost
+    })
+    device.addEventListener('uncapturederror', (event) => {
+      this.#errors.push((event as GPUUncapturedErrorEvent).error.message)
+    })
+  }
+
+  /**
+   * @throws `no-webgpu` without `navigator.gpu`, `no-adapter` where it offers none.
+   */
+  static async open(options: DeviceOptions = {}): Promise<GpuDevice> {
+    const gpu = options.gpu ?? (typeof navigator === 'undefined' ? undefined : navigator.gpu)
+    if (!gpu) {
+      throw new SkipstoneError(
+        'no-webgpu',
+        'This browser does not offer WebGPU. Use a current Chrome, Edge, Safari or Firefox over https or localhost; in Node, install the package "webgpu".',
+      )
+    }
+    const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' })
+    if (!adapter) {
+      throw new SkipstoneError(
+        'no-adapter',
+        'WebGPU is here, but no graphics adapter is available. Turn on hardware acceleration, or update the graphics driver.',
+      )
+    }
+    const requiredLimits =
+      options.raiseLimits === false
+        ? {}
+        : {
+            maxBufferSize: adapter.limits.maxBufferSize,
+            maxStorageBufferBindingSize: adapter.limits.maxStorageBufferBindingSize,
+          }
+    const wanted: GPUFeatureName[] = ['timestamp-query']
+    const requiredFeatures = wanted.filter((name) => adapter.features.has(name))
+    const device = await adapter.requestDevice({ requiredLimits, requiredFeatures })
+    return new GpuDevice(device, adapter.info)
+  }
+
+  get isLost(): boolean {
+    return this.#lost !== undefined
+  }
+
+  /** Messages of validation errors that nobody captured: each is a bug. */
+  get uncapturedErrors(): readonly string[] {
+    return this.#errors
+  }
+
+  lostError(): SkipstoneError {
+    return new SkipstoneError(
+      'device-lost',
+      `The GPU device was lost${this.#lost?.message ? ` (${this.#lost.message})` : ''}. Call again: the model is loaded onto a new device and the conversation replayed.`,
+    )
+  }
+
+  /** A failed operation may be the first sign of a loss: give its notice a moment to arrive. */
+  async lostSoon(): Promise<void> {
+    await Promise.race([this.device.lost, new Promise((resolve) => setTimeout(resolve, 50))])
+  }
+
+  /** Throws `device-lost` where that has happened. */
+  check(): void {
+    if (this.isLost) throw this.lostError()
+  }
+
+  destroy(): void {
+    this.device.destroy()
+  }
+}

@@ -1,0 +1,78 @@
+import type { GpuDevice } from './device.js'
+import type { CompiledKernel } from './pipelines.js'
+
+/** What the sizes of a submit's dispatches depend on. */
+export interface Extent {
+  /** Rows in the chunk. */
+  rows: number
+  /** The longest context, in positions, that any step of the submit attends to. */
+  context: number
+}
+
+export type Grid = readonly [x: number, y: number, z: number]
+
+/** One kernel with everything bound, ready to be recorded any number of times. */
+export interface Dispatch {
+  readonly label: string
+  readonly pipeline: GPUComputePipeline
+  readonly bindGroup: GPUBindGroup
+  readonly grid: (extent: Extent) => Grid
+}
+
+/** A buffer, or the numbers of a kernel's `Params`, bound at the same place in the list of bindings. */
+export type Bound = GPUBuffer | Params | undefined
+
+/** Numbers of a uniform struct in order: u32 unless wrapped as `{ f32 }`. */
+export type Params = readonly (number | { f32: number })[]
+
+/** Owns the small uniform buffers of a list of dispatches, so that they can be destroyed together. */
+export class ParamsArena {
+  readonly #buffers: GPUBuffer[] = []
+
+  constructor(readonly gpu: GpuDevice) {}
+
+  add(params: Params): GPUBuffer {
+    const view = new DataView(new ArrayBuffer(Math.ceil(params.length / 4) * 16))
+    params.forEach((value, i) => {
+      if (typeof value === 'number') view.setUint32(4 * i, value, true)
+      else view.setFloat32(4 * i, value.f32, true)
+    })
+    const buffer = this.gpu.memory.create('params', view.byteLength, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST)
+    this.gpu.device.queue.writeBuffer(buffer, 0, view)
+    this.#buffers.push(buffer)
+    return buffer
+  }
+
+  destroy(): void {
+    for (const buffer of this.#buffers) this.gpu.memory.destroy(buffer)
+    this.#buffers.length = 0
+  }
+}
+
+/** Binds a compiled kernel; `resources` follow the kernel's list of bindings. */
+export function bind(
+  arena: ParamsArena,
+  kernel: CompiledKernel,
+  resources: readonly Bound[],
+  grid: (extent: Extent) => Grid,
+): Dispatch {
+  const entries: GPUBindGroupEntry[] = []
+  resources.forEach((resource, binding) => {
+    if (resource === undefined || kernel.bindings[binding] === 'none') return
+    const buffer = Array.isArray(resource) ? arena.add(resource as Params) : (resource as GPUBuffer)
+    entries.push({ binding, resource: { buffer } })
+  })
+  const bindGroup = arena.gpu.device.createBindGroup({ label: kernel.label, layout: kernel.layout, entries })
+  return { label: kernel.label, pipeline: kernel.pipeline, bindGroup, grid }
+}
+
+/** Records dispatches in order into one pass; returns how many were recorded. */
+export function record(pass: GPUComputePassEncoder, dispatches: readonly Dispatch[], extent: Extent): number {
+  for (const dispatch of dispatches) {
+    const [x, y, z] = dispatch.grid(extent)
+    pass.setPipeline(dispatch.pipeline)
+    pass.setBindGroup(0, dispatch.bindGroup)
+    pass.dispatchWorkgroups(x, y, z)
+  }
+  return dispatches.length
+}

@@ -1,0 +1,95 @@
+import { SkipstoneError } from '../errors.js'
+import type { GpuDevice } from './device.js'
+
+/**
+ * Firefox resolves `mapAsync` on a poll of about 100 ms unless work keeps being submitted (bug 1870699): an empty
+ * submit on every turn of the event loop brings a read-back down to half a millisecond.
+ */
+const needsNudging = typeof navigator !== 'undefined' && /firefox/i.test(navigator.userAgent ?? '')
+
+async function mapped(gpu: GpuDevice, buffer: GPUBuffer, size: number): Promise<void> {
+  let done = false
+  const mapping = buffer.mapAsync(GPUMapMode.READ, 0, size).finally(() => {
+    done = true
+  })
+  if (needsNudging) {
+    while (!done && !gpu.isLost) {
+      gpu.device.queue.submit([])
+      await new Promise((resolve) => setTimeout(resolve))
+    }
+  }
+  await mapping
+}
+
+/** Mappable buffers that rotate: one is read on the CPU while the next steps run and fill another. */
+export class ReadbackRing {
+  readonly #free: GPUBuffer[] = []
+  readonly #all = new Set<GPUBuffer>()
+  #waits = 0
+
+  constructor(private readonly gpu: GpuDevice) {}
+
+  /** How often the CPU waited for the GPU through this ring. */
+  get waits(): number {
+    return this.#waits
+  }
+
+  /** Records a copy of `size` bytes of `source` into a free buffer; call the result after the submit to read them. */
+  record(encoder: GPUCommandEncoder, source: GPUBuffer, offset: number, size: number): () => Promise<Uint32Array> {
+    const rounded = Math.ceil(size / 4) * 4
+    const buffer = this.#take(rounded)
+    encoder.copyBufferToBuffer(source, offset, buffer, 0, rounded)
+    return () => this.#read(buffer, rounded)
+  }
+
+  async #read(buffer: GPUBuffer, size: number): Promise<Uint32Array> {
+    this.#waits++
+    try {
+      await mapped(this.gpu, buffer, size)
+    } catch (cause) {
+      await this.gpu.lostSoon()
+      throw this.gpu.isLost
+        ? this.gpu.lostError()
+        : new SkipstoneError('internal', 'Reading results back from the GPU failed.', { cause })
+    }
+    // A lost device may resolve mappings with zeros.
+    if (this.gpu.isLost) throw this.gpu.lostError()
+    const words = new Uint32Array(buffer.getMappedRange(0, size).slice(0))
+    buffer.unmap()
+    this.#free.push(buffer)
+    return words
+  }
+
+  #take(size: number): GPUBuffer {
+    const fit = this.#free.findIndex((b) => b.size >= size)
+    if (fit >= 0) return this.#free.splice(fit, 1)[0] as GPUBuffer
+    // Nothing free is large enough: replace a smaller one instead of keeping both.
+    const small = this.#free.pop()
+    if (small) {
+      this.#all.delete(small)
+      this.gpu.memory.destroy(small)
+    }
+    const buffer = this.gpu.memory.create('readback', size, GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST)
+    this.#all.add(buffer)
+    return buffer
+  }
+
+  destroy(): void {
+    for (const buffer of this.#all) this.gpu.memory.destroy(buffer)
+    this.#all.clear()
+    this.#free.length = 0
+  }
+}
+
+/** Reads a buffer once, outside any loop. */
+export async function readBuffer(gpu: GpuDevice, source: GPUBuffer, size: number, offset = 0): Promise<Uint32Array> {
+  const ring = new ReadbackRing(gpu)
+  try {
+    const encoder = gpu.device.createCommandEncoder()
+    const read = ring.record(encoder, source, offset, size)
+    gpu.device.queue.submit([encoder.finish()])
+    return await read()
+  } finally {
+    ring.destroy()
+  }
+}

@@ -1,0 +1,26 @@
+import { type DownDecodeOptions, downDecodeShader } from '../../shaders/down-decode.wgsl.js'
+import { rowsPerGroup } from '../../shaders/snippets/matvec.js'
+import type { GpuDevice } from '../gpu/device.js'
+import { bind, type Dispatch, type ParamsArena } from '../gpu/dispatch.js'
+
+/** Host side of shaders/down-decode.wgsl.ts. */
+export async function downDecodeKernel(gpu: GpuDevice, options: DownDecodeOptions) {
+  const kernel = await gpu.pipelines.compile('down-decode', downDecodeShader(options), [
+    'read',
+    'read',
+    'read',
+    'read',
+    'write',
+    'uniform',
+  ])
+  return (
+    arena: ParamsArena,
+    b: { plan: GPUBuffer; a: GPUBuffer; weights: GPUBuffer; vectors: GPUBuffer; x: GPUBuffer },
+    params: { slot: number; bias: number },
+  ): Dispatch =>
+    bind(arena, kernel, [b.plan, b.a, b.weights, b.vectors, b.x, [params.slot, params.bias]], () => [
+      Math.ceil(options.d / rowsPerGroup(options.form)),
+      1,
+      1,
+    ])
+}

@@ -1,0 +1,26 @@
+import { type RouterTwoLayerOptions, routerTwoLayerShader } from '../../shaders/router-two-layer.wgsl.js'
+import type { GpuDevice } from '../gpu/device.js'
+import { bind, type Dispatch, type ParamsArena } from '../gpu/dispatch.js'
+
+/** Host side of shaders/router-two-layer.wgsl.ts. */
+export async function routerTwoLayerKernel(gpu: GpuDevice, options: RouterTwoLayerOptions) {
+  const kernel = await gpu.pipelines.compile('router-two-layer', routerTwoLayerShader(options), [
+    options.writesPlan ? 'write' : 'read',
+    'read',
+    'read',
+    'read',
+    'write',
+    'uniform',
+  ])
+  return (
+    arena: ParamsArena,
+    b: { plan: GPUBuffer; x: GPUBuffer; routers: GPUBuffer; thresholds: GPUBuffer; z: GPUBuffer },
+    params: { sublayer: number; weights: number; stride: number },
+  ): Dispatch =>
+    bind(
+      arena,
+      kernel,
+      [b.plan, b.x, b.routers, b.thresholds, b.z, [params.sublayer, params.weights, params.stride]],
+      ({ rows }) => [rows, 1, 1],
+    )
+}

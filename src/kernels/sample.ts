@@ -1,0 +1,44 @@
+import { type SampleOptions, sampleShader } from '../../shaders/sample.wgsl.js'
+import type { GpuDevice } from '../gpu/device.js'
+import { bind, type Dispatch, type ParamsArena } from '../gpu/dispatch.js'
+
+/** Numbers of the sampling rule; see kernels/reference/sampling.ts. 0 turns top-k and min-p off, 1 top-p and the penalty. */
+export interface SampleSettings {
+  temperature: number
+  topP: number
+  minP: number
+  repetitionPenalty: number
+  topK: number
+  seed: number
+  stopCount: number
+}
+
+/** The sampler's uniform buffer contents: four f32, three u32. */
+export function sampleSettings(s: SampleSettings): ArrayBuffer {
+  const view = new DataView(new ArrayBuffer(32))
+  ;[s.temperature, s.topP, s.minP, s.repetitionPenalty].forEach((v, i) => {
+    view.setFloat32(4 * i, v, true)
+  })
+  ;[s.topK, s.seed >>> 0, s.stopCount].forEach((v, i) => {
+    view.setUint32(16 + 4 * i, v, true)
+  })
+  return view.buffer
+}
+
+/** Host side of shaders/sample.wgsl.ts. */
+export async function sampleKernel(gpu: GpuDevice, options: SampleOptions) {
+  const bindings = ['read', 'write', 'read', 'write', 'write', 'write', 'uniform'] as const
+  const kernel = await gpu.pipelines.compile('sample', sampleShader(options), bindings)
+  return (
+    arena: ParamsArena,
+    b: {
+      logits: GPUBuffer
+      seen: GPUBuffer
+      stops: GPUBuffer
+      plan: GPUBuffer
+      ids: GPUBuffer
+      ring: GPUBuffer
+      settings: GPUBuffer
+    },
+  ): Dispatch => bind(arena, kernel, [b.logits, b.seen, b.stops, b.plan, b.ids, b.ring, b.settings], () => [1, 1, 1])
+}

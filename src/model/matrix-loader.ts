@@ -1,0 +1,100 @@
+import type { WeightDtype } from '../../shaders/snippets/weights.js'
+import { SkipstoneError, throwIfAborted } from '../errors.js'
+import { FLOAT_BYTES } from '../formats/half.js'
+import { tensorDtype } from '../formats/safetensors.js'
+import type { GpuDevice } from '../gpu/device.js'
+import { ParamsArena, record } from '../gpu/dispatch.js'
+import { padded } from '../gpu/memory.js'
+import { materialiseKernel } from '../kernels/materialise.js'
+import type { LoraUpdate } from './adapter.js'
+import type { Checkpoint } from './checkpoint.js'
+
+/** JS and staging memory hold at most this much of a matrix at a time. */
+const PIECE_BYTES = 8 << 20
+
+export const DTYPE_OF = { F32: 'f32', F16: 'f16', BF16: 'bf16' } as const
+
+/** Bytes of a matrix of `rows` × `k` as the kernels read it: rows padded to a multiple of four values. */
+export function matrixBytes(rows: number, k: number, dtype: WeightDtype): number {
+  return rows * Math.ceil(k / 4) * (dtype === 'f32' ? 16 : 8)
+}
+
+/** Moves matrices from a checkpoint into GPU buffers, piece by piece, converting and merging adapters on the GPU. */
+export class MatrixLoader {
+  constructor(
+    private readonly gpu: GpuDevice,
+    private readonly checkpoint: Checkpoint,
+    private readonly dtype: WeightDtype,
+    private readonly options: { signal?: AbortSignal; onBytes: (bytes: number) => void },
+  ) {}
+
+  /**
+   * Loads `name` (`[rows, k]`) into `buffer` from row `targetRow` on.
+   * @throws `missing-tensor`, or `bad-file` where its shape is another.
+   */
+  async load(
+    name: string,
+    rows: number,
+    k: number,
+    buffer: GPUBuffer,
+    targetRow: number,
+    lora: LoraUpdate | undefined,
+  ): Promise<void> {
+    const entry = this.checkpoint.entries.get(name)
+    if (!entry) throw new SkipstoneError('missing-tensor', `The checkpoint lacks the tensor ${name}.`)
+    if (entry.shape.length !== 2 || entry.shape[0] !== rows || entry.shape[1] !== k) {
+      throw new SkipstoneError(
+        'bad-file',
+        `The tensor ${name} has shape [${entry.shape.join(', ')}], but config.json asks for [${rows}, ${k}].`,
+      )
+    }
+    if (lora && (lora.k !== k || lora.n !== rows)) {
+      throw new SkipstoneError(
+        'wrong-model',
+        `The adapter's update of ${name} is for [${lora.n}, ${lora.k}], but this model has [${rows}, ${k}]: it belongs to another model.`,
+      )
+    }
+    const stored = tensorDtype(entry)
+    const from = DTYPE_OF[stored]
+    const rowBytes = k * FLOAT_BYTES[stored]
+    const direct = from === this.dtype && k % 4 === 0 && !lora
+    // An even number of rows keeps every piece of 16-bit values on a whole word.
+    const pieceRows = Math.max(2, Math.floor(PIECE_BYTES / rowBytes / 2) * 2)
+    for (let row = 0; row < rows; row += pieceRows) {
+      throwIfAborted(this.options.signal)
+      this.gpu.check()
+      const count = Math.min(pieceRows, rows - row)
+      const bytes = await this.checkpoint.read(name, row * rowBytes, (row + count) * rowBytes, this.options.signal)
+      if (direct) this.gpu.device.queue.writeBuffer(buffer, (targetRow + row) * rowBytes, bytes)
+      else await this.#materialise(bytes, buffer, { from, row, rows: count, k, targetRow: targetRow + row, lora })
+      this.options.onBytes(bytes.byteLength)
+    }
+  }
+
+  async #materialise(
+    bytes: Uint8Array<ArrayBuffer>,
+    words: GPUBuffer,
+    piece: { from: WeightDtype; row: number; rows: number; k: number; targetRow: number; lora: LoraUpdate | undefined },
+  ): Promise<void> {
+    const { from, row, rows, k, targetRow, lora } = piece
+    const kernel = await materialiseKernel(this.gpu, { from, to: this.dtype, lora: lora !== undefined })
+    const source = this.gpu.memory.upload('piece', padded(bytes))
+    const none = new Float32Array(4)
+    const a = this.gpu.memory.upload('lora A', lora?.a ?? none)
+    const b = this.gpu.memory.upload('lora B', lora ? lora.b.subarray(row * lora.rank, (row + rows) * lora.rank) : none)
+    const arena = new ParamsArena(this.gpu)
+    const dispatch = kernel(
+      arena,
+      { source, words, loraA: a, loraB: b },
+      { rows, k, targetRow, rank: lora?.rank ?? 0, scale: lora?.scale ?? 0 },
+    )
+    const encoder = this.gpu.device.createCommandEncoder()
+    const pass = encoder.beginComputePass()
+    record(pass, [dispatch], { rows, context: 0 })
+    pass.end()
+    this.gpu.device.queue.submit([encoder.finish()])
+    // Destroying is deferred by WebGPU until the submitted work is done.
+    for (const buffer of [source, a, b]) this.gpu.memory.destroy(buffer)
+    arena.destroy()
+  }
+}

@@ -1,0 +1,206 @@
+import type { WeightDtype } from '../../shaders/snippets/weights.js'
+import { SkipstoneError } from '../errors.js'
+import { readF32, tensorDtype } from '../formats/safetensors.js'
+import type { GpuDevice } from '../gpu/device.js'
+import type { Adapter } from './adapter.js'
+import { ARCHITECTURES } from './architectures/index.js'
+import type { Checkpoint } from './checkpoint.js'
+import type { ModelConfig } from './config.js'
+import { DTYPE_OF, MatrixLoader, matrixBytes } from './matrix-loader.js'
+import { VectorArena } from './vector-arena.js'
+
+/** One decoder layer on the GPU. Numbers are offsets into `ModelWeights.vectors`, in units of four values. */
+export interface LayerWeights {
+  /** Rows of Q, then K, then V: [(heads + 2 kvHeads) headDim, hidden]. */
+  readonly qkv: GPUBuffer
+  /** [hidden, heads headDim] */
+  readonly o: GPUBuffer
+  /** Rows of gate, then up: [2 intermediate, hidden]. */
+  readonly gateUp: GPUBuffer
+  /** [hidden, intermediate] */
+  readonly down: GPUBuffer
+  readonly inputNorm: number
+  readonly postNorm: number
+  readonly qkvBias: number
+  /** Q's weights, then K's. */
+  readonly qkNorm: number
+  readonly oBias: number
+  readonly gateUpBias: number
+  readonly downBias: number
+}
+
+/** A model's weights on one device. */
+export interface ModelWeights {
+  readonly dtype: WeightDtype
+  readonly embedding: GPUBuffer
+  /** The same buffer as `embedding` where they are tied. */
+  readonly head: GPUBuffer
+  /** Norm weights and biases, f32. */
+  readonly vectors: GPUBuffer
+  readonly finalNorm: number
+  readonly layers: readonly LayerWeights[]
+  destroy(): void
+}
+
+/** How weights are to be held on the GPU: as they were stored, or converted while loading. */
+export type DtypeOption = 'stored' | 'f32' | 'f16'
+
+export interface LoadWeightsOptions {
+  dtype?: DtypeOption
+  adapter?: Adapter | undefined
+  signal?: AbortSignal | undefined
+  /** Bytes read so far, and in all. */
+  onProgress?: ((loaded: number, total: number) => void) | undefined
+}
+
+/** The dtype that `option` means for this checkpoint: `stored` is that of the first query projection. */
+export function resolveDtype(option: DtypeOption, config: ModelConfig, checkpoint: Checkpoint): WeightDtype {
+  if (option !== 'stored') return option
+  const names = ARCHITECTURES[config.architecture].tensors.layer(0, config)
+  const entry = checkpoint.entries.get(names.q)
+  if (!entry) throw new SkipstoneError('missing-tensor', `The checkpoint lacks the tensor ${names.q}.`)
+  return DTYPE_OF[tensorDtype(entry)]
+}
+
+/**
+ * Loads every weight that `config` asks for.
+ * @throws `missing-tensor`, `bad-file`, `wrong-model` (adapter), `out-of-memory`, `aborted`, `device-lost`. Nothing stays
+ * allocated after a failure.
+ */
+export async function loadWeights(
+  gpu: GpuDevice,
+  config: ModelConfig,
+  checkpoint: Checkpoint,
+  options: LoadWeightsOptions = {},
+): Promise<ModelWeights> {
+  const buffers: GPUBuffer[] = []
+  const destroy = () => {
+    for (const buffer of buffers) gpu.memory.destroy(buffer)
+  }
+  gpu.device.pushErrorScope('out-of-memory')
+  try {
+    const weights = await load(gpu, config, checkpoint, options, buffers)
+    const error = await gpu.device.popErrorScope()
+    if (error) {
+      throw new SkipstoneError(
+        'out-of-memory',
+        `The GPU has no room for this model: ${error.message}. Choose a smaller model or dtype.`,
+      )
+    }
+    gpu.check()
+    return { ...weights, destroy }
+  } catch (error) {
+    destroy()
+    gpu.device.popErrorScope().catch(() => undefined)
+    gpu.check()
+    throw error
+  }
+}
+
+async function load(
+  gpu: GpuDevice,
+  config: ModelConfig,
+  checkpoint: Checkpoint,
+  options: LoadWeightsOptions,
+  buffers: GPUBuffer[],
+): Promise<Omit<ModelWeights, 'destroy'>> {
+  const { signal, adapter } = options
+  const dtype = resolveDtype(options.dtype ?? 'stored', config, checkpoint)
+  const names = ARCHITECTURES[config.architecture].tensors
+  const { hiddenSize, intermediateSize, heads, kvHeads, headDim, vocabSize } = config
+  const unused = new Set(adapter?.keys())
+
+  let total = 0
+  for (const entry of checkpoint.entries.values()) total += entry.end - entry.start
+  let loaded = 0
+  const onBytes = (bytes: number) => {
+    loaded += bytes
+    options.onProgress?.(Math.min(loaded, total), total)
+  }
+
+  const loader = new MatrixLoader(gpu, checkpoint, dtype, { signal, onBytes })
+  const matrix = async (label: string, k: number, parts: readonly (readonly [name: string, rows: number])[]) => {
+    const rows = parts.reduce((sum, [, n]) => sum + n, 0)
+    const buffer = gpu.memory.storage(label, matrixBytes(rows, k, dtype))
+    buffers.push(buffer)
+    let row = 0
+    for (const [name, n] of parts) {
+      unused.delete(name)
+      await loader.load(name, n, k, buffer, row, adapter?.get(name))
+      row += n
+    }
+    return buffer
+  }
+  const vectors = new VectorArena()
+  const vector = async (parts: readonly (readonly [name: string | undefined, length: number])[]) => {
+    const values: Float32Array[] = []
+    for (const [name, length] of parts) {
+      if (name !== undefined) values.push(await readVector(checkpoint, name, length, signal))
+    }
+    return vectors.add(values)
+  }
+
+  // A tied file may hold the one matrix under either name.
+  const tied = config.tiedEmbeddings
+  const embeddingName = tied && !checkpoint.entries.has(names.embedding) ? names.head : names.embedding
+  const embedding = await matrix('embedding', hiddenSize, [[embeddingName, vocabSize]])
+  const head = tied ? embedding : await matrix('head', hiddenSize, [[names.head, vocabSize]])
+  const layers: LayerWeights[] = []
+  for (let i = 0; i < config.layers; i++) {
+    const n = names.layer(i, config)
+    const q = heads * headDim
+    const kv = kvHeads * headDim
+    // Each head's norm weights start at a whole vec4.
+    const qNorm = await vector([[n.qNorm, headDim]])
+    await vector([[n.kNorm, headDim]])
+    layers.push({
+      qkv: await matrix(`layer ${i} qkv`, hiddenSize, [
+        [n.q, q],
+        [n.k, kv],
+        [n.v, kv],
+      ]),
+      o: await matrix(`layer ${i} o`, q, [[n.o, hiddenSize]]),
+      gateUp: await matrix(`layer ${i} gate, up`, hiddenSize, [
+        [n.gate, intermediateSize],
+        [n.up, intermediateSize],
+      ]),
+      down: await matrix(`layer ${i} down`, intermediateSize, [[n.down, hiddenSize]]),
+      inputNorm: await vector([[n.inputNorm, hiddenSize]]),
+      postNorm: await vector([[n.postNorm, hiddenSize]]),
+      qkvBias: await vector([
+        [n.qBias, q],
+        [n.kBias, kv],
+        [n.vBias, kv],
+      ]),
+      qkNorm: qNorm,
+      oBias: await vector([[n.oBias, hiddenSize]]),
+      gateUpBias: await vector([
+        [n.gateBias, intermediateSize],
+        [n.upBias, intermediateSize],
+      ]),
+      downBias: await vector([[n.downBias, hiddenSize]]),
+    })
+  }
+  const finalNorm = await vector([[names.finalNorm, hiddenSize]])
+  if (unused.size > 0) {
+    throw new SkipstoneError(
+      'wrong-model',
+      `The adapter changes ${[...unused][0]}, which this model does not have: it belongs to another model.`,
+    )
+  }
+  const vectorBuffer = gpu.memory.upload('vectors', vectors.concatenate())
+  buffers.push(vectorBuffer)
+  return { dtype, embedding, head, vectors: vectorBuffer, finalNorm, layers }
+}
+
+async function readVector(checkpoint: Checkpoint, name: string, length: number, signal?: AbortSignal) {
+  const entry = checkpoint.entries.get(name)
+  if (!entry) throw new SkipstoneError('missing-tensor', `The checkpoint lacks the tensor ${name}.`)
+  if (entry.shape.length !== 1 || entry.shape[0] !== length) {
+    throw new SkipstoneError(
+      'bad-file',
+      `The tensor ${name} has shape [${entry.shape.join(', ')}], but config.json asks for [${length}].`,
+    )
+  }
+  return readF32(entry, await checkpoint.read(name, 0, entry.end - entry.start, signal))
+}

@@ -1,0 +1,126 @@
+import type { Interpreter } from '@huggingface/jinja'
+import { SkipstoneError } from '../errors.js'
+import { additionalSpecialTokens, isRecord, namedSpecialTokens } from './special-tokens.js'
+import { strftime } from './strftime.js'
+
+/** One message of a conversation. Roles are what the model's template knows, mostly system, user and assistant. */
+export interface ChatMessage {
+  readonly role: string
+  readonly content: string
+}
+
+type Library = typeof import('@huggingface/jinja')
+type Program = Parameters<Interpreter['run']>[0]
+
+/** Python's `range`, which Jinja offers to templates. */
+function range(from: number, to?: number, step = 1): number[] {
+  const [start, stop] = to === undefined ? [0, from] : [from, to]
+  return Array.from({ length: Math.max(0, Math.ceil((stop - start) / step)) }, (_, i) => start + i * step)
+}
+
+function raise(message: unknown): never {
+  throw new SkipstoneError(
+    'bad-option',
+    `The model's chat template refuses these messages: "${String(message)}". Change the roles or their order.`,
+  )
+}
+
+/**
+ * What the Hugging Face renderer has in scope beside the messages. The library's own Template is not used, because its
+ * `raise_exception` cannot be told from a failure of the template and its `strftime_now` follows the browser's language.
+ */
+const GLOBALS: Record<string, unknown> = {
+  true: true,
+  false: false,
+  none: null,
+  True: true,
+  False: false,
+  None: null,
+  range,
+  raise_exception: raise,
+  strftime_now: (format: string) => strftime(new Date(), format),
+  tools: null,
+  documents: null,
+}
+
+/** A model's chat template, made by {@link findChatTemplate}. */
+export class ChatTemplate {
+  readonly #library: Library
+  readonly #program: Program
+  readonly #scope: Record<string, unknown>
+
+  constructor(library: Library, source: string, specialTokens: Record<string, unknown>) {
+    this.#library = library
+    this.#scope = { ...GLOBALS, ...specialTokens }
+    try {
+      // Transformers renders with both flags set; templates count on it.
+      this.#program = library.parse(library.tokenize(source, { lstrip_blocks: true, trim_blocks: true }))
+    } catch (cause) {
+      throw new SkipstoneError(
+        'bad-file',
+        `The model's chat template has a syntax error: ${messageOf(cause)}. Take it from the model's publisher again, or pass a prompt instead of messages.`,
+        { cause },
+      )
+    }
+  }
+
+  /**
+   * The conversation as one text. `addGenerationPrompt` (default true) ends it where the assistant's answer begins. The
+   * text holds the special tokens, BOS included: encode it with `addSpecialTokens: false`.
+   * @throws `bad-option` where there are no messages or the template raises an exception, with its sentence;
+   *   `unsupported` where the template cannot be evaluated.
+   */
+  render(messages: readonly ChatMessage[], options: { addGenerationPrompt?: boolean } = {}): string {
+    if (messages.length === 0)
+      throw new SkipstoneError('bad-option', 'The list of messages is empty. Pass at least one message.')
+    const environment = new this.#library.Environment()
+    const scope = { ...this.#scope, messages, add_generation_prompt: options.addGenerationPrompt ?? true }
+    for (const [name, value] of Object.entries(scope)) environment.set(name, value)
+    try {
+      return String(new this.#library.Interpreter(environment).run(this.#program).value)
+    } catch (cause) {
+      if (cause instanceof SkipstoneError) throw cause
+      throw new SkipstoneError(
+        'unsupported',
+        `The model's chat template cannot be evaluated for these messages: ${messageOf(cause)}. Pass a prompt instead of messages.`,
+        { cause },
+      )
+    }
+  }
+}
+
+function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause)
+}
+
+/** The template's text in tokenizer_config.json: a string, or a list of `{ name, template }` with one named default. */
+function templateInConfig(tokenizerConfig: unknown): string | undefined {
+  const value = isRecord(tokenizerConfig) ? tokenizerConfig.chat_template : undefined
+  if (value === undefined || value === null || typeof value === 'string') return value ?? undefined
+  const isEntry = (e: unknown) => isRecord(e) && typeof e.name === 'string' && typeof e.template === 'string'
+  if (!Array.isArray(value) || !value.every(isEntry))
+    throw new SkipstoneError(
+      'bad-file',
+      "tokenizer_config.json: chat_template is neither a text nor a list of named templates. Take the file from the model's publisher again.",
+    )
+  return value.find((entry: { name: string; template: string }) => entry.name === 'default')?.template
+}
+
+/**
+ * The chat template of a model: the text of `chat_template.jinja` where there is one, else what tokenizer_config.json
+ * holds. Undefined where the model has none, or only templates for special uses. The Jinja library is loaded on the
+ * first call that finds a template.
+ * @throws `bad-file` where the template is malformed.
+ */
+export async function findChatTemplate(
+  tokenizerConfig: unknown,
+  chatTemplateJinja: string | undefined,
+): Promise<ChatTemplate | undefined> {
+  const source = chatTemplateJinja ?? templateInConfig(tokenizerConfig)
+  if (source === undefined) return undefined
+  const library = await import('@huggingface/jinja')
+  return new ChatTemplate(library, source, {
+    ...Object.fromEntries(namedSpecialTokens(tokenizerConfig)),
+    additional_special_tokens: additionalSpecialTokens(tokenizerConfig),
+  })
+}
