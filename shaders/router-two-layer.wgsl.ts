@@ -12,12 +12,13 @@ export interface RouterTwoLayerOptions extends RouterOptions {
  * (b0 − b1) − δ.
  *
  * Buffers and dispatch as in router-linear, but per sublayer, in units of 4: [width, d] hidden weights, [width] hidden
- * biases, [width] output weights, the output bias. Each invocation computes whole hidden units.
+ * biases, [width] output weights, the output bias. Each invocation computes whole hidden units. Loop bounds come from
+ * the params: as constants they make some compilers unroll the two loops into minutes of work.
  */
 export function routerTwoLayerShader(o: RouterTwoLayerOptions): string {
   const width4 = Math.ceil(o.width / 4)
   return wgsl`
-struct Params { sublayer: u32, weights: u32, stride: u32 }
+struct Params { sublayer: u32, weights: u32, stride: u32, width: u32, d4: u32 }
 @group(0) @binding(0) var<storage, ${o.writesPlan ? 'read_write' : 'read'}> plan: array<u32>;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
 @group(0) @binding(2) var<storage, read> routers: array<vec4f>;
@@ -35,9 +36,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let biases = first + ${o.width * o.d4}u;
     let outputs = biases + ${width4}u;
     var sum = 0.0;
-    for (var unit = lane; unit < ${o.width}u; unit += 64u) {
+    for (var unit = lane; unit < params.width; unit += 64u) {
       var dots = vec4f();
-      for (var i = 0u; i < ${o.d4}u; i++) { dots = fma(routers[first + unit * ${o.d4}u + i], x[row * ${o.d4}u + i], dots); }
+      for (var i = 0u; i < params.d4; i++) { dots = fma(routers[first + unit * ${o.d4}u + i], x[row * ${o.d4}u + i], dots); }
       let hidden = max(dots.x + dots.y + dots.z + dots.w + routers[biases + unit / 4u][unit % 4u], 0.0);
       sum = fma(hidden, routers[outputs + unit / 4u][unit % 4u], sum);
     }

@@ -44,7 +44,7 @@ var<workgroup> bestIndex: array<u32, 256>;
 
 fn adjusted(i: u32) -> f32 {
   var logit = logits[i];
-  if (settings.penalty != 1.0 && (seen[i / 32u] >> (i % 32u) & 1u) == 1u) {
+  if (settings.penalty != 1.0 && ((seen[i / 32u] >> (i % 32u)) & 1u) == 1u) {
     logit = select(logit * settings.penalty, logit / settings.penalty, logit > 0.0);
   }
   return select(logit, logit / settings.temperature, settings.temperature > 0.0);

@@ -38,7 +38,7 @@ export class ParamsArena {
       else view.setFloat32(4 * i, value.f32, true)
     })
     const buffer = this.gpu.memory.create('params', view.byteLength, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST)
-    this.gpu.device.queue.writeBuffer(buffer, 0, view)
+    this.gpu.device.queue.writeBuffer(buffer, 0, view.buffer)
     this.#buffers.push(buffer)
     return buffer
   }

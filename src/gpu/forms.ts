@@ -37,8 +37,12 @@ export async function chooseForm<T>(
   selfTest: (value: T) => Promise<boolean>,
 ): Promise<Choice<T>> {
   const rejected: string[] = []
+  let cause: unknown
   for (const form of candidates(gpu, forms)) {
-    const passed = await selfTest(form.value).catch(() => false)
+    const passed = await selfTest(form.value).catch((error: unknown) => {
+      cause = error
+      return false
+    })
     gpu.check()
     if (passed) return { form, rejected }
     rejected.push(form.name)
@@ -46,5 +50,6 @@ export async function chooseForm<T>(
   throw new SkipstoneError(
     'internal',
     `No form of the kernel ${kernel} gives right results on this device (${gpu.adapterName}); tried ${rejected.join(', ')}. Update the graphics driver, or try another browser.`,
+    { cause },
   )
 }

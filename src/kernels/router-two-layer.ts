@@ -20,7 +20,14 @@ export async function routerTwoLayerKernel(gpu: GpuDevice, options: RouterTwoLay
     bind(
       arena,
       kernel,
-      [b.plan, b.x, b.routers, b.thresholds, b.z, [params.sublayer, params.weights, params.stride]],
+      [
+        b.plan,
+        b.x,
+        b.routers,
+        b.thresholds,
+        b.z,
+        [params.sublayer, params.weights, params.stride, options.width, options.d4],
+      ],
       ({ rows }) => [rows, 1, 1],
     )
 }
