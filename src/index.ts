@@ -1,0 +1,21 @@
+export { ERROR_CODES, type ErrorCode, SkipstoneError } from './errors.js'
+export type { ModelConfig } from './model/config.js'
+export type { SkipRatios, TraceFile, TraceStep } from './runtime/trace.js'
+export { loadModel } from './sdk/load-model.js'
+export type { Model } from './sdk/model.js'
+export type {
+  EndStep,
+  FinishReason,
+  GenerateOptions,
+  LoadOptions,
+  LoadProgress,
+  ModelSource,
+  PromptStep,
+  SessionOptions,
+  Step,
+  TokenStep,
+} from './sdk/options.js'
+export { dense, forced, type PolicyRequest, policy, type SkipgptRequest, skipgpt } from './sdk/policies.js'
+export type { Session, SessionStats } from './sdk/session.js'
+export type { ByteRange, FileSource } from './storage/source.js'
+export type { ChatMessage } from './text/chat-template.js'

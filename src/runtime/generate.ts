@@ -1,0 +1,85 @@
+import { throwIfAborted } from '../errors.js'
+import { Pace } from './pace.js'
+import type { StepRecord } from './records.js'
+import type { Sampling } from './sampling.js'
+import type { Sequence } from './sequence.js'
+
+export interface GenerateTokensOptions {
+  sampling: Sampling
+  maxTokens: number
+  contextLength: number
+  /** Tokens already in the cache, for the repetition penalty. */
+  seen: readonly number[]
+  signal?: AbortSignal | undefined
+  logits?: boolean
+  /** Decode steps per submit; by default it follows the measured speed. */
+  stepsPerSubmit?: number | undefined
+}
+
+export type TokenEvent =
+  | { kind: 'prompt'; records: StepRecord[]; logits: Float32Array | undefined }
+  /** A token, and the record of the position that produced it. */
+  | { kind: 'token'; token: number; record: StepRecord }
+  | { kind: 'stop'; token: number; record: StepRecord }
+
+/**
+ * Feeds `ids`, then generates until a stop token, `maxTokens`, or the end of the context. The next submit is always on
+ * its way while the last one is read. When the consumer stops early, the sequence may be a few positions ahead of what
+ * was delivered: rewind it.
+ */
+export async function* generateTokens(
+  sequence: Sequence,
+  ids: readonly number[],
+  o: GenerateTokensOptions,
+): AsyncGenerator<TokenEvent, void> {
+  const { records, logits } = await sequence.prefill(ids, {
+    sampling: o.sampling,
+    seen: o.seen,
+    ...(o.signal && { signal: o.signal }),
+    logits: o.logits ?? false,
+  })
+  yield { kind: 'prompt', records, logits }
+  const stops = new Set(o.sampling.stopIds)
+  const deliver = (record: StepRecord): TokenEvent | undefined =>
+    record.token === undefined
+      ? undefined
+      : { kind: stops.has(record.token) ? 'stop' : 'token', token: record.token, record }
+
+  const first = deliver(records.at(-1) as StepRecord)
+  if (!first) return
+  yield first
+  if (first.kind === 'stop') return
+
+  // The token sampled at the last position of the context is the last one: it cannot be fed.
+  let left = Math.min(o.maxTokens - 1, o.contextLength - sequence.length)
+  const pace = new Pace(o.stepsPerSubmit)
+  let lastDone = 0
+  const inFlight: { steps: number; submitted: number; read: () => Promise<StepRecord[]> }[] = []
+  try {
+    while (left > 0 || inFlight.length > 0) {
+      throwIfAborted(o.signal)
+      while (left > 0 && inFlight.length < 2) {
+        const steps = Math.min(left, pace.steps)
+        inFlight.push({ steps, submitted: performance.now(), read: await sequence.decode(steps) })
+        left -= steps
+      }
+      const oldest = inFlight.shift()
+      if (!oldest) break
+      const batch = await oldest.read()
+      // It began to run when the submit before it was done.
+      const now = performance.now()
+      pace.report(oldest.steps, now - Math.max(oldest.submitted, lastDone))
+      lastDone = now
+      for (const record of batch) {
+        throwIfAborted(o.signal)
+        const event = deliver(record)
+        if (!event) return
+        yield event
+        if (event.kind === 'stop') return
+      }
+    }
+  } finally {
+    // Read-back buffers return to the ring only when they were read.
+    await Promise.allSettled(inFlight.map((submit) => submit.read()))
+  }
+}

@@ -1,0 +1,71 @@
+import { SkipstoneError, throwIfAborted } from '../errors.js'
+import { GpuDevice } from '../gpu/device.js'
+import { readAdapter } from '../model/adapter.js'
+import { openCheckpoint } from '../model/checkpoint.js'
+import { parseModelConfig } from '../model/config.js'
+import { parseGenerationConfig } from '../model/generation-config.js'
+import { loadWeights } from '../model/weights.js'
+import { Engine } from '../runtime/engine.js'
+import { type FileSource, readJson } from '../storage/source.js'
+import { Model } from './model.js'
+import type { LoadOptions, ModelSource } from './options.js'
+import { loadRouters, ROUTER_FILE } from './routers.js'
+import { toFileSource } from './sources.js'
+import { TextCodec } from './text-codec.js'
+
+/**
+ * Loads a Hugging Face checkpoint as it is: `config.json`, `model.safetensors` or its shards, `tokenizer.json`.
+ * @throws `no-webgpu`, `no-adapter`, `not-found`, `network`, `bad-file`, `unsupported`, `missing-tensor`, `wrong-model`,
+ * `out-of-memory`, `aborted`.
+ */
+export async function loadModel(source: ModelSource, options: LoadOptions = {}): Promise<Model> {
+  const files = toFileSource(source)
+  const { signal, onProgress } = options
+  throwIfAborted(signal)
+  onProgress?.({ phase: 'config', loaded: 0, total: 0 })
+  const config = parseModelConfig(await readJson(files, 'config.json', signal))
+  const generation = parseGenerationConfig(await optionalJson(files, 'generation_config.json', signal))
+  const adapter = options.lora ? await readAdapter(toFileSource(options.lora), signal) : undefined
+  const routerFiles = options.routers ? toFileSource(options.routers) : files
+  const hasRouters = options.routers !== undefined || (await files.has(ROUTER_FILE, signal))
+  const routers = hasRouters ? await loadRouters(routerFiles, config, signal) : undefined
+  const checkpoint = await openCheckpoint(files, signal)
+
+  const openEngine = async (progress: LoadOptions['onProgress'], abort: AbortSignal | undefined) => {
+    const gpu = await GpuDevice.open(options.gpu ? { gpu: options.gpu } : {})
+    try {
+      const weights = await loadWeights(gpu, config, checkpoint, {
+        dtype: options.dtype ?? 'stored',
+        adapter,
+        signal: abort,
+        onProgress: (loaded, total) => progress?.({ phase: 'weights', loaded, total }),
+      })
+      progress?.({ phase: 'pipelines', loaded: 0, total: 0 })
+      return await Engine.create(gpu, config, weights)
+    } catch (error) {
+      gpu.destroy()
+      throw error
+    }
+  }
+  const engine = await openEngine(onProgress, signal)
+  if (signal?.aborted) engine.gpu.destroy()
+  throwIfAborted(signal)
+  onProgress?.({ phase: 'ready', loaded: 0, total: 0 })
+  return new Model({
+    config,
+    generation,
+    routers,
+    engine,
+    text: new TextCodec(files),
+    reopen: () => openEngine(undefined, undefined),
+  })
+}
+
+async function optionalJson(files: FileSource, name: string, signal: AbortSignal | undefined): Promise<unknown> {
+  try {
+    return await readJson(files, name, signal)
+  } catch (error) {
+    if (error instanceof SkipstoneError && error.code === 'not-found') return {}
+    throw error
+  }
+}

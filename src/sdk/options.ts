@@ -1,0 +1,99 @@
+import type { DtypeOption } from '../model/weights.js'
+import type { FileSource } from '../storage/source.js'
+import type { PolicyRequest } from './policies.js'
+
+/** A folder of model files: its URL, files that the user picked, or anything that implements `FileSource`. */
+export type ModelSource = string | URL | FileSource | readonly File[]
+
+export interface LoadProgress {
+  phase: 'config' | 'weights' | 'pipelines' | 'ready'
+  /** Bytes read and to read; both 0 outside the phase `weights`. */
+  loaded: number
+  total: number
+}
+
+export interface LoadOptions {
+  /** How to hold weights on the GPU. Default `stored`. */
+  dtype?: DtypeOption
+  /** A folder with `routers.safetensors`. Default: the model's own folder, where it has that file. */
+  routers?: ModelSource
+  /** A folder with a PEFT LoRA adapter, merged while loading. */
+  lora?: ModelSource
+  /** Where adapters come from. Default `navigator.gpu`. */
+  gpu?: GPU
+  onProgress?: (progress: LoadProgress) => void
+  signal?: AbortSignal
+}
+
+export interface SessionOptions {
+  /** What to skip. Default: nothing. A string is parsed as on the command line. */
+  policy?: PolicyRequest | string
+  /** Positions that the conversation may grow to. Default and most: the model's context. */
+  contextLength?: number
+  /** Bring the margin of every decision back with the bits. */
+  margins?: boolean
+}
+
+export interface GenerateOptions {
+  /** Default: as many as fit into the context. */
+  maxTokens?: number
+  /** 0 takes the most probable token. Defaults of this and the next four: the model's generation_config.json. */
+  temperature?: number
+  topK?: number
+  topP?: number
+  minP?: number
+  repetitionPenalty?: number
+  /** Default 0: the same text on every call. */
+  seed?: number
+  /** Strings that end the text; they are not part of it. */
+  stop?: string | readonly string[]
+  /** Do not stop at the model's stop tokens. */
+  ignoreEos?: boolean
+  /** Also give the logits after the prompt, with the step of kind `prompt`. */
+  logits?: boolean
+  /** Decode steps per GPU submit. Default: follows the measured speed. */
+  stepsPerSubmit?: number
+  signal?: AbortSignal
+}
+
+export type FinishReason = 'stop' | 'length'
+
+/** The prompt was read. Its bits are those of all positions fed, one after the other. */
+export interface PromptStep {
+  kind: 'prompt'
+  text: ''
+  /** Ids fed by this call; fewer than the conversation has where earlier ones were in the cache. */
+  tokens: readonly number[]
+  /** Position of the first of them. */
+  position: number
+  executed: Uint32Array
+  margins?: Float32Array
+  logits?: Float32Array
+}
+
+/** A token was generated. */
+export interface TokenStep {
+  kind: 'token'
+  /** Text that is now certain: empty while a character or a possible stop string is incomplete. */
+  text: string
+  token: number
+  /** Position whose result chose this token. */
+  position: number
+  /** 2L execute bits of that position: bit i = word i >> 5, bit i & 31; sublayer 2·layer is attention, + 1 the MLP. */
+  executed: Uint32Array
+  /** Signed distance of each sublayer's score to its threshold, where the session traces margins. */
+  margins?: Float32Array
+}
+
+/** The end of the text. */
+export interface EndStep {
+  kind: 'end'
+  /** What was held back. */
+  text: string
+  executed: Uint32Array
+  finishReason: FinishReason
+  /** Tokens that this call kept. */
+  tokens: readonly number[]
+}
+
+export type Step = PromptStep | TokenStep | EndStep

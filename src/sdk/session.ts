@@ -1,0 +1,311 @@
+import { SkipstoneError } from '../errors.js'
+import type { Engine } from '../runtime/engine.js'
+import { generateTokens } from '../runtime/generate.js'
+import type { StepRecord } from '../runtime/records.js'
+import { checkSampling, type Sampling } from '../runtime/sampling.js'
+import { Sequence } from '../runtime/sequence.js'
+import { type SkipRatios, Trace, type TraceFile } from '../runtime/trace.js'
+import type { PolicyRequest } from '../skip/registry.js'
+import type { ChatMessage } from '../text/chat-template.js'
+import { Continuation } from './continuation.js'
+import type { Model } from './model.js'
+import type { FinishReason, GenerateOptions, Step } from './options.js'
+
+export interface SessionStats {
+  /** Positions fed so far. */
+  positions: number
+  /** Share of sublayer visits skipped, prompt included. */
+  skip: SkipRatios
+  /** Of the last generate call; undefined before the first. */
+  timings:
+    | {
+        prefillMs: number
+        decodeMs: number
+        prefillTokensPerSecond: number
+        decodeTokensPerSecond: number
+      }
+    | undefined
+}
+
+interface SessionParts {
+  readonly request: PolicyRequest
+  readonly contextLength: number
+  readonly margins: boolean
+}
+
+/** A conversation: its tokens, its cache on the GPU, and what was skipped at each of its positions. */
+export class Session {
+  readonly #tokens: number[] = []
+  readonly #trace: Trace
+  #sequence: Sequence | undefined
+  #busy = false
+  #disposed = false
+  #timings: SessionStats['timings']
+
+  /** Use `model.createSession`. */
+  constructor(
+    private readonly model: Model,
+    private readonly parts: SessionParts,
+    private readonly onDispose: () => void,
+  ) {
+    this.#trace = new Trace(model.config.layers)
+  }
+
+  /** Ids of the conversation: prompts and generated tokens, stop tokens left out. */
+  get tokens(): readonly number[] {
+    return this.#tokens
+  }
+
+  /**
+   * Continues the conversation with `prompt`: text, or token ids taken as they are. A first prompt gets the
+   * tokenizer's special tokens (BOS), later ones continue without. Only what the cache does not hold is processed.
+   *
+   * Stopping the loop early, or an abort while tokens are generated, keeps what was delivered. Any failure before the
+   * first token leaves the conversation as it was.
+   * @throws `bad-option` (empty prompt, unknown ids, sampling out of range), `context-full`, `busy`, `aborted`,
+   * `device-lost` (call again: the conversation is replayed), `disposed`.
+   */
+  async *generate(prompt: string | readonly number[], options: GenerateOptions = {}): AsyncGenerator<Step, void> {
+    yield* this.#exclusively(async () => {
+      if (typeof prompt !== 'string') return [...this.#tokens, ...prompt]
+      if (prompt === '') throw emptyPrompt()
+      const tokenizer = await this.model.text.tokenizer()
+      return [...this.#tokens, ...tokenizer.encode(prompt, { addSpecialTokens: this.#tokens.length === 0 })]
+    }, options)
+  }
+
+  /**
+   * Generates the next message of a chat, written with the model's template. Whatever the messages share with the
+   * conversation so far is not processed again; where they differ, the conversation is rewound.
+   * @throws as `generate`, and `unsupported` where the model has no chat template.
+   */
+  async *chat(messages: readonly ChatMessage[], options: GenerateOptions = {}): AsyncGenerator<Step, void> {
+    yield* this.#exclusively(async () => {
+      const tokenizer = await this.model.text.tokenizer()
+      return tokenizer.encode(await this.model.text.render(messages), { addSpecialTokens: false })
+    }, options)
+  }
+
+  /** Shortens the conversation to its first `length` tokens. */
+  rewind(length: number): void {
+    this.#check()
+    if (this.#busy) throw busy()
+    if (!Number.isInteger(length) || length < 0) {
+      throw new SkipstoneError('bad-option', `rewind takes a whole number of tokens, not ${length}.`)
+    }
+    this.#tokens.length = Math.min(this.#tokens.length, length)
+    this.#keep(length)
+  }
+
+  stats(): SessionStats {
+    return { positions: this.#trace.length, skip: this.#trace.ratios(), timings: this.#timings }
+  }
+
+  /** Which sublayers each position executed. */
+  trace(): TraceFile {
+    return this.#trace.toFile(this.#tokens)
+  }
+
+  /** Frees the cache. */
+  dispose(): void {
+    if (this.#disposed) return
+    this.#disposed = true
+    this.#sequence?.destroy()
+    this.#sequence = undefined
+    this.onDispose()
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose()
+  }
+
+  async *#exclusively(wanted: () => Promise<number[]>, options: GenerateOptions): AsyncGenerator<Step, void> {
+    this.#check()
+    if (this.#busy) throw busy()
+    this.#busy = true
+    try {
+      yield* this.#run(await wanted(), options)
+    } finally {
+      this.#busy = false
+    }
+  }
+
+  async *#run(tokens: readonly number[], options: GenerateOptions): AsyncGenerator<Step, void> {
+    const { contextLength } = this.parts
+    const sampling = this.#sampling(options)
+    if (tokens.length === 0) throw emptyPrompt()
+    this.model.checkIds(tokens)
+    if (tokens.length > contextLength) {
+      throw new SkipstoneError(
+        'context-full',
+        `The conversation has ${tokens.length} tokens, but the context holds ${contextLength}: shorten the prompt or rewind the session.`,
+      )
+    }
+    const maxTokens = options.maxTokens ?? Number.POSITIVE_INFINITY
+    if (maxTokens !== Number.POSITIVE_INFINITY && !(Number.isInteger(maxTokens) && maxTokens >= 1)) {
+      throw new SkipstoneError('bad-option', `maxTokens must be a whole number, 1 or more, not ${maxTokens}.`)
+    }
+    const stops = typeof options.stop === 'string' ? [options.stop] : (options.stop ?? [])
+    // Ids alone need no tokenizer: the text then stays empty.
+    const tokenizer = await this.model.text.tokenizer().catch((error: unknown) => {
+      if (error instanceof SkipstoneError && error.code === 'not-found' && stops.length === 0) return undefined
+      throw error
+    })
+    const engine = await this.model.engine()
+    const sequence = await this.#live(engine)
+
+    // At least the last token is fed again: its result chooses the next one.
+    let shared = 0
+    while (shared < tokens.length - 1 && tokens[shared] === this.#tokens[shared]) shared++
+    const before = [...this.#tokens]
+    this.#keep(shared)
+    this.#tokens.splice(0, this.#tokens.length, ...tokens)
+    const fed = sequence.length
+    const fresh = tokens.slice(fed)
+
+    const continuation = new Continuation(tokenizer, tokens, stops)
+    let finishReason: FinishReason = 'length'
+    let prompted = false
+    let lastRecord: StepRecord | undefined
+    const started = performance.now()
+    let decodeStarted = started
+    try {
+      const events = generateTokens(sequence, fresh, {
+        sampling,
+        maxTokens,
+        contextLength,
+        seen: tokens.slice(0, fed),
+        signal: options.signal,
+        logits: options.logits ?? false,
+        stepsPerSubmit: options.stepsPerSubmit,
+      })
+      for await (const event of events) {
+        if (event.kind === 'prompt') {
+          prompted = true
+          decodeStarted = performance.now()
+          this.#trace.push(...event.records)
+          yield {
+            kind: 'prompt',
+            text: '',
+            tokens: fresh,
+            position: fed,
+            executed: concatenate(event.records),
+            ...(this.parts.margins && { margins: concatenateMargins(event.records) }),
+            ...(event.logits && { logits: event.logits }),
+          }
+          continue
+        }
+        // The record of the prompt's last position came with the prompt.
+        if (lastRecord) this.#trace.push(event.record)
+        lastRecord = event.record
+        if (event.kind === 'stop') {
+          finishReason = 'stop'
+          break
+        }
+        const position = this.#trace.length - 1
+        this.#tokens.push(event.token)
+        const { text, stopped } = continuation.push(event.token)
+        if (stopped) {
+          finishReason = 'stop'
+          if (text) yield tokenStep(event.token, position, text, event.record)
+          break
+        }
+        yield tokenStep(event.token, position, text, event.record)
+      }
+      const text = continuation.finish()
+      this.#tokens.length = tokens.length + continuation.kept
+      yield {
+        kind: 'end',
+        text,
+        executed: new Uint32Array(0),
+        finishReason,
+        tokens: this.#tokens.slice(tokens.length),
+      }
+    } catch (error) {
+      if (!prompted) this.#tokens.splice(0, this.#tokens.length, ...before)
+      this.#check()
+      throw error
+    } finally {
+      const ended = performance.now()
+      const generated = this.#tokens.length - tokens.length
+      const prefillMs = decodeStarted - started
+      const decodeMs = ended - decodeStarted
+      this.#timings = {
+        prefillMs,
+        decodeMs,
+        prefillTokensPerSecond: (1000 * fresh.length) / prefillMs,
+        // The first token is the prefill's.
+        decodeTokensPerSecond: generated > 1 ? (1000 * (generated - 1)) / decodeMs : 0,
+      }
+      this.#keep(this.#tokens.length)
+    }
+  }
+
+  /** Forgets positions from `length` on in the cache and in the trace, and keeps the two in step. */
+  #keep(length: number): void {
+    const kept = Math.min(length, this.#sequence?.length ?? 0, this.#trace.length)
+    this.#trace.rewind(kept)
+    this.#sequence?.rewind(kept)
+  }
+
+  /** The sequence on this engine; on a new device it starts empty, and the conversation is fed again. */
+  async #live(engine: Engine): Promise<Sequence> {
+    if (this.#sequence?.engine === engine) return this.#sequence
+    const policy = await this.model.resolve(this.parts.request, engine)
+    this.#check()
+    this.#sequence = new Sequence(engine, policy, {
+      contextLength: this.parts.contextLength,
+      margins: this.parts.margins,
+    })
+    this.#trace.rewind(0)
+    return this.#sequence
+  }
+
+  #sampling(o: GenerateOptions): Sampling {
+    const { generation, config } = this.model
+    // A model whose authors decode greedily ignores the sampling settings that they left in the file.
+    const defaults = generation.doSample === false ? undefined : generation
+    const stops = generation.eosTokenIds.length > 0 ? generation.eosTokenIds : config.eosTokenIds
+    const sampling: Sampling = {
+      temperature: o.temperature ?? (generation.doSample ? (defaults?.temperature ?? 1) : 0),
+      topK: o.topK ?? defaults?.topK ?? 0,
+      topP: o.topP ?? defaults?.topP ?? 1,
+      minP: o.minP ?? defaults?.minP ?? 0,
+      repetitionPenalty: o.repetitionPenalty ?? defaults?.repetitionPenalty ?? 1,
+      seed: o.seed ?? 0,
+      stopIds: o.ignoreEos ? [] : stops,
+    }
+    checkSampling(sampling)
+    return sampling
+  }
+
+  #check(): void {
+    if (this.#disposed) {
+      throw new SkipstoneError('disposed', 'This session was disposed of: create another one on the model.')
+    }
+  }
+}
+
+function tokenStep(token: number, position: number, text: string, record: StepRecord): Step {
+  const step = { kind: 'token', text, token, position, executed: record.bits } as const
+  return record.margins ? { ...step, margins: record.margins } : step
+}
+
+function concatenate(records: readonly StepRecord[]): Uint32Array {
+  return Uint32Array.from(records.flatMap((r) => Array.from(r.bits)))
+}
+
+function concatenateMargins(records: readonly StepRecord[]): Float32Array {
+  return Float32Array.from(records.flatMap((r) => Array.from(r.margins ?? [])))
+}
+
+function emptyPrompt(): SkipstoneError {
+  return new SkipstoneError(
+    'bad-option',
+    'The prompt is empty: give some text, or token ids (the BOS id alone lets the model begin by itself).',
+  )
+}
+
+function busy(): SkipstoneError {
+  return new SkipstoneError('busy', 'This session is generating: wait for it, abort it, or create another session.')
+}

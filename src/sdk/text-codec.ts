@@ -1,0 +1,57 @@
+import { SkipstoneError } from '../errors.js'
+import { type FileSource, readJson } from '../storage/source.js'
+import { type ChatMessage, type ChatTemplate, findChatTemplate } from '../text/chat-template.js'
+import { loadTokenizer, type TextTokenizer } from '../text/tokenizer.js'
+
+/** A model's tokenizer and chat template, read when text is first needed: ids alone need neither. */
+export class TextCodec {
+  #tokenizer: Promise<TextTokenizer> | undefined
+  #template: Promise<ChatTemplate | undefined> | undefined
+
+  constructor(private readonly files: FileSource) {}
+
+  /** @throws `not-found` where the model has no tokenizer.json. */
+  tokenizer(): Promise<TextTokenizer> {
+    this.#tokenizer ??= this.#loadTokenizer().catch((error: unknown) => {
+      this.#tokenizer = undefined
+      throw error
+    })
+    return this.#tokenizer
+  }
+
+  /** The text of a conversation as the model's template writes it. @throws `unsupported` where it has no template. */
+  async render(messages: readonly ChatMessage[]): Promise<string> {
+    this.#template ??= this.#loadTemplate()
+    const template = await this.#template
+    if (!template) {
+      throw new SkipstoneError(
+        'unsupported',
+        'This model has no chat template: it continues text, use generate() with a prompt.',
+      )
+    }
+    return template.render(messages, { addGenerationPrompt: true })
+  }
+
+  async #loadTokenizer(): Promise<TextTokenizer> {
+    if (!(await this.files.has('tokenizer.json'))) {
+      throw new SkipstoneError(
+        'not-found',
+        `There is no tokenizer.json in ${this.files.description}: add it, or work with token ids.`,
+      )
+    }
+    const config = (await this.files.has('tokenizer_config.json'))
+      ? await readJson(this.files, 'tokenizer_config.json')
+      : undefined
+    return loadTokenizer(await readJson(this.files, 'tokenizer.json'), config)
+  }
+
+  async #loadTemplate(): Promise<ChatTemplate | undefined> {
+    const config = (await this.files.has('tokenizer_config.json'))
+      ? await readJson(this.files, 'tokenizer_config.json')
+      : undefined
+    const jinja = (await this.files.has('chat_template.jinja'))
+      ? new TextDecoder().decode(await this.files.read('chat_template.jinja'))
+      : undefined
+    return findChatTemplate(config, jinja)
+  }
+}

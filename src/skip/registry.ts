@@ -1,0 +1,121 @@
+import { SkipstoneError } from '../errors.js'
+import { dense } from './dense.js'
+import { forced } from './forced.js'
+import type { SkipPolicy } from './policy.js'
+import type { RouterWeights } from './router-weights.js'
+import { skipgptPolicy } from './skipgpt.js'
+
+/** A policy as a user asks for it: a name and options, not yet joined with a model's weights. */
+export interface PolicyRequest {
+  readonly name: string
+  readonly options: Readonly<Record<string, number | string>>
+}
+
+/** What a policy may need of the model that it is used with. */
+export interface PolicyContext {
+  readonly routers: RouterWeights | undefined
+  /** Finds the δ at which the policy skips `budget` of the model. */
+  calibrate(policyAt: (delta: number) => SkipPolicy, budget: number): Promise<number>
+}
+
+interface Entry {
+  readonly keys: readonly string[]
+  resolve(options: PolicyRequest['options'], context: PolicyContext): SkipPolicy | Promise<SkipPolicy>
+}
+
+const POLICIES: Readonly<Record<string, Entry>> = {
+  dense: { keys: [], resolve: () => dense },
+  forced: {
+    keys: ['skip', 'seed'],
+    resolve: (o) => forced({ skip: number('skip', o.skip ?? 0.5), seed: number('seed', o.seed ?? 0) }),
+  },
+  skipgpt: { keys: ['delta', 'budget', 'input'], resolve: resolveSkipgpt },
+}
+
+/** Policies that the design names and that a later version brings. */
+const PLANNED = [
+  'random',
+  'first',
+  'adaskip',
+  'shortgpt',
+  'sleb',
+  'unified',
+  'litestage',
+  'gateskip',
+  'dlo',
+  'mindskip',
+  'dllm',
+  'flexidepth',
+  'speculative',
+]
+
+/** Names of the policies that run. */
+export const POLICY_NAMES = Object.keys(POLICIES)
+
+/**
+ * Parses `name` or `name:key=value,key=value`.
+ * @throws `unknown-policy`, `unsupported` (planned), `bad-option` for a key that the policy does not have.
+ */
+export function parsePolicy(text: string): PolicyRequest {
+  const [name = '', rest] = text.split(/:(.*)/s)
+  const options: Record<string, number | string> = {}
+  for (const pair of rest ? rest.split(',') : []) {
+    const [key = '', value] = pair.split(/=(.*)/s)
+    if (value === undefined || value === '') {
+      throw new SkipstoneError('bad-option', `The policy option "${pair}" is not of the form key=value.`)
+    }
+    options[key.trim()] = Number.isNaN(Number(value)) ? value.trim() : Number(value)
+  }
+  return checkPolicy({ name: name.trim(), options })
+}
+
+/** @throws as `parsePolicy`. */
+export function checkPolicy(request: PolicyRequest): PolicyRequest {
+  const entry = Object.hasOwn(POLICIES, request.name) ? POLICIES[request.name] : undefined
+  if (!entry) {
+    const planned = PLANNED.includes(request.name)
+    throw new SkipstoneError(
+      planned ? 'unsupported' : 'unknown-policy',
+      planned
+        ? `The policy "${request.name}" is not in this version; use ${POLICY_NAMES.join(', ')}.`
+        : `There is no policy "${request.name}"; use ${POLICY_NAMES.join(', ')}.`,
+    )
+  }
+  for (const key of Object.keys(request.options)) {
+    if (entry.keys.includes(key)) continue
+    const known = entry.keys.length > 0 ? `it has ${entry.keys.join(', ')}` : 'it has none'
+    throw new SkipstoneError('bad-option', `The policy "${request.name}" has no option "${key}": ${known}.`)
+  }
+  return request
+}
+
+/** Joins a request with a model's weights. */
+export async function resolvePolicy(request: PolicyRequest, context: PolicyContext): Promise<SkipPolicy> {
+  const { name, options } = checkPolicy(request)
+  return (POLICIES[name] as Entry).resolve(options, context)
+}
+
+async function resolveSkipgpt(options: PolicyRequest['options'], context: PolicyContext): Promise<SkipPolicy> {
+  const { routers } = context
+  if (!routers) {
+    throw new SkipstoneError(
+      'missing-weights',
+      'The policy "skipgpt" needs router weights: give --routers (or the option `routers`) a folder with routers.safetensors.',
+    )
+  }
+  const input = options.input ?? 'entry'
+  if (input !== 'entry' && input !== 'post-attention') {
+    throw new SkipstoneError('bad-option', `skipgpt: input is "entry" or "post-attention", not "${input}".`)
+  }
+  const policyAt = (delta: number) => skipgptPolicy({ routers, delta, input })
+  if (options.budget === undefined) return policyAt(number('delta', options.delta ?? 0))
+  if (options.delta !== undefined) {
+    throw new SkipstoneError('bad-option', 'skipgpt: give delta or budget, not both; a budget chooses its delta.')
+  }
+  return policyAt(await context.calibrate(policyAt, number('budget', options.budget)))
+}
+
+function number(key: string, value: number | string): number {
+  if (typeof value === 'number') return value
+  throw new SkipstoneError('bad-option', `The policy option ${key} is a number, not "${value}".`)
+}

@@ -1,0 +1,70 @@
+import { SkipstoneError } from '../errors.js'
+import type { Engine } from '../runtime/engine.js'
+import { generateTokens } from '../runtime/generate.js'
+import { GREEDY } from '../runtime/sampling.js'
+import { Sequence } from '../runtime/sequence.js'
+import { Trace } from '../runtime/trace.js'
+import { dense } from '../skip/dense.js'
+import type { SkipPolicy } from '../skip/policy.js'
+
+const CALIBRATION_TOKENS = 256
+const ROUNDS = 16
+
+/** Text that the model samples itself at temperature 1 from its BOS: in distribution, and nothing to download. */
+export async function sampleText(engine: Engine, contextLength: number, signal?: AbortSignal): Promise<number[]> {
+  const { bosTokenId } = engine.shape.config
+  const ids = [bosTokenId ?? 0]
+  const sequence = new Sequence(engine, dense, { contextLength })
+  try {
+    const maxTokens = Math.min(CALIBRATION_TOKENS, contextLength) - 1
+    const options = { sampling: { ...GREEDY, temperature: 1, seed: 1 }, maxTokens, contextLength, seen: [], signal }
+    for await (const event of generateTokens(sequence, [...ids], options)) {
+      if (event.kind === 'token') ids.push(event.token)
+    }
+    return ids
+  } finally {
+    sequence.destroy()
+  }
+}
+
+/**
+ * The δ at which `policyAt(δ)` skips `budget` of the sublayer visits on `ids`, by bisection: skipping changes what later
+ * routers read, so every candidate is run.
+ * @throws `bad-option` where the budget is outside [0, 1].
+ */
+export async function calibrateDelta(
+  engine: Engine,
+  policyAt: (delta: number) => SkipPolicy,
+  budget: number,
+  ids: readonly number[],
+  options: { contextLength: number; signal?: AbortSignal | undefined },
+): Promise<number> {
+  if (!(budget >= 0 && budget <= 1)) {
+    throw new SkipstoneError('bad-option', `budget is a share between 0 and 1, not ${budget}.`)
+  }
+  const run = async (delta: number) => {
+    const sequence = new Sequence(engine, policyAt(delta), { contextLength: options.contextLength, margins: true })
+    try {
+      const { records } = await sequence.prefill(ids, options.signal ? { signal: options.signal } : {})
+      const trace = new Trace(engine.shape.config.layers)
+      trace.push(...records)
+      const margins = records.flatMap((r) => Array.from(r.margins ?? []))
+      return { skipped: trace.ratios().total, margins }
+    } finally {
+      sequence.destroy()
+    }
+  }
+  const { margins } = await run(0)
+  let low = Math.min(...margins)
+  let high = Math.max(...margins)
+  let best = { delta: 0, distance: Number.POSITIVE_INFINITY }
+  for (let round = 0; round < ROUNDS; round++) {
+    const delta = (low + high) / 2
+    const { skipped } = await run(delta)
+    const distance = Math.abs(skipped - budget)
+    if (distance < best.distance) best = { delta, distance }
+    if (skipped < budget) low = delta
+    else high = delta
+  }
+  return best.delta
+}

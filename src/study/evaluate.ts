@@ -1,0 +1,55 @@
+import { SkipstoneError } from '../errors.js'
+import type { Engine } from '../runtime/engine.js'
+import { Sequence } from '../runtime/sequence.js'
+import { type SkipRatios, Trace } from '../runtime/trace.js'
+import type { SkipPolicy } from '../skip/policy.js'
+
+export interface Evaluation {
+  /** Predicted tokens. */
+  tokens: number
+  /** Mean negative log-likelihood per predicted token, in nats. */
+  nll: number
+  perplexity: number
+  skip: SkipRatios
+}
+
+/** Cuts a text's ids into windows of `length` ids, each beginning with `bos`. */
+export function windowsOf(ids: readonly number[], length: number, bos: number): number[][] {
+  const windows: number[][] = []
+  for (let first = 0; first < ids.length; first += length - 1)
+    windows.push([bos, ...ids.slice(first, first + length - 1)])
+  return windows
+}
+
+/**
+ * Teacher-forced loss of a policy over windows of ids, each from an empty cache.
+ * @throws `bad-option` where no window predicts anything.
+ */
+export async function evaluate(
+  engine: Engine,
+  policy: SkipPolicy,
+  windows: readonly (readonly number[])[],
+  options: { contextLength: number; signal?: AbortSignal; onProgress?: (done: number, all: number) => void },
+): Promise<Evaluation> {
+  const sequence = new Sequence(engine, policy, { contextLength: options.contextLength })
+  const trace = new Trace(engine.shape.config.layers)
+  let sum = 0
+  let tokens = 0
+  try {
+    for (const [i, window] of windows.entries()) {
+      if (window.length < 2) continue
+      const { nll, records } = await sequence.score(window, options.signal)
+      for (const value of nll) sum += value
+      tokens += nll.length
+      trace.push(...records)
+      options.onProgress?.(i + 1, windows.length)
+    }
+  } finally {
+    sequence.destroy()
+  }
+  if (tokens === 0) {
+    throw new SkipstoneError('bad-option', 'There is nothing to predict: give windows of at least two ids.')
+  }
+  const nll = sum / tokens
+  return { tokens, nll, perplexity: Math.exp(nll), skip: trace.ratios() }
+}
