@@ -24,12 +24,15 @@ export class GpuDevice {
   private constructor(
     readonly device: GPUDevice,
     info: GPUAdapterInfo,
+    isFallback: boolean,
   ) {
     this.memory = new GpuMemory(device)
     this.pipelines = new PipelineCache(device)
     this.features = device.features
-    this.adapterName = [info.vendor, info.architecture, info.device, info.description].filter(Boolean).join(' ')
-    this.isSoftware = /swiftshader|llvmpipe|lavapipe|software|warp|basic render/i.test(this.adapterName)
+    const name = [info.vendor, info.architecture, info.device, info.description].filter(Boolean).join(' ')
+    // Firefox tells nothing about the adapter, except whether it is a fallback.
+    this.adapterName = name || (isFallback ? 'fallback adapter, not named by the browser' : 'not named by the browser')
+    this.isSoftware = isFallback || /swiftshader|llvmpipe|lavapipe|software|warp|basic render/i.test(name)
     device.lost.then((lost) => {
       this.#lost = lost
     })
@@ -66,7 +69,7 @@ export class GpuDevice {
     const wanted: GPUFeatureName[] = ['timestamp-query']
     const requiredFeatures = wanted.filter((name) => adapter.features.has(name))
     const device = await adapter.requestDevice({ requiredLimits, requiredFeatures })
-    return new GpuDevice(device, adapter.info)
+    return new GpuDevice(device, adapter.info, isFallbackAdapter(adapter))
   }
 
   get isLost(): boolean {
@@ -98,4 +101,9 @@ export class GpuDevice {
   destroy(): void {
     this.device.destroy()
   }
+}
+
+/** Newer browsers say it in the adapter's info, older ones on the adapter itself. */
+function isFallbackAdapter(adapter: GPUAdapter & { isFallbackAdapter?: boolean }): boolean {
+  return adapter.info.isFallbackAdapter ?? adapter.isFallbackAdapter ?? false
 }

@@ -1,6 +1,6 @@
 import type { WeightDtype } from '../../shaders/snippets/weights.js'
 import { SkipstoneError } from '../errors.js'
-import { readF32, tensorDtype } from '../formats/safetensors.js'
+import { readF32, type TensorEntry, tensorDtype } from '../formats/safetensors.js'
 import type { GpuDevice } from '../gpu/device.js'
 import type { Adapter } from './adapter.js'
 import { ARCHITECTURES } from './architectures/index.js'
@@ -135,7 +135,10 @@ async function load(
   const vector = async (parts: readonly (readonly [name: string | undefined, length: number])[]) => {
     const values: Float32Array[] = []
     for (const [name, length] of parts) {
-      if (name !== undefined) values.push(await readVector(checkpoint, name, length, signal))
+      if (name === undefined) continue
+      values.push(await readVector(checkpoint, name, length, signal))
+      const entry = checkpoint.entries.get(name) as TensorEntry
+      onBytes(entry.end - entry.start)
     }
     return vectors.add(values)
   }

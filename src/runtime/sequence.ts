@@ -90,10 +90,21 @@ export class Sequence {
     return this.#ring.waits
   }
 
-  /** Dispatches that one decode step records, for one layer and in all. */
-  async decodeDispatches(): Promise<{ perLayer: number; total: number }> {
-    const { decode, finish } = await this.#program()
-    return { perLayer: (decode.length - finish.length - 1) / this.engine.shape.config.layers, total: decode.length }
+  /** Dispatches per layer of one decode step, and of one prefill chunk. */
+  async dispatchesPerLayer(): Promise<{ decode: number; prefill: number }> {
+    const { decode, prefill, finish } = await this.#program()
+    const { layers } = this.engine.shape.config
+    // Embedding comes before the layers, and the end of the step after them.
+    return { decode: (decode.length - finish.length - 1) / layers, prefill: (prefill.length - 1) / layers }
+  }
+
+  /**
+   * Declares `length` positions without computing them, whatever the cache holds: benchmarks time a decode step at a
+   * context without a prefill.
+   */
+  async assume(length: number): Promise<void> {
+    await this.#reserve(length)
+    this.#length = length
   }
 
   /** Forgets positions from `length` on; their cache rows are overwritten later. */

@@ -1,0 +1,273 @@
+import { readFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { SkipstoneError } from '../errors.js'
+import type { DtypeOption } from '../model/weights.js'
+import type { GenerateOptions } from '../sdk/options.js'
+import { parsePolicy } from '../skip/registry.js'
+import { SHAPE_NAMES } from '../study/synthetic.js'
+import type { AdapterName } from './adapters.js'
+import type { CommonOptions } from './commands/context.js'
+import type { Request } from './commands/index.js'
+import { DEFAULT_MODEL } from './locations.js'
+import { resolveUserPath } from './user-path.js'
+
+/** A parsed command line. */
+export interface Invocation {
+  readonly request: Request
+  readonly model: string
+  readonly routers: string | undefined
+  readonly lora: string | undefined
+  readonly backend: 'dawn' | 'chromium' | 'firefox'
+  readonly adapter: AdapterName
+  readonly json: boolean
+  /** Files to write, resolved. */
+  readonly logitsFile: string | undefined
+  readonly traceFile: string | undefined
+}
+
+const COMMON = [
+  'model',
+  'policy',
+  'routers',
+  'lora',
+  'profile-file',
+  'dtype',
+  'context',
+  'gpu-budget',
+  'backend',
+  'adapter',
+]
+const SAMPLING = ['max-tokens', 'temperature', 'top-k', 'top-p', 'min-p', 'repetition-penalty', 'seed', 'stop']
+
+interface CommandSpec {
+  readonly strings: readonly string[]
+  readonly flags: readonly string[]
+}
+
+const COMMANDS: Readonly<Record<string, CommandSpec>> = {
+  generate: { strings: [...COMMON, ...SAMPLING, 'prompt', 'ids', 'logits', 'trace'], flags: ['ignore-eos'] },
+  eval: { strings: [...COMMON, 'text', 'ids-file'], flags: [] },
+  compare: { strings: [...COMMON, ...SAMPLING, 'policies', 'prompt'], flags: ['sweep', 'ignore-eos'] },
+  bench: { strings: [...COMMON, 'shape', 'skip', 'tokens', 'repeats'], flags: ['profile'] },
+  inspect: { strings: COMMON, flags: [] },
+}
+const PLANNED = ['calibrate', 'convert']
+
+export const USAGE = `skipstone generate   (--prompt TEXT | --ids 1,2,3) [--max-tokens 64] [--ignore-eos] [--stop TEXT] [--temperature 0]
+                     [--top-k K] [--top-p P] [--min-p P] [--repetition-penalty R] [--seed 0] [--logits FILE] [--trace FILE]
+skipstone eval       (--text FILE | --ids-file FILE) [--context N]
+skipstone compare    --policies a,b,c --prompt TEXT [--sweep]
+skipstone bench      [--shape NAME] [--skip 0,0.25,0.5,0.75] [--tokens 64,256,512] [--repeats 3]
+skipstone inspect
+all of them: [--model DIR|FILE|URL|NAME] [--policy NAME[:key=value,...]] [--routers DIR|FILE] [--lora DIR] [--dtype stored|f32|f16]
+             [--context N] [--backend dawn|chromium|firefox] [--adapter auto|swiftshader|lavapipe] [--json]
+`
+
+type Values = Readonly<Record<string, string | boolean | readonly string[] | undefined>>
+
+/** @throws `bad-option` for anything that is not understood, `unsupported` for what a later version brings. */
+export function parseArguments(argv: readonly string[]): Invocation {
+  const [command = '', ...rest] = argv
+  const spec = Object.hasOwn(COMMANDS, command) ? COMMANDS[command] : undefined
+  if (!spec) {
+    if (PLANNED.includes(command)) throw unsupported(`The command "${command}"`)
+    throw new SkipstoneError('bad-option', `There is no command "${command}"; use ${Object.keys(COMMANDS).join(', ')}.`)
+  }
+  const values = parse(command, spec, rest)
+  if (values['profile-file'] !== undefined) throw unsupported('--profile-file')
+  if (values['gpu-budget'] !== undefined) throw unsupported('--gpu-budget')
+  if (values.profile) throw unsupported('--profile')
+  const text = (name: string) => values[name] as string | undefined
+  const file = (name: string) => {
+    const value = text(name)
+    return value === undefined ? undefined : resolveUserPath(value)
+  }
+  const common: CommonOptions = {
+    model: text('model') ?? DEFAULT_MODEL,
+    policy: text('policy') ?? 'dense',
+    dtype: dtype(text('dtype') ?? 'stored'),
+    backend: oneOf('backend', text('backend') ?? 'dawn', ['dawn', 'chromium', 'firefox']),
+    adapter: oneOf('adapter', text('adapter') ?? 'auto', ['auto', 'swiftshader', 'lavapipe']),
+    ...(values.context !== undefined && { context: whole('context', values, 0) }),
+  }
+  parsePolicy(common.policy)
+  return {
+    request: request(command, common, values),
+    model: common.model,
+    routers: text('routers'),
+    lora: text('lora'),
+    backend: common.backend as Invocation['backend'],
+    adapter: common.adapter as AdapterName,
+    json: values.json === true,
+    logitsFile: file('logits'),
+    traceFile: file('trace'),
+  }
+}
+
+function parse(command: string, spec: CommandSpec, argv: readonly string[]): Values {
+  const options: Record<string, { type: 'string' | 'boolean'; multiple?: boolean }> = { json: { type: 'boolean' } }
+  for (const name of spec.strings) options[name] = { type: 'string', multiple: name === 'stop' }
+  for (const name of spec.flags) options[name] = { type: 'boolean' }
+  try {
+    return parseArgs({ args: joinNegative(argv), options, strict: true, allowPositionals: false }).values as Values
+  } catch (cause) {
+    throw new SkipstoneError('bad-option', `skipstone ${command}: ${(cause as Error).message.split('\n')[0]}`, {
+      cause,
+    })
+  }
+}
+
+/** `--temperature -1` means a value: without this, a leading dash reads as another option. */
+function joinNegative(argv: readonly string[]): string[] {
+  const joined: string[] = []
+  for (const word of argv) {
+    const before = joined.at(-1)
+    if (/^-\.?\d/.test(word) && before?.startsWith('--') && !before.includes('='))
+      joined[joined.length - 1] += `=${word}`
+    else joined.push(word)
+  }
+  return joined
+}
+
+function request(command: string, common: CommonOptions, values: Values): Request {
+  const text = (name: string) => values[name] as string | undefined
+  switch (command) {
+    case 'generate': {
+      if ((values.prompt === undefined) === (values.ids === undefined)) {
+        throw new SkipstoneError('bad-option', 'Give either --prompt TEXT or --ids 1,2,3.')
+      }
+      const prompt = text('prompt')
+      const ids = text('ids')
+      return {
+        command,
+        ...common,
+        ...(prompt !== undefined && { prompt }),
+        ...(ids !== undefined && { ids: list('ids', ids) }),
+        generation: { ...generation(values), logits: values.logits !== undefined },
+        wantTrace: values.trace !== undefined,
+      }
+    }
+    case 'eval': {
+      const file = text('text')
+      const idsFile = text('ids-file')
+      if ((file === undefined) === (idsFile === undefined)) {
+        throw new SkipstoneError('bad-option', 'Give either --text FILE or --ids-file FILE.')
+      }
+      return file !== undefined
+        ? { command, ...common, text: readUserFile(file) }
+        : { command, ...common, windows: readWindows(idsFile as string) }
+    }
+    case 'compare': {
+      const policies = text('policies')
+      const prompt = text('prompt')
+      if (!policies || prompt === undefined) {
+        throw new SkipstoneError('bad-option', 'Give --policies a,b,c and --prompt TEXT.')
+      }
+      return {
+        command,
+        ...common,
+        policies: splitPolicies(policies),
+        prompt,
+        sweep: values.sweep === true,
+        generation: generation(values),
+      }
+    }
+    case 'bench':
+      return {
+        command,
+        dtype: common.dtype,
+        shapes: text('shape')?.split(',') ?? SHAPE_NAMES,
+        skips: list('skip', text('skip') ?? '0,0.25,0.5,0.75'),
+        tokens: list('tokens', text('tokens') ?? '64,256,512'),
+        repeats: whole('repeats', values, 3),
+      }
+    default:
+      return { command: 'inspect', model: common.model }
+  }
+}
+
+/** Policies are separated by commas, and so are the options of one: a part with "=" and no name belongs to the one before. */
+function splitPolicies(text: string): string[] {
+  const policies: string[] = []
+  for (const part of text.split(',')) {
+    if (part.includes('=') && !part.includes(':') && policies.length > 0) policies[policies.length - 1] += `,${part}`
+    else policies.push(part)
+  }
+  for (const policy of policies) parsePolicy(policy)
+  return policies
+}
+
+function generation(values: Values): Omit<GenerateOptions, 'signal'> {
+  return {
+    maxTokens: whole('max-tokens', values, 64),
+    temperature: number('temperature', values, 0),
+    topK: whole('top-k', values, 0),
+    topP: number('top-p', values, 1),
+    minP: number('min-p', values, 0),
+    repetitionPenalty: number('repetition-penalty', values, 1),
+    seed: whole('seed', values, 0),
+    ignoreEos: values['ignore-eos'] === true,
+    ...(values.stop !== undefined && { stop: values.stop as readonly string[] }),
+  }
+}
+
+function number(name: string, values: Values, fallback: number): number {
+  const text = values[name] as string | undefined
+  if (text === undefined) return fallback
+  const value = Number(text)
+  if (text.trim() === '' || !Number.isFinite(value)) {
+    throw new SkipstoneError('bad-option', `--${name} is a number, not "${text}".`)
+  }
+  return value
+}
+
+function whole(name: string, values: Values, fallback: number): number {
+  const value = number(name, values, fallback)
+  if (!Number.isInteger(value)) throw new SkipstoneError('bad-option', `--${name} is a whole number, not ${value}.`)
+  return value
+}
+
+function list(name: string, text: string): number[] {
+  return text
+    .split(',')
+    .filter((part) => part.trim() !== '')
+    .map((part) => number(name, { [name]: part }, 0))
+}
+
+function dtype(text: string): DtypeOption {
+  if (text === 'q8' || text === 'q4') throw unsupported(`--dtype ${text}`)
+  return oneOf('dtype', text, ['stored', 'f32', 'f16'])
+}
+
+function oneOf<T extends string>(name: string, value: string, allowed: readonly T[]): T {
+  const found = allowed.find((a) => a === value)
+  if (!found) throw new SkipstoneError('bad-option', `--${name} is one of ${allowed.join(', ')}, not "${value}".`)
+  return found
+}
+
+function unsupported(what: string): SkipstoneError {
+  return new SkipstoneError('unsupported', `${what} is not in this version.`)
+}
+
+function readUserFile(file: string): string {
+  try {
+    return readFileSync(resolveUserPath(file), 'utf8')
+  } catch (cause) {
+    throw new SkipstoneError('not-found', `The file "${file}" cannot be read.`, { cause })
+  }
+}
+
+function readWindows(file: string): number[][] {
+  const text = readUserFile(file)
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (cause) {
+    throw new SkipstoneError('bad-file', `"${file}" is not JSON.`, { cause })
+  }
+  const isIds = (w: unknown): w is number[] => Array.isArray(w) && w.every((id) => Number.isInteger(id))
+  if (!Array.isArray(value) || !value.every(isIds)) {
+    throw new SkipstoneError('bad-file', `"${file}" is not a JSON list of windows, each a list of token ids.`)
+  }
+  return value
+}

@@ -1,0 +1,57 @@
+import { SkipstoneError } from '../../errors.js'
+import { GpuDevice } from '../../gpu/device.js'
+import { loadWeights } from '../../model/weights.js'
+import { Engine } from '../../runtime/engine.js'
+import { type BenchRow, bench } from '../../study/bench.js'
+import { syntheticCheckpoint, syntheticConfig } from '../../study/synthetic.js'
+import type { CommandContext, CommonOptions } from './context.js'
+
+export interface BenchCommand extends Pick<CommonOptions, 'dtype'> {
+  readonly shapes: readonly string[]
+  readonly skips: readonly number[]
+  readonly tokens: readonly number[]
+  readonly repeats: number
+}
+
+export interface BenchResult {
+  adapter: string
+  dtype: string
+  form: string
+  rows: BenchRow[]
+}
+
+/** Times synthetic shapes. The masked control runs at one share: what it computes does not depend on it. */
+export async function benchCommand(context: CommandContext, options: BenchCommand): Promise<BenchResult> {
+  const configs = options.shapes.map((shape) => [shape, syntheticConfig(shape)] as const)
+  for (const share of options.skips) {
+    if (!(share >= 0 && share <= 1))
+      throw new SkipstoneError('bad-option', `--skip takes shares from 0 to 1, not ${share}.`)
+  }
+  for (const [shape, { contextLength }] of configs) {
+    const long = options.tokens.find((n) => !(Number.isInteger(n) && n >= 1 && n + 32 <= contextLength))
+    if (long !== undefined) {
+      throw new SkipstoneError('bad-option', `--tokens ${long} does not fit the context of ${shape}, ${contextLength}.`)
+    }
+  }
+  const gpu = await GpuDevice.open(context.gpu ? { gpu: context.gpu } : {})
+  try {
+    const rows: BenchRow[] = []
+    let form = ''
+    for (const [shape, config] of configs) {
+      const weights = await loadWeights(gpu, config, syntheticCheckpoint(config), { dtype: options.dtype })
+      const engine = await Engine.create(gpu, config, weights)
+      form = engine.choice.form.name
+      try {
+        const masked = options.skips.filter((s) => s > 0).slice(-1)
+        const { skips, tokens, repeats } = options
+        const { signal, progress } = context
+        rows.push(...(await bench(engine, { shape, skips, tokens, repeats, masked, signal, progress })))
+      } finally {
+        engine.destroy()
+      }
+    }
+    return { adapter: gpu.adapterName, dtype: options.dtype, form, rows }
+  } finally {
+    gpu.destroy()
+  }
+}

@@ -1,0 +1,35 @@
+import type { DtypeOption } from '../../model/weights.js'
+import { loadModel } from '../../sdk/load-model.js'
+import type { Model } from '../../sdk/model.js'
+import type { ModelSource } from '../../sdk/options.js'
+
+/** Options that every command has, as plain data: they cross into a browser page. */
+export interface CommonOptions {
+  readonly model: string
+  readonly policy: string
+  readonly dtype: DtypeOption
+  readonly backend: string
+  readonly adapter: string
+  readonly context?: number
+}
+
+/** Where a command runs: in Node on Dawn, or in a browser page. Nothing here is Node's. */
+export interface CommandContext {
+  readonly gpu: GPU | undefined
+  readonly model: ModelSource
+  readonly routers: ModelSource | undefined
+  readonly lora: ModelSource | undefined
+  /** Shows progress and generated text to a person. */
+  readonly progress: (text: string) => void
+  readonly signal?: AbortSignal
+}
+
+export function load(context: CommandContext, options: Pick<CommonOptions, 'dtype'>): Promise<Model> {
+  return loadModel(context.model, {
+    dtype: options.dtype,
+    ...(context.routers && { routers: context.routers }),
+    ...(context.lora && { lora: context.lora }),
+    ...(context.gpu && { gpu: context.gpu }),
+    ...(context.signal && { signal: context.signal }),
+  })
+}

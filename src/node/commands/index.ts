@@ -1,0 +1,30 @@
+import { type BenchCommand, benchCommand } from './bench.js'
+import { type CompareCommand, compareCommand } from './compare.js'
+import type { CommandContext } from './context.js'
+import { type EvaluateCommand, evaluateCommand } from './evaluate.js'
+import { type GenerateCommand, generateCommand } from './generate.js'
+import { inspectCommand } from './inspect.js'
+
+/** A command and its options as plain data, so that it runs the same in Node and in a browser page. */
+export type Request =
+  | ({ readonly command: 'generate' } & GenerateCommand)
+  | ({ readonly command: 'eval' } & EvaluateCommand)
+  | ({ readonly command: 'compare' } & CompareCommand)
+  | ({ readonly command: 'bench' } & BenchCommand)
+  | { readonly command: 'inspect'; readonly model: string }
+
+/** Runs a command; what comes back is plain data too. */
+export function runCommand(context: CommandContext, request: Request): Promise<unknown> {
+  switch (request.command) {
+    case 'generate':
+      return generateCommand(context, request)
+    case 'eval':
+      return evaluateCommand(context, request)
+    case 'compare':
+      return compareCommand(context, request)
+    case 'bench':
+      return benchCommand(context, request)
+    case 'inspect':
+      return inspectCommand(context, request)
+  }
+}

@@ -1,0 +1,91 @@
+import { cpus, type } from 'node:os'
+import type { Evaluation } from '../study/evaluate.js'
+import type { BenchResult } from './commands/bench.js'
+import type { CompareResult } from './commands/compare.js'
+import type { GenerateOutcome } from './commands/generate.js'
+import type { Request } from './commands/index.js'
+import type { InspectResult } from './commands/inspect.js'
+
+const percent = (share: number) => `${(100 * share).toFixed(1)} %`
+const megabytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`
+
+/** A result as people read it. `command` is the line that was typed. */
+export function report(request: Request, result: unknown, command: string): string {
+  switch (request.command) {
+    case 'generate':
+      return generated((result as GenerateOutcome).result)
+    case 'eval':
+      return evaluated(result as Evaluation)
+    case 'compare':
+      return compared(result as CompareResult)
+    case 'bench':
+      return benchmarked(result as BenchResult, command)
+    case 'inspect':
+      return inspected(result as InspectResult)
+  }
+}
+
+function generated({ text, skip, timings, finishReason, adapter }: GenerateOutcome['result']): string {
+  return `${text}
+
+[${finishReason}] skipped ${percent(skip.total)} (attention ${percent(skip.attention)}, MLP ${percent(skip.mlp)}); prefill ${timings.prefillTokensPerSecond.toFixed(1)} and decode ${timings.decodeTokensPerSecond.toFixed(1)} tokens/s on ${adapter}
+`
+}
+
+function evaluated({ tokens, nll, perplexity, skip }: Evaluation): string {
+  return `${tokens} tokens, ${nll.toFixed(6)} nats, perplexity ${perplexity.toFixed(3)}, skipped ${percent(skip.total)}\n`
+}
+
+function compared({ runs, sweep }: CompareResult): string {
+  const texts = runs.map(
+    (run) =>
+      `${run.policy}: skipped ${percent(run.skip.total)}, ${run.nll.toFixed(4)} nats on the first text, ${percent(run.agreement)} of decisions agree, ${run.partsAt === null ? 'same text' : `parts at token ${run.partsAt}`}\n${run.text}\n`,
+  )
+  const points = sweep?.map((p) => `| ${p.policy} | ${percent(p.skip)} | ${p.nll.toFixed(4)} |`) ?? []
+  const table = sweep ? ['| policy | skipped | nats |', '| --- | --- | --- |', ...points, ''] : []
+  return [...texts, ...table].join('\n')
+}
+
+function benchmarked({ adapter, dtype, form, rows }: BenchResult, command: string): string {
+  const machine = `${cpus()[0]?.model.trim() ?? 'unknown processor'}, ${cpus().length} cores, ${type()}, Node ${process.version}`
+  const header =
+    '| shape | phase | tokens | mode | skip | ms | dispatches/layer | waits/token | speedup | ideal | of ideal |'
+  const lines = rows.map((r) =>
+    [
+      '',
+      r.shape,
+      r.phase,
+      r.tokens,
+      r.mode,
+      percent(r.skip),
+      r.ms.toFixed(2),
+      r.dispatchesPerLayer,
+      r.waitsPerToken.toFixed(3),
+      r.speedup.toFixed(3),
+      r.idealSpeedup.toFixed(3),
+      r.ofIdeal === null ? '–' : r.ofIdeal.toFixed(3),
+      '',
+    ]
+      .join(' | ')
+      .trim(),
+  )
+  return `Machine: ${machine}
+Adapter: ${adapter}
+Weights: ${dtype}; kernel form: ${form}
+Command: ${command}
+
+${header}
+|${' --- |'.repeat(11)}
+${lines.join('\n')}
+`
+}
+
+function inspected(r: InspectResult): string {
+  const c = r.config
+  return `${r.model}: ${r.architecture}, ${c.layers} layers, hidden ${c.hiddenSize}, MLP ${c.intermediateSize}, ${c.heads} heads (${c.kvHeads} key-value, size ${c.headDim}), vocabulary ${c.vocabSize}, context ${c.contextLength}
+${r.parameters.toLocaleString('en')} parameters in ${r.tensors.length} tensors, ${megabytes(r.bytes)}
+GPU memory: ${megabytes(r.memory.f32)} as f32, ${megabytes(r.memory.f16)} as f16; cache ${megabytes(r.memory.cachePerThousandPositions)} per 1,000 positions
+Routers: ${r.routers ? `${r.routers.kind}, ${r.routers.parameters.toLocaleString('en')} parameters` : 'none'}
+${r.tensors.map((t) => `  ${t.name} ${t.dtype} [${t.shape.join(', ')}]`).join('\n')}
+`
+}

@@ -1,0 +1,170 @@
+import type { Engine } from '../runtime/engine.js'
+import { GREEDY } from '../runtime/sampling.js'
+import { Sequence } from '../runtime/sequence.js'
+import { dense } from '../skip/dense.js'
+import { forced } from '../skip/forced.js'
+import { decodeBytes, prefillFlops, type Visit } from './work.js'
+
+export interface BenchRow {
+  shape: string
+  mode: 'dense' | 'skip' | 'masked'
+  phase: 'prefill' | 'decode'
+  /** Prompt length (prefill), or context at the start (decode). */
+  tokens: number
+  /** Share asked to skip. */
+  skip: number
+  /** Median: of the whole prompt in prefill, of one token in decode. */
+  ms: number
+  dispatchesPerLayer: number
+  /** CPU waits per token inside the measured part. */
+  waitsPerToken: number
+  /** msDense / ms. */
+  speedup: number
+  /** workDense / work. */
+  idealSpeedup: number
+  /** Share of the possible saving that was realised, (1 − ms/msDense) / (1 − work/workDense); null where nothing is saved. */
+  ofIdeal: number | null
+}
+
+export interface BenchOptions {
+  shape: string
+  skips: readonly number[]
+  tokens: readonly number[]
+  repeats: number
+  /** Shares for which the masked control runs too. */
+  masked: readonly number[]
+  signal?: AbortSignal | undefined
+  progress: (text: string) => void
+}
+
+const DECODE_STEPS = 16
+const STEPS_PER_SUBMIT = 8
+
+interface Variant {
+  readonly mode: BenchRow['mode']
+  readonly skip: number
+  readonly sequence: Sequence
+  readonly ms: number[]
+  /** FLOPs or bytes of one run; sums over runs divide out. */
+  readonly work: number[]
+  waits: number
+  dispatchesPerLayer: number
+}
+
+interface Sample {
+  ms: number
+  work: number
+  waits: number
+}
+
+/** Times prefill and decode, dense against forced masks: interleaved runs, medians, ratios within the run. */
+export async function bench(engine: Engine, options: BenchOptions): Promise<BenchRow[]> {
+  const rows: BenchRow[] = []
+  for (const tokens of options.tokens) {
+    for (const phase of ['prefill', 'decode'] as const) {
+      const variants = makeVariants(engine, options)
+      try {
+        const measure = phase === 'prefill' ? prefillOnce : decodeOnce
+        // The first round compiles and warms up.
+        for (let round = 0; round <= options.repeats; round++) {
+          for (const variant of variants) {
+            options.signal?.throwIfAborted()
+            options.progress(`${options.shape} ${phase} ${tokens} ${variant.mode} ${variant.skip}, round ${round}\n`)
+            const sample = await measure(engine, variant.sequence, tokens)
+            if (round === 0) continue
+            variant.ms.push(sample.ms)
+            variant.work.push(sample.work)
+            variant.waits = sample.waits
+          }
+        }
+        for (const v of variants) v.dispatchesPerLayer = await dispatches(v.sequence, phase)
+        rows.push(...variants.map((v) => toRow(v, variants[0] as Variant, options.shape, phase, tokens)))
+      } finally {
+        for (const { sequence } of variants) sequence.destroy()
+      }
+    }
+  }
+  return rows
+}
+
+function makeVariants(engine: Engine, options: BenchOptions): Variant[] {
+  const make = (mode: Variant['mode'], skip: number): Variant => ({
+    mode,
+    skip,
+    sequence: new Sequence(engine, mode === 'dense' ? dense : forced({ skip, seed: 1 }), {
+      contextLength: engine.shape.config.contextLength,
+      masked: mode === 'masked',
+    }),
+    ms: [],
+    work: [],
+    waits: 0,
+    dispatchesPerLayer: 0,
+  })
+  return [
+    make('dense', 0),
+    ...options.skips.map((skip) => make('skip', skip)),
+    ...options.masked.map((skip) => make('masked', skip)),
+  ]
+}
+
+async function prefillOnce(engine: Engine, sequence: Sequence, tokens: number): Promise<Sample> {
+  const ids = Array.from({ length: tokens }, (_, i) => (i * 7919) % engine.shape.config.vocabSize)
+  sequence.rewind(0)
+  const waits = sequence.waits
+  const started = performance.now()
+  const { records } = await sequence.prefill(ids, { sampling: GREEDY })
+  const ms = performance.now() - started
+  const visits = records.map(({ bits }, position) => ({ position, bits }))
+  return { ms, work: prefillFlops(engine.shape.config, visits), waits: (sequence.waits - waits) / tokens }
+}
+
+async function decodeOnce(engine: Engine, sequence: Sequence, tokens: number): Promise<Sample> {
+  await sequence.assume(tokens - 1)
+  await sequence.prefill([tokens % engine.shape.config.vocabSize], { sampling: GREEDY })
+  const waits = sequence.waits
+  const visits: Visit[] = []
+  const started = performance.now()
+  const pending: (() => Promise<{ bits: Uint32Array }[]>)[] = []
+  for (let step = 0; step < DECODE_STEPS; step += STEPS_PER_SUBMIT)
+    pending.push(await sequence.decode(STEPS_PER_SUBMIT))
+  for (const read of pending) {
+    for (const { bits } of await read()) visits.push({ position: tokens + visits.length, bits })
+  }
+  const ms = (performance.now() - started) / DECODE_STEPS
+  const work = decodeBytes(engine.shape.config, engine.weights.dtype, visits) / DECODE_STEPS
+  return { ms, work, waits: (sequence.waits - waits) / DECODE_STEPS }
+}
+
+async function dispatches(sequence: Sequence, phase: 'prefill' | 'decode'): Promise<number> {
+  const { decode, prefill } = await sequence.dispatchesPerLayer()
+  return phase === 'decode' ? decode : prefill
+}
+
+function toRow(v: Variant, base: Variant, shape: string, phase: 'prefill' | 'decode', tokens: number): BenchRow {
+  const ms = median(v.ms)
+  const msDense = median(base.ms)
+  const work = median(v.work)
+  const workDense = median(base.work)
+  const possible = v.mode === 'skip' ? 1 - work / workDense : 0
+  return {
+    shape,
+    mode: v.mode,
+    phase,
+    tokens,
+    skip: v.skip,
+    ms,
+    dispatchesPerLayer: v.dispatchesPerLayer,
+    waitsPerToken: v.waits,
+    speedup: msDense / ms,
+    idealSpeedup: v.mode === 'skip' ? workDense / work : 1,
+    ofIdeal: possible > 0.01 ? (1 - ms / msDense) / possible : null,
+  }
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  const middle = sorted.length / 2
+  return sorted.length % 2 === 1
+    ? (sorted[Math.floor(middle)] as number)
+    : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2
+}

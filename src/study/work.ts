@@ -1,0 +1,42 @@
+import type { WeightDtype } from '../../shaders/snippets/weights.js'
+import type { ModelConfig } from '../model/config.js'
+import { executed } from '../runtime/trace.js'
+
+/** Execute bits of one position, and where it is. */
+export interface Visit {
+  readonly position: number
+  readonly bits: Uint32Array
+}
+
+/** FLOPs of a prefill: K and V for every row, the rest where it ran, and the head once. */
+export function prefillFlops(config: ModelConfig, visits: readonly Visit[]): number {
+  const { hiddenSize: d, intermediateSize: ff, heads, kvHeads, headDim, layers, vocabSize } = config
+  const query = heads * headDim
+  const always = 2 * d * 2 * kvHeads * headDim
+  let flops = 2 * d * vocabSize
+  for (const { position, bits } of visits) {
+    for (let layer = 0; layer < layers; layer++) {
+      flops += always
+      if (executed(bits, 2 * layer)) flops += 4 * d * query + 4 * query * (position + 1)
+      if (executed(bits, 2 * layer + 1)) flops += 6 * d * ff
+    }
+  }
+  return flops
+}
+
+/** Bytes of weights and cache that decode steps read: K/V projections and head always, the rest where it ran. */
+export function decodeBytes(config: ModelConfig, dtype: WeightDtype, visits: readonly Visit[]): number {
+  const { hiddenSize: d, intermediateSize: ff, heads, kvHeads, headDim, layers, vocabSize } = config
+  const weight = dtype === 'f32' ? 4 : 2
+  const kv = 2 * kvHeads * headDim
+  let bytes = 0
+  for (const { position, bits } of visits) {
+    bytes += weight * d * vocabSize
+    for (let layer = 0; layer < layers; layer++) {
+      bytes += weight * d * kv
+      if (executed(bits, 2 * layer)) bytes += weight * 2 * d * heads * headDim + 4 * kv * (position + 1)
+      if (executed(bits, 2 * layer + 1)) bytes += weight * 3 * d * ff
+    }
+  }
+  return bytes
+}

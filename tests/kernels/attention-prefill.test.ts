@@ -1,0 +1,60 @@
+import { describe, it } from 'vitest'
+import { planSlot } from '../../shaders/snippets/plan.js'
+import { attentionPrefillKernel } from '../../src/kernels/attention-prefill.js'
+import { KERNEL_FORMS } from '../../src/kernels/forms.js'
+import { attention } from '../../src/kernels/reference/attention.js'
+import { Prng } from '../fixtures/prng.js'
+import { activeRows, expectClose, gpuSuite, noise, planOf, range, takeRows } from '../gpu/testing.js'
+
+const CAPACITY = 70
+const VARIANTS = [
+  { heads: 6, kvHeads: 2, headDim: 20, rows: 'active' },
+  { heads: 2, kvHeads: 2, headDim: 4, rows: 'all' },
+  { heads: 3, kvHeads: 1, headDim: 40, rows: 'active' },
+] as const
+
+const CHUNKS = [
+  { name: 'every row of a first chunk', start: 0, mask: Array(CAPACITY).fill(1) },
+  { name: 'some rows after a past', start: 9, mask: range(67).map((row) => (row % 2 === 1 || row > 60 ? 1 : 0)) },
+  { name: 'the first row alone', start: 0, mask: range(37).map((row) => (row === 0 ? 1 : 0)) },
+  { name: 'the last row alone after a past', start: 2, mask: range(37).map((row) => (row === 36 ? 1 : 0)) },
+  { name: 'no row', start: 3, mask: Array(37).fill(0) },
+]
+
+gpuSuite('attention-prefill', (bench) => {
+  for (const { name, value } of KERNEL_FORMS) {
+    describe.each(VARIANTS)(`${name}, $heads/$kvHeads heads of $headDim, $rows rows`, (variant) => {
+      const { heads, kvHeads, headDim } = variant
+      const prng = new Prng(headDim)
+      const width = heads * headDim
+      const kvWidth = kvHeads * headDim
+      const q = noise(prng, CAPACITY * width, 2)
+      const kv = noise(prng, (CAPACITY + 10) * 2 * kvWidth)
+
+      it.each(CHUNKS)('$name', async ({ start, mask }) => {
+        const { gpu, arena } = bench
+        const from = variant.rows === 'active' ? activeRows(mask) : range(mask.length)
+        const kernel = await attentionPrefillKernel(gpu, { ...variant, queries: value.queries })
+        const positions = start + mask.length
+        const buffers = {
+          plan: bench.upload(planOf({ rows: mask.length, start, capacity: CAPACITY, execute: [[1], mask] })),
+          q: bench.upload(q),
+          // Positions that are not yet in the cache hold what is no number.
+          kv: bench.upload(kv.map((v, i) => (i < positions * 2 * kvWidth ? v : Number.NaN))),
+          out: bench.poisoned(CAPACITY * width),
+        }
+        await bench.run([kernel(arena, buffers, { slot: planSlot(1, CAPACITY) })], { rows: CAPACITY })
+        const k = takeRows(kv, range(positions), kvWidth, 2 * kvWidth)
+        const v = takeRows(kv.subarray(kvWidth), range(positions), kvWidth, 2 * kvWidth)
+        const queries = q.subarray(0, from.length * width)
+        const at = from.map((row) => start + row)
+        const written = { from: 0, to: from.length * width }
+        expectClose(
+          (await bench.floats(buffers.out)).subarray(0, written.to),
+          attention(queries, k, v, at, heads, kvHeads, headDim),
+        )
+        await bench.expectUntouched(buffers.out, written)
+      })
+    })
+  }
+})

@@ -1,0 +1,104 @@
+import { describe, expect, it } from 'vitest'
+import type { GemmOptions } from '../../shaders/gemm.wgsl.js'
+import { planSlot } from '../../shaders/snippets/plan.js'
+import { KERNEL_FORMS } from '../../src/kernels/forms.js'
+import { gemmKernel } from '../../src/kernels/gemm.js'
+import { linear } from '../../src/kernels/reference/linear.js'
+import { swiglu } from '../../src/kernels/reference/swiglu.js'
+import { Prng } from '../fixtures/prng.js'
+import {
+  activeRows,
+  expectClose,
+  gpuSuite,
+  noise,
+  POISON,
+  padRows,
+  planOf,
+  randomMatrix,
+  range,
+  takeRows,
+  vectorTable,
+} from '../gpu/testing.js'
+
+const CAPACITY = 37
+const N = 75
+const K = 70
+/** Rows of the weights before those of the product. */
+const FIRST_ROW = 3
+
+type Variant = Pick<GemmOptions, 'dtype' | 'bias' | 'rows' | 'gather' | 'epilogue' | 'outputStride'>
+
+const VARIANTS: Variant[] = [
+  { epilogue: 'store', rows: 'all', gather: false, bias: false, dtype: 'f32', outputStride: 75 },
+  { epilogue: 'store', rows: 'active', gather: true, bias: true, dtype: 'f16', outputStride: 76 },
+  { epilogue: 'add', rows: 'active', gather: false, bias: true, dtype: 'bf16', outputStride: 76 },
+  { epilogue: 'add-masked', rows: 'all', gather: false, bias: true, dtype: 'f32', outputStride: 75 },
+  { epilogue: 'silu-up', rows: 'active', gather: false, bias: true, dtype: 'f32', outputStride: 76 },
+]
+
+const CHUNKS = [
+  { name: 'every row', mask: Array(CAPACITY).fill(1) },
+  { name: 'some rows', mask: range(35).map((row) => (row % 3 === 1 ? 1 : 0)) },
+  { name: 'the last row', mask: range(35).map((row) => (row === 34 ? 1 : 0)) },
+  { name: 'no row', mask: Array(35).fill(0) },
+]
+
+gpuSuite('gemm', (bench) => {
+  const prng = new Prng(3)
+  const x = noise(prng, CAPACITY * K)
+  const bias = noise(prng, 2 * N)
+  const vectors = vectorTable({ bias })
+  const residual = noise(prng, CAPACITY * 76)
+
+  for (const { name, value } of KERNEL_FORMS) {
+    describe.each(VARIANTS)(`${name}, $epilogue, $rows rows, $dtype`, (variant) => {
+      const { epilogue, outputStride: stride, dtype } = variant
+      const n = epilogue === 'silu-up' ? 2 * N : N
+      const { bytes, stored } = randomMatrix(prng, FIRST_ROW + n, K, dtype)
+
+      const product = (rows: readonly number[]) => {
+        const weights = stored.subarray(FIRST_ROW * K)
+        const y = linear(takeRows(x, rows, K), weights, rows.length, K, n, variant.bias ? bias : undefined)
+        if (epilogue !== 'silu-up') return y
+        const all = range(rows.length)
+        return swiglu(takeRows(y, all, N, 2 * N), takeRows(y.subarray(N), all, N, 2 * N))
+      }
+
+      it.each(CHUNKS)('$name', async ({ mask }) => {
+        const { gpu, arena } = bench
+        const from = variant.rows === 'active' ? activeRows(mask) : range(mask.length)
+        const adds = epilogue === 'add' || epilogue === 'add-masked'
+        const before = residual.slice(0, CAPACITY * stride)
+        const kernel = await gemmKernel(gpu, { ...variant, k4: Math.ceil(K / 4), n: N, form: value.gemm })
+        const buffers = {
+          plan: bench.upload(planOf({ rows: mask.length, start: 4, capacity: CAPACITY, execute: [[1], mask] })),
+          x: bench.upload(padRows(x, K)),
+          weights: bench.upload(bytes),
+          vectors: bench.upload(vectors.data),
+          y: adds ? bench.inout(before) : bench.poisoned(CAPACITY * stride),
+          z: bench.upload(Float32Array.of(Number.NaN, ...mask.map((runs) => (runs ? 0 : -1e-6)))),
+        }
+        const params = { slot: planSlot(1, CAPACITY), firstRow: FIRST_ROW, bias: vectors.at.bias, z: 1 }
+        await bench.run([kernel(arena, buffers, params)], { rows: CAPACITY })
+        const after = await bench.floats(buffers.y)
+
+        if (adds) {
+          const rows = activeRows(mask)
+          // Input rows are compact where the rows are active; the masked control takes them in place.
+          const y = product(epilogue === 'add' ? range(rows.length) : rows)
+          const expected = Float64Array.from(before)
+          rows.forEach((row, i) => {
+            for (let j = 0; j < N; j++) expected[row * stride + j]! += y[i * N + j]!
+          })
+          expectClose(after, expected)
+          return
+        }
+        const y = product(variant.gather ? from : range(from.length))
+        expectClose(takeRows(after, range(from.length), N, stride), y)
+        const words = new Uint32Array(after.buffer)
+        const outside = range(words.length).filter((i) => i % stride >= N || i >= from.length * stride)
+        expect(outside.filter((i) => words[i] !== POISON)).toEqual([])
+      })
+    })
+  }
+})

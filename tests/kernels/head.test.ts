@@ -1,0 +1,60 @@
+import { describe, it } from 'vitest'
+import { KERNEL_FORMS } from '../../src/kernels/forms.js'
+import { headKernel } from '../../src/kernels/head.js'
+import { linear } from '../../src/kernels/reference/linear.js'
+import { rmsNorm } from '../../src/kernels/reference/rms-norm.js'
+import { Prng } from '../fixtures/prng.js'
+import { expectClose, gpuSuite, noise, padRows, planOf, randomMatrix, vectorTable } from '../gpu/testing.js'
+
+const CAPACITY = 4
+const VARIANTS = [
+  { d: 70, vocab: 97, dtype: 'f32' },
+  { d: 136, vocab: 131, dtype: 'f16' },
+  { d: 64, vocab: 3, dtype: 'bf16' },
+] as const
+
+gpuSuite('head', (bench) => {
+  const cases = [
+    ...KERNEL_FORMS.flatMap(({ name, value }) => VARIANTS.map((v) => ({ name, form: value.matvec, ...v }))),
+    // One row a group: more groups than one dimension of a dispatch takes here.
+    {
+      name: 'two rows of groups',
+      form: { workgroup: 32, lanes: 32, rowsPerSlot: 1 },
+      d: 6,
+      vocab: 32771,
+      dtype: 'f32',
+    },
+  ] as const
+
+  describe.each(cases)('$name, $vocab x $d, $dtype', ({ form, d, vocab, dtype }) => {
+    const eps = 1e-5
+    const prng = new Prng(d)
+    const x = noise(prng, CAPACITY * d, 2)
+    const norm = noise(prng, d)
+    const { bytes, stored } = randomMatrix(prng, vocab, d, dtype)
+    const vectors = vectorTable({ norm })
+
+    const run = async (rows: number) => {
+      const { gpu, arena } = bench
+      const kernel = await headKernel(gpu, { d, k4: Math.ceil(d / 4), vocab, eps, dtype, form })
+      const buffers = {
+        plan: bench.upload(planOf({ rows, start: 5, capacity: CAPACITY })),
+        x: bench.upload(padRows(x, d)),
+        weights: bench.upload(bytes),
+        vectors: bench.upload(vectors.data),
+        logits: bench.poisoned(vocab),
+      }
+      await bench.run([kernel(arena, buffers, vectors.at)], { rows })
+      return buffers.logits
+    }
+
+    it.each([1, 3, CAPACITY])('makes the logits of the last of %i rows', async (rows) => {
+      const last = x.subarray((rows - 1) * d, rows * d)
+      expectClose(await bench.floats(await run(rows)), linear(rmsNorm(last, norm, eps, 1, d), stored, 1, d, vocab))
+    })
+
+    it('writes nothing after the end', async () => {
+      await bench.expectUntouched(await run(0))
+    })
+  })
+})
