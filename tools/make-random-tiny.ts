@@ -14,13 +14,15 @@ const EOS = 257
 const VOCAB = 258
 const HIDDEN = 64
 
-/** Two dimensions of the residual stream are reserved: no sublayer writes to them and no router reads them. */
+/** Dimensions of the residual stream that are reserved: no sublayer writes to them and no router reads them. */
 const CONSTANT = 0
 const LETTER_KIND = 1
+const SPACE = 2
+const RESERVED = [CONSTANT, LETTER_KIND, SPACE]
 
 /** What each layer's routers add for running it. */
-const ATTENTION_BIAS = [3, 0, -1, -2, 0, 1]
-const MLP_BIAS = [3, 2, 0, 0, 1, 2]
+const ATTENTION_BIAS = [3, 0, 5, -1, 0, 9]
+const MLP_BIAS = [3, 5, 4, 4, 2, 1]
 
 const { files, tensors, routers } = randomCheckpoint({
   architecture: 'llama',
@@ -54,7 +56,7 @@ write('README.md', readme())
 
 /**
  * Makes the noise printable. The embedding writes a constant and the kind of letter into the reserved dimensions; the
- * head turns them into the letters' frequencies in English and into vowels after consonants. All else stays random.
+ * head turns them into the letters' frequencies in English, vowels after consonants and single spaces. All else stays random.
  */
 function shapeText(model: Map<string, Tensor>): void {
   const embedding = model.get('model.embed_tokens.weight')!
@@ -67,13 +69,15 @@ function shapeText(model: Map<string, Tensor>): void {
     embedding.data[id * HIDDEN + LETTER_KIND] = 8 * letterKind(character)
     head.data[id * HIDDEN + CONSTANT] = logFrequency(character)
     head.data[id * HIDDEN + LETTER_KIND] = -0.8 * letterKind(character)
+    embedding.data[id * HIDDEN + SPACE] = character === ' ' ? 8 : 0
+    head.data[id * HIDDEN + SPACE] = character === ' ' ? -3 : 0
   }
   const finalNorm = model.get('model.norm.weight')!
-  for (const dimension of [CONSTANT, LETTER_KIND]) finalNorm.data[dimension] = 1
+  for (const dimension of RESERVED) finalNorm.data[dimension] = 1
   for (const [name, { shape, data }] of model) {
     if (!/(o|down)_proj\.weight$/.test(name)) continue
     const columns = shape[1]!
-    for (const row of [CONSTANT, LETTER_KIND]) data.fill(0, row * columns, (row + 1) * columns)
+    for (const row of RESERVED) data.fill(0, row * columns, (row + 1) * columns)
   }
 }
 
@@ -110,7 +114,7 @@ function spreadRouters(set: Map<string, Tensor>): void {
       continue
     }
     for (const row of [0, 1]) {
-      for (const dimension of [CONSTANT, LETTER_KIND]) data[row * HIDDEN + dimension] = 0
+      for (const dimension of RESERVED) data[row * HIDDEN + dimension] = 0
     }
   }
 }
@@ -176,9 +180,9 @@ demo page works without a download: the routing that the page shows is computed 
 
 - Llama architecture: 6 layers, hidden size 64, 4 heads on 2 key-value heads, 512 tokens of context, F16.
 - One token per byte, and \`<s>\`, \`</s>\`.
-- \`routers.safetensors\`: random linear SkipGPT routers that skip roughly two of five sublayer visits.
-- Two things are not random, so that the noise can be looked at: the head favours letters by their frequency in English,
-  and vowels after consonants.
+- \`routers.safetensors\`: random linear SkipGPT routers that skip about a third of the sublayer visits.
+- What is not random, so that the noise can be looked at: three dimensions of the embedding and the head, which favour
+  letters by their frequency in English, vowels after consonants and single spaces; and the routers' biases.
 
 Made by \`node tools/run.mjs tools/make-random-tiny.ts\`, the same bytes every time. MIT, like the rest of the repository.
 `

@@ -68,7 +68,13 @@ export class GpuDevice {
           }
     const wanted: GPUFeatureName[] = ['timestamp-query']
     const requiredFeatures = wanted.filter((name) => adapter.features.has(name))
-    const device = await adapter.requestDevice({ requiredLimits, requiredFeatures })
+    const device = await adapter.requestDevice({ requiredLimits, requiredFeatures }).catch((cause: unknown) => {
+      throw new SkipstoneError(
+        'no-adapter',
+        'The graphics adapter gives no device: close other programs that use it, reload the page, or update the driver.',
+        { cause },
+      )
+    })
     return new GpuDevice(device, adapter.info, isFallbackAdapter(adapter))
   }
 

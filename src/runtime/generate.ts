@@ -59,7 +59,7 @@ export async function* generateTokens(
     while (left > 0 || inFlight.length > 0) {
       throwIfAborted(o.signal)
       while (left > 0 && inFlight.length < 2) {
-        const steps = Math.min(left, pace.steps)
+        const steps = Math.min(left, pace.steps, sequence.engine.capacity)
         inFlight.push({ steps, submitted: performance.now(), read: await sequence.decode(steps) })
         left -= steps
       }

@@ -64,6 +64,7 @@ export class Sequence {
   #length = 0
   #cache: Cache
   #programs: Programs | undefined
+  #destroyed = false
   readonly #buffers: SequenceBuffers
   readonly #ring: ReadbackRing
   readonly #stride: number
@@ -123,23 +124,33 @@ export class Sequence {
     const records: StepRecord[] = []
     let logits: (() => Promise<Uint32Array>) | undefined
     let pending: (() => Promise<StepRecord[]>) | undefined
-    for (let first = 0; first < ids.length; first += capacity) {
-      throwIfAborted(options.signal)
-      gpu.check()
-      const chunk = Uint32Array.from(
-        { length: Math.min(capacity, ids.length - first) },
-        (_, i) => ids[first + i] as number,
-      )
-      const last = first + chunk.length === ids.length
-      const { prefill, packing, finish } = await this.#program()
-      const ending = last && options.sampling ? finish : packing
-      const submitted = this.#submitChunk(chunk, [...prefill, ...ending], last && options.logits === true)
-      logits = submitted.logits
-      // One chunk is read while the next one runs.
-      if (pending) records.push(...(await pending()))
-      pending = async () => this.#records(await submitted.words(), last && options.sampling ? 'last' : 'none')
+    // One chunk is read while the next one runs.
+    const readPending = async () => {
+      const read = pending
+      pending = undefined
+      if (read) records.push(...(await read()))
     }
-    if (pending) records.push(...(await pending()))
+    try {
+      for (let first = 0; first < ids.length; first += capacity) {
+        throwIfAborted(options.signal)
+        gpu.check()
+        const chunk = Uint32Array.from(
+          { length: Math.min(capacity, ids.length - first) },
+          (_, i) => ids[first + i] as number,
+        )
+        const last = first + chunk.length === ids.length
+        const { prefill, packing, finish } = await this.#program()
+        const ending = last && options.sampling ? finish : packing
+        const submitted = this.#submitChunk(chunk, [...prefill, ...ending], last && options.logits === true)
+        logits = submitted.logits
+        await readPending()
+        pending = async () => this.#records(await submitted.words(), last && options.sampling ? 'last' : 'none')
+      }
+      await readPending()
+    } finally {
+      // After a failure: read-back buffers return to the ring only when they were read.
+      await readPending().catch(() => undefined)
+    }
     return { records, logits: logits && new Float32Array((await logits()).buffer) }
   }
 
@@ -202,6 +213,8 @@ export class Sequence {
   }
 
   destroy(): void {
+    if (this.#destroyed) return
+    this.#destroyed = true
     const { memory } = this.engine.gpu
     this.#programs?.arena.destroy()
     this.#programs = undefined
@@ -266,6 +279,7 @@ export class Sequence {
 
   /** Makes room for `positions`: the cache doubles, so that copying it costs a constant per position. */
   async #reserve(positions: number): Promise<void> {
+    this.#check()
     if (positions > this.options.contextLength) {
       throw new SkipstoneError(
         'context-full',
@@ -285,6 +299,7 @@ export class Sequence {
 
   /** The dispatch lists for the present cache buffers. */
   async #program(): Promise<Programs> {
+    this.#check()
     if (this.#programs) return this.#programs
     const inputs: ProgramInputs = {
       policy: this.policy,
@@ -301,7 +316,14 @@ export class Sequence {
       packing(this.engine, arena, inputs),
       finish(this.engine, arena, inputs),
     ])
+    if (this.#destroyed) arena.destroy()
+    this.#check()
     this.#programs = { arena, decode, prefill, packing: pack, finish: end }
     return this.#programs
+  }
+
+  /** A sequence may be destroyed while a call on it waits: the call must not allocate anything afterwards. */
+  #check(): void {
+    if (this.#destroyed) throw new SkipstoneError('disposed', 'This sequence was destroyed while it was in use.')
   }
 }

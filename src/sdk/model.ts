@@ -9,7 +9,7 @@ import { calibrateDelta, sampleText } from '../study/budget.js'
 import { type Evaluation, evaluate } from '../study/evaluate.js'
 import type { SessionOptions } from './options.js'
 import { policy as policyFromText } from './policies.js'
-import { Session } from './session.js'
+import { Session, type SessionHost } from './session.js'
 import type { TextCodec } from './text-codec.js'
 
 export interface ModelParts {
@@ -23,7 +23,7 @@ export interface ModelParts {
 }
 
 /** A loaded model. Sessions share its weights. */
-export class Model {
+export class Model implements SessionHost {
   readonly config: ModelConfig
   readonly generation: GenerationConfig
   /** Whether SkipGPT routers were loaded with it. */
@@ -117,24 +117,31 @@ export class Model {
    */
   async engine(): Promise<Engine> {
     this.#check()
-    const engine = await this.#engine
-    if (!engine.gpu.isLost) return engine
-    if (this.#current === engine) {
-      this.#engine = this.parts.reopen()
-      this.#engine.catch(() => {
-        // The next call tries again from the lost engine.
-        this.#engine = Promise.resolve(engine)
-        this.#current = engine
-      })
-      const reopened = await this.#engine
+    const pending = this.#engine
+    const engine = await pending
+    if (engine.gpu.isLost) {
+      // The first of several callers loads again; the others wait for it.
+      if (this.#engine === pending) this.#engine = this.#reopen(pending)
+      await this.#engine
+    }
+    this.#check()
+    return this.#engine
+  }
+
+  async #reopen(lost: Promise<Engine>): Promise<Engine> {
+    try {
+      const reopened = await this.parts.reopen()
       if (this.#disposed) {
         reopened.destroy()
         reopened.gpu.destroy()
       }
       this.#current = reopened
+      return reopened
+    } catch (error) {
+      // The next call tries again.
+      this.#engine = lost
+      throw error
     }
-    this.#check()
-    return this.#engine
   }
 
   /** @internal */

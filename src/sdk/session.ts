@@ -1,14 +1,17 @@
 import { SkipstoneError } from '../errors.js'
 import type { Engine } from '../runtime/engine.js'
+import type { ModelConfig } from '../model/config.js'
+import type { GenerationConfig } from '../model/generation-config.js'
 import { generateTokens } from '../runtime/generate.js'
 import type { StepRecord } from '../runtime/records.js'
 import { checkSampling, type Sampling } from '../runtime/sampling.js'
 import { Sequence } from '../runtime/sequence.js'
 import { type SkipRatios, Trace, type TraceFile } from '../runtime/trace.js'
+import type { SkipPolicy } from '../skip/policy.js'
 import type { PolicyRequest } from '../skip/registry.js'
 import type { ChatMessage } from '../text/chat-template.js'
 import { Continuation } from './continuation.js'
-import type { Model } from './model.js'
+import type { TextCodec } from './text-codec.js'
 import type { FinishReason, GenerateOptions, Step } from './options.js'
 
 export interface SessionStats {
@@ -25,6 +28,19 @@ export interface SessionStats {
         decodeTokensPerSecond: number
       }
     | undefined
+}
+
+/** What a session needs of its model. */
+export interface SessionHost {
+  readonly config: ModelConfig
+  readonly generation: GenerationConfig
+  readonly text: TextCodec
+  /** The engine on a live device. */
+  engine(): Promise<Engine>
+  /** Joins a policy request with the model's weights. */
+  resolve(request: PolicyRequest, engine: Engine): Promise<SkipPolicy>
+  /** @throws `bad-option` for ids that the model does not have. */
+  checkIds(ids: readonly number[]): void
 }
 
 interface SessionParts {
@@ -44,7 +60,7 @@ export class Session {
 
   /** Use `model.createSession`. */
   constructor(
-    private readonly model: Model,
+    private readonly model: SessionHost,
     private readonly parts: SessionParts,
     private readonly onDispose: () => void,
   ) {
@@ -145,6 +161,13 @@ export class Session {
     if (maxTokens !== Number.POSITIVE_INFINITY && !(Number.isInteger(maxTokens) && maxTokens >= 1)) {
       throw new SkipstoneError('bad-option', `maxTokens must be a whole number, 1 or more, not ${maxTokens}.`)
     }
+    const { stepsPerSubmit } = options
+    if (stepsPerSubmit !== undefined && !(Number.isInteger(stepsPerSubmit) && stepsPerSubmit >= 1)) {
+      throw new SkipstoneError(
+        'bad-option',
+        `stepsPerSubmit must be a whole number, 1 or more, not ${String(stepsPerSubmit)}.`,
+      )
+    }
     const stops = typeof options.stop === 'string' ? [options.stop] : (options.stop ?? [])
     // Ids alone need no tokenizer: the text then stays empty.
     const tokenizer = await this.model.text.tokenizer().catch((error: unknown) => {
@@ -177,7 +200,7 @@ export class Session {
         seen: tokens.slice(0, fed),
         signal: options.signal,
         logits: options.logits ?? false,
-        stepsPerSubmit: options.stepsPerSubmit,
+        stepsPerSubmit,
       })
       for await (const event of events) {
         if (event.kind === 'prompt') {

@@ -21,7 +21,10 @@ export class TextCodec {
 
   /** The text of a conversation as the model's template writes it. @throws `unsupported` where it has no template. */
   async render(messages: readonly ChatMessage[]): Promise<string> {
-    this.#template ??= this.#loadTemplate()
+    this.#template ??= this.#loadTemplate().catch((error: unknown) => {
+      this.#template = undefined
+      throw error
+    })
     const template = await this.#template
     if (!template) {
       throw new SkipstoneError(

@@ -1,0 +1,108 @@
+import type { GenerateOptions, Model, PolicyRequest, PromptStep, Session, Step, TokenStep } from '../src/index.js'
+import { fromBits, fromTrace } from './decisions.js'
+import { count } from './format.js'
+import type { TextView } from './text-view.js'
+import { ownTexts, specialText, type Tokenizer } from './token-text.js'
+import type { Totals } from './totals.js'
+
+/** One session and its text on the page. */
+export class Conversation {
+  readonly #session: Session
+
+  constructor(
+    private readonly model: Model,
+    request: PolicyRequest,
+    private readonly policy: string,
+    private readonly view: TextView,
+    private readonly totals: Totals,
+  ) {
+    this.#session = model.createSession({ policy: request })
+  }
+
+  /** Generates after `prompt`, which may be empty where there is text already. Returns how it ended, in words. */
+  async generate(prompt: string, options: GenerateOptions): Promise<string> {
+    const tokenizer = await this.model.text.tokenizer()
+    const goOn = prompt === '' && this.#session.tokens.length > 0
+    let ending = ''
+    const clock = new Clock()
+    try {
+      for await (const step of this.#session.generate(goOn ? [] : prompt, options)) {
+        ending = this.#show(step, tokenizer, clock) || ending
+      }
+    } finally {
+      this.#settle()
+    }
+    return ending
+  }
+
+  dispose(): void {
+    this.#session.dispose()
+  }
+
+  #show(step: Step, tokenizer: Tokenizer, clock: Clock): string {
+    if (step.kind === 'prompt') {
+      clock.prompt(step.tokens.length)
+      this.#showPrompt(step, tokenizer)
+    } else if (step.kind === 'token') {
+      clock.token()
+      this.#showToken(step, tokenizer)
+    } else {
+      this.view.addRest(step.text)
+      const reason = step.finishReason === 'stop' ? 'The model ended its text' : 'Done'
+      return `${reason}: ${count(step.tokens.length, 'token')}.`
+    }
+    this.totals.showSometimes(this.model, this.#session, this.policy, clock)
+    return ''
+  }
+
+  /** Tokens that the page shows already are only marked: the last one of before, or all after a lost device. */
+  #showPrompt({ tokens, position, executed }: PromptStep, tokenizer: Tokenizer): void {
+    const fresh = tokens.slice(this.view.length - position)
+    const texts = ownTexts(tokenizer, this.view.ids, fresh)
+    fresh.forEach((id, i) => {
+      this.view.add(id, texts[i] ?? '', 'prompt', specialText(tokenizer, id))
+    })
+    const words = executed.length / tokens.length
+    tokens.forEach((_, i) => {
+      this.#mark(position + i, executed.subarray(i * words, (i + 1) * words))
+    })
+  }
+
+  /** The bits are those of the position that chose the token; its own come when it was run. */
+  #showToken({ token, text, position, executed }: TokenStep, tokenizer: Tokenizer): void {
+    this.view.add(token, text, 'generated', specialText(tokenizer, token))
+    this.#mark(position, executed)
+  }
+
+  #mark(position: number, bits: Uint32Array): void {
+    this.view.mark(position, fromBits(bits, this.model.config.layers))
+  }
+
+  /** Brings the page in step with the session, however the generation ended. */
+  #settle(): void {
+    this.view.truncate(this.#session.tokens.length)
+    for (const step of this.#session.trace().steps.slice(-1)) this.view.mark(step.position, fromTrace(step))
+    this.totals.show(this.model, this.#session, this.policy)
+  }
+}
+
+/** Rates while a generation is under way: the session knows them when it is over. */
+class Clock {
+  readonly #started = performance.now()
+  #prompted = 0
+  #tokens = 0
+  prefill = 0
+
+  get decode(): number {
+    return this.#tokens > 1 ? (1000 * (this.#tokens - 1)) / (performance.now() - this.#prompted) : 0
+  }
+
+  prompt(tokens: number): void {
+    this.#prompted = performance.now()
+    this.prefill = (1000 * tokens) / (this.#prompted - this.#started)
+  }
+
+  token(): void {
+    this.#tokens++
+  }
+}

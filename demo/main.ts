@@ -1,0 +1,132 @@
+import { type GenerateOptions, SkipstoneError } from '../src/index.js'
+import { Conversation } from './conversation.js'
+import { byId, isOn, setOn } from './dom.js'
+import { clearAlert, report, say } from './messages.js'
+import { ModelPanel } from './model-panel.js'
+import { checkWebGpu } from './no-webgpu.js'
+import { PolicyPanel } from './policy-panel.js'
+import { TextView } from './text-view.js'
+import { showToken } from './token-panel.js'
+import { Totals } from './totals.js'
+
+const promptForm = byId('prompt-form', HTMLFormElement)
+const continueForm = byId('continue-form', HTMLFormElement)
+const prompt = byId('prompt', HTMLTextAreaElement)
+const addition = byId('addition', HTMLTextAreaElement)
+const buttons = {
+  load: byId('load', HTMLButtonElement),
+  cancelLoad: byId('cancel-load', HTMLButtonElement),
+  generate: byId('generate', HTMLButtonElement),
+  stop: byId('stop', HTMLButtonElement),
+  continue: byId('continue', HTMLButtonElement),
+  newConversation: byId('new-conversation', HTMLButtonElement),
+}
+
+const hasWebGpu = checkWebGpu()
+const totals = new Totals()
+const view = new TextView(byId('text', HTMLElement), showToken)
+const policies = new PolicyPanel()
+const models = new ModelPanel(
+  (model) => {
+    policies.setRouters(model.hasRouters)
+    totals.clear()
+    totals.showModel(model)
+  },
+  () => {
+    conversation = undefined
+  },
+)
+let conversation: Conversation | undefined
+let running: AbortController | undefined
+
+/** One thing at a time: loading, generating. Its failure is reported and leaves the page ready for the next. */
+async function run(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
+  if (running || !hasWebGpu) return
+  running = new AbortController()
+  clearAlert()
+  showButtons()
+  try {
+    await work(running.signal)
+  } catch (error) {
+    report(error)
+  } finally {
+    running = undefined
+    showButtons()
+  }
+}
+
+function showButtons(): void {
+  const idle = !running && hasWebGpu
+  setOn(buttons.load, idle)
+  setOn(buttons.generate, idle)
+  setOn(buttons.stop, running !== undefined)
+  setOn(buttons.continue, idle && conversation !== undefined)
+  setOn(buttons.newConversation, idle && view.length > 0)
+}
+
+function options(signal: AbortSignal): GenerateOptions {
+  const number = (id: string) => byId(id, HTMLInputElement).valueAsNumber
+  return { maxTokens: number('max-tokens'), temperature: number('temperature'), seed: number('seed'), signal }
+}
+
+function clearConversation(): void {
+  conversation?.dispose()
+  conversation = undefined
+  view.clear()
+}
+
+async function generate(signal: AbortSignal): Promise<void> {
+  if (prompt.value === '') throw new SkipstoneError('bad-option', 'The prompt is empty: give some text to continue.')
+  const model = await models.ready(signal)
+  clearConversation()
+  const settings = options(signal)
+  const request = policies.request(settings.seed ?? 0)
+  conversation = new Conversation(model, request, policies.describe(), view, totals)
+  say(policies.calibrates ? 'Finding the threshold for the budget…' : 'Generating…')
+  say(await conversation.generate(prompt.value, settings))
+}
+
+async function goOn(signal: AbortSignal): Promise<void> {
+  if (!conversation) return
+  say('Generating…')
+  const ending = await conversation.generate(addition.value, options(signal))
+  addition.value = ''
+  say(ending)
+}
+
+promptForm.addEventListener('submit', (event) => {
+  event.preventDefault()
+  run(generate)
+})
+continueForm.addEventListener('submit', (event) => {
+  event.preventDefault()
+  if (isOn(buttons.continue) && promptForm.reportValidity()) run(goOn)
+})
+byId('model-form', HTMLFormElement).addEventListener('submit', (event) => {
+  event.preventDefault()
+  run(async (signal) => {
+    await models.ready(signal)
+  })
+})
+for (const area of [prompt, addition]) {
+  area.addEventListener('keydown', (event) => {
+    if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) area.form?.requestSubmit()
+  })
+}
+for (const button of [buttons.stop, buttons.cancelLoad]) {
+  button.addEventListener('click', () => {
+    if (!running) return
+    say('Stopping…')
+    running.abort()
+  })
+}
+buttons.newConversation.addEventListener('click', () => {
+  if (!isOn(buttons.newConversation)) return
+  clearConversation()
+  say('New conversation.')
+  showButtons()
+  prompt.focus()
+})
+byId('previous-token', HTMLButtonElement).addEventListener('click', () => view.move(-1))
+byId('next-token', HTMLButtonElement).addEventListener('click', () => view.move(1))
+showButtons()

@@ -1,0 +1,108 @@
+import { type LoadProgress, loadModel, type Model, type ModelSource, SkipstoneError } from '../src/index.js'
+import { byId, checkedValue } from './dom.js'
+import { bytes } from './format.js'
+import { say } from './messages.js'
+
+interface Choice {
+  /** The same for the same choice: it is not loaded twice. */
+  readonly key: string
+  readonly name: string
+  readonly source: ModelSource
+}
+
+/** Lets the user pick a model and loads it, one at a time. */
+export class ModelPanel {
+  readonly #url = byId('model-url', HTMLInputElement)
+  readonly #folder = byId('model-folder', HTMLInputElement)
+  readonly #progress = byId('load-progress', HTMLElement)
+  readonly #bar = byId('load-bar', HTMLProgressElement)
+  readonly #text = byId('load-text', HTMLElement)
+  readonly #cancel = byId('cancel-load', HTMLButtonElement)
+  #folderChanges = 0
+  #loaded: { key: string; model: Model } | undefined
+
+  /** `onLoaded` and `onUnload` tell of models that come and go. */
+  constructor(
+    private readonly onLoaded: (model: Model) => void,
+    private readonly onUnload: () => void,
+  ) {
+    this.#folder.addEventListener('change', () => this.#folderChanges++)
+    for (const radio of document.querySelectorAll('input[name="model"]')) {
+      radio.addEventListener('change', () => this.#showFields())
+    }
+    this.#showFields() // a reload keeps what was checked
+  }
+
+  /** The chosen model, loaded where it is not yet. */
+  async ready(signal: AbortSignal): Promise<Model> {
+    const { key, name, source } = this.#choice()
+    if (this.#loaded?.key === key) return this.#loaded.model
+    this.#unload() // before, not after: two models may not fit
+    say(`Loading ${name}…`)
+    this.#show(true)
+    try {
+      const model = await loadModel(source, { signal, onProgress: (progress) => this.#report(progress) })
+      this.#loaded = { key, model }
+      say(`${name} is loaded.`)
+      this.onLoaded(model)
+      return model
+    } finally {
+      this.#show(false)
+    }
+  }
+
+  #choice(): Choice {
+    switch (checkedValue('model')) {
+      case 'url': {
+        const url = this.#url.value.trim()
+        if (url === '') throw new SkipstoneError('bad-option', 'Enter the address of a folder of model files.')
+        return { key: `url ${url}`, name: 'the model', source: url }
+      }
+      case 'folder': {
+        const files = Array.from(this.#folder.files ?? [])
+        if (files.length === 0) throw new SkipstoneError('bad-option', 'Choose a folder of model files.')
+        return { key: `folder ${this.#folderChanges}`, name: 'the model', source: filesOfModel(files) }
+      }
+      default:
+        return { key: 'embedded', name: 'random-tiny', source: new URL('models/random-tiny/', document.baseURI) }
+    }
+  }
+
+  #unload(): void {
+    if (!this.#loaded) return
+    this.onUnload()
+    this.#loaded.model.dispose()
+    this.#loaded = undefined
+  }
+
+  #showFields(): void {
+    const chosen = checkedValue('model')
+    byId('url-field', HTMLElement).hidden = chosen !== 'url'
+    byId('folder-field', HTMLElement).hidden = chosen !== 'folder'
+    byId('routers-hint', HTMLElement).hidden = chosen === 'embedded'
+  }
+
+  #show(loading: boolean): void {
+    this.#progress.hidden = !loading
+    this.#cancel.hidden = !loading
+    this.#bar.removeAttribute('value')
+    this.#text.textContent = ''
+  }
+
+  #report({ phase, loaded, total }: LoadProgress): void {
+    if (phase === 'weights' && total > 0) {
+      this.#bar.max = total
+      this.#bar.value = loaded
+      this.#text.textContent = `${bytes(loaded)} of ${bytes(total)}`
+      return
+    }
+    this.#bar.removeAttribute('value')
+    this.#text.textContent = phase === 'pipelines' ? 'Compiling shaders…' : 'Reading the configuration…'
+  }
+}
+
+/** Adapters in folders below a model bring files of the same names: where the folder itself is a model, they are left out. */
+function filesOfModel(files: File[]): File[] {
+  const own = files.filter((file) => file.webkitRelativePath.split('/').length <= 2)
+  return own.some((file) => file.name === 'config.json') ? own : files
+}

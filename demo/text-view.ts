@@ -1,0 +1,114 @@
+import { countRan, type Decisions } from './decisions.js'
+import { create } from './dom.js'
+import { percent } from './format.js'
+
+/** A token as the page shows it. */
+export interface ShownToken {
+  readonly position: number
+  readonly id: number
+  readonly text: string
+  readonly origin: 'prompt' | 'generated'
+  /** Unknown until the token was run: that of the last one is not. */
+  decisions: Decisions | undefined
+}
+
+interface Placed {
+  readonly token: ShownToken
+  readonly span: HTMLSpanElement
+}
+
+/** Levels of tint. */
+const LEVELS = 4
+
+/** The text, one span a token. Tokens are only ever added and marked, so that long texts stay smooth. */
+export class TextView {
+  readonly #placed: Placed[] = []
+  #selected: number | undefined
+
+  /** `onSelect` gets the chosen token, again when it changes, and undefined when it is gone. */
+  constructor(
+    private readonly root: HTMLElement,
+    private readonly onSelect: (token: ShownToken | undefined, length: number) => void,
+  ) {
+    root.addEventListener('click', (event) => {
+      const span = event.target instanceof Element ? event.target.closest<HTMLElement>('[data-position]') : null
+      if (span) this.select(Number(span.dataset.position))
+    })
+    root.addEventListener('keydown', (event) => this.#onKey(event))
+  }
+
+  get length(): number {
+    return this.#placed.length
+  }
+
+  get ids(): number[] {
+    return this.#placed.map(({ token }) => token.id)
+  }
+
+  /** Adds a token at the end. `special` is how a token without text of its own is written. */
+  add(id: number, text: string, origin: ShownToken['origin'], special?: string): void {
+    const position = this.#placed.length
+    const span = create('span', { className: 'token waiting', text: special ?? (text === '' ? '◌' : text) })
+    span.dataset.position = String(position)
+    if (special !== undefined || text === '') span.classList.add('special')
+    if (origin === 'prompt') span.classList.add('prompt')
+    if (text.startsWith('\n')) span.classList.add('break')
+    const token = { position, id, text: special ?? text, origin, decisions: undefined }
+    this.#placed.push({ token, span })
+    this.root.append(span)
+    if (this.#selected !== undefined && this.#selected >= position - 1) this.select(this.#selected)
+  }
+
+  /** Marks a token with what it ran. */
+  mark(position: number, decisions: Decisions): void {
+    const placed = this.#placed[position]
+    if (!placed) return
+    const { span, token } = placed
+    token.decisions = decisions
+    const { ran, all } = countRan(decisions)
+    span.classList.remove('waiting')
+    span.dataset.level = String(Math.round((LEVELS * ran) / all))
+    span.style.setProperty('--ran', (ran / all).toFixed(3))
+    span.title = `ran ${ran} of ${all} sublayers (${percent(ran / all)})`
+    if (position === this.#selected) this.select(position)
+  }
+
+  /** Text that belongs to no token of its own: what was held back to the end. */
+  addRest(text: string): void {
+    if (text !== '') this.root.append(text)
+  }
+
+  /** Forgets tokens from `length` on. */
+  truncate(length: number): void {
+    for (const { span } of this.#placed.splice(length)) span.remove()
+    if (this.#selected !== undefined && this.#selected >= length) this.select(undefined)
+  }
+
+  clear(): void {
+    this.truncate(0)
+    this.root.replaceChildren()
+  }
+
+  select(position: number | undefined): void {
+    if (this.#selected !== undefined) this.#placed[this.#selected]?.span.classList.remove('selected')
+    const placed = position === undefined ? undefined : this.#placed[position]
+    this.#selected = placed?.token.position
+    placed?.span.classList.add('selected')
+    this.onSelect(placed?.token, this.#placed.length)
+  }
+
+  /** Selects the token `by` further on, and shows it. */
+  move(by: number): void {
+    const from = this.#selected ?? (by > 0 ? -1 : this.#placed.length)
+    const to = Math.max(0, Math.min(this.#placed.length - 1, from + by))
+    this.select(to)
+    this.#placed[to]?.span.scrollIntoView({ block: 'nearest' })
+  }
+
+  #onKey(event: KeyboardEvent): void {
+    const by = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity }[event.key]
+    if (by === undefined || event.ctrlKey || event.altKey || event.metaKey || this.#placed.length === 0) return
+    event.preventDefault()
+    this.move(by)
+  }
+}

@@ -1,0 +1,60 @@
+import type { Model, Session } from '../src/index.js'
+import { byId, create } from './dom.js'
+import { bytes, count, percent, rate } from './format.js'
+
+/** Figures are shown this often while text streams. */
+const INTERVAL_MS = 250
+
+/** The figures beside the text. */
+export class Totals {
+  readonly #values = new Map<string, HTMLElement>()
+  #shown = 0
+
+  constructor() {
+    const list = byId('totals', HTMLElement)
+    list.replaceChildren()
+    const rows = ['Skipped', 'Attention skipped', 'MLP skipped', 'Tokens', 'Prompt', 'Generation', 'Policy', 'Model']
+    for (const name of [...rows, 'Weights', 'GPU memory', 'Adapter']) {
+      const value = create('dd', { text: '–' })
+      const row = create('div')
+      row.append(create('dt', { text: name }), value)
+      list.append(row)
+      this.#values.set(name, value)
+    }
+  }
+
+  /** While text streams, as often as it can be read. */
+  showSometimes(...state: Parameters<Totals['show']>): void {
+    if (performance.now() - this.#shown > INTERVAL_MS) this.show(...state)
+  }
+
+  show(model: Model, session: Session, policy: string, live?: { prefill: number; decode: number }): void {
+    this.#shown = performance.now()
+    const { skip, timings } = session.stats()
+    this.#set('Skipped', percent(skip.total))
+    this.#set('Attention skipped', percent(skip.attention))
+    this.#set('MLP skipped', percent(skip.mlp))
+    this.#set('Tokens', String(session.tokens.length))
+    this.#set('Prompt', rate(live?.prefill ?? timings?.prefillTokensPerSecond ?? 0))
+    this.#set('Generation', rate(live?.decode ?? timings?.decodeTokensPerSecond ?? 0))
+    this.#set('Policy', policy)
+    this.showModel(model)
+  }
+
+  showModel(model: Model): void {
+    const { architecture, layers, hiddenSize } = model.config
+    this.#set('Model', `${architecture}, ${count(layers, 'layer')} of ${hiddenSize}`)
+    this.#set('Weights', model.dtype)
+    this.#set('GPU memory', bytes(model.gpuBytes))
+    this.#set('Adapter', model.adapterName || 'the browser does not say')
+  }
+
+  clear(): void {
+    for (const value of this.#values.values()) value.textContent = '–'
+  }
+
+  #set(name: string, text: string): void {
+    const value = this.#values.get(name)
+    if (value && value.textContent !== text) value.textContent = text
+  }
+}

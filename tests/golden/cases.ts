@@ -1,0 +1,57 @@
+/** Golden cases in the form that compare.ts and run-case.ts take. They read files, so they stay in Node. */
+import type { ModelGolden, ModelMode } from '../fixtures/golden.js'
+import type { OwnGolden, OwnGoldenCase } from '../fixtures/own-golden.js'
+import { dense, type PolicyRequest, skipgpt } from '../../src/sdk/policies.js'
+import type { Expected, Near } from './compare.js'
+import type { Case } from './run-case.js'
+
+/** What a run of a mode in ../shared needs, and what it must give. */
+export function sharedCase(golden: ModelGolden, prompt: string, mode: string): { run: Case; expected: Expected } {
+  const found = golden.find(prompt, mode)
+  const { ids } = golden.prompts.find(({ id }) => id === prompt)!
+  const floats = (name: string) => Array.from(golden.tensor(prompt, mode, name).data)
+  const options = golden.modes[mode]!
+  const expected: Expected = {
+    logits: floats('logits'),
+    greedy: found.greedy,
+    meanNll: found.mean_nll,
+    near: (found.near ?? []) as Near[],
+    minGap: found.greedy_min_gap,
+    minGapStep: found.greedy_min_gap_step,
+    postAttention: options.mlp_router_input === 'post_attention',
+  }
+  if (options.kind === 'skipgpt') {
+    Object.assign(expected, {
+      prefillExecute: found.prefill_execute,
+      decodeExecute: found.decode_execute,
+      marginsPrefill: floats('z_prefill'),
+      marginsDecode: floats('z_decode'),
+    })
+  }
+  return { run: { ids, policy: policyOf(options), tokens: found.greedy.length, nll: true }, expected }
+}
+
+export function ownCase(golden: OwnGolden, found: OwnGoldenCase): { run: Case; expected: Expected } {
+  const { ids } = golden.prompts.find(({ id }) => id === found.prompt)!
+  const mode = golden.modes[found.mode]!
+  const { delta, mlpRouterInput: input } = mode
+  const expected: Expected = {
+    logits: found.logits,
+    greedy: found.greedy,
+    ...(found.prefillExecute && { prefillExecute: found.prefillExecute }),
+    ...(found.decodeExecute && { decodeExecute: found.decodeExecute }),
+    // The files' smallest margin is above the limit in every case.
+    near: [],
+    minGap: found.greedyMinGap,
+  }
+  const policy = delta === undefined ? dense() : skipgpt({ delta, ...(input && { input }) })
+  return { run: { ids, policy, tokens: found.greedy.length, nll: false }, expected }
+}
+
+function policyOf(mode: ModelMode): PolicyRequest {
+  if (mode.kind === 'dense') return dense()
+  return skipgpt({
+    delta: mode.delta ?? 0,
+    input: mode.mlp_router_input === 'post_attention' ? 'post-attention' : 'entry',
+  })
+}

@@ -1,0 +1,59 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { loadModel, type Model } from '../../src/index.js'
+import { DirectorySource } from '../../src/node/fs-source.js'
+import { describeWithGpu } from '../fixtures/dawn.js'
+import { loadModelGolden, type ModelMode, sharedDir, sharedPresent } from '../fixtures/golden.js'
+import { MemorySource } from '../fixtures/memory-source.js'
+import { sharedCase } from './cases.js'
+import { compareRun } from './compare.js'
+import { runCase } from './run-case.js'
+
+const MODELS = ['stories260k', 'tinystories-656k'] as const
+
+/** Modes that load the same files share a model; `dense` needs none and goes with the first. */
+const LOADS = [
+  ['dense', 'skipgpt-25', 'skipgpt-25-delta'],
+  ['skipgpt-40', 'skipgpt-40-post-attention'],
+  ['skipgpt-25-lora'],
+  ['skipgpt-40-lora'],
+  ['skipgpt-mlp-router'],
+]
+
+describe.skipIf(!sharedPresent)('golden runs of an independent implementation', () => {
+  describeWithGpu.each(MODELS)('%s', (gpu, name) => {
+    const golden = sharedPresent ? loadModelGolden(name) : undefined
+
+    it('covers every mode that this version runs', () => {
+      const routed = Object.entries(golden!.modes).filter(([, { kind }]) => kind === 'dense' || kind === 'skipgpt')
+      expect(LOADS.flat().sort()).toEqual(routed.map(([mode]) => mode).sort())
+    })
+
+    describe.each(LOADS.map((modes) => ({ modes })))('$modes', ({ modes }) => {
+      let model: Model
+      beforeAll(async () => {
+        model = await load(gpu(), golden!.folder, golden!.modes[modes.at(-1)!]!)
+      })
+      afterAll(() => model?.dispose())
+
+      const cases = modes.flatMap((mode) => (golden?.prompts ?? []).map(({ id }) => ({ mode, prompt: id })))
+      it.each(cases)('$prompt $mode', async ({ mode, prompt }) => {
+        const { run, expected } = sharedCase(golden!, prompt, mode)
+        const { problems, allowed } = compareRun(await runCase(model, run), expected)
+        expect(problems).toEqual([])
+        // Known near-ties may fall either way; a case that is mostly not compared would be no test.
+        expect(allowed.length).toBeLessThanOrEqual(expected.near.length + 1)
+      })
+    })
+  })
+})
+
+function load(gpu: GPU, folder: string, { routers, weights, lora }: ModelMode): Promise<Model> {
+  const file = weights ? join(sharedDir, 'golden', weights) : join(folder, routers!)
+  return loadModel(new DirectorySource(folder), {
+    gpu,
+    routers: new MemorySource(new Map([['routers.safetensors', new Uint8Array(readFileSync(file))]])),
+    ...(lora && { lora: new DirectorySource(join(folder, lora)) }),
+  })
+}

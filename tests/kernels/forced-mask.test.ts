@@ -1,0 +1,83 @@
+import { describe, expect, it } from 'vitest'
+import { planSlot } from '../../shaders/snippets/plan.js'
+import { forcedMaskKernel } from '../../src/kernels/forced-mask.js'
+import { pcgHash } from '../../src/kernels/reference/random.js'
+import { gpuSuite, planOf, range } from '../gpu/testing.js'
+
+const ROWS = 70
+const CAPACITY = 72
+const START = 11
+const SEED = 0xfedcba98
+const SHARES = Float32Array.of(0.25, 0.5, 0, 1)
+
+/** The lot of a sublayer at a position, in [0, 1), minus the share to skip, in f32 as on the GPU. */
+const margin = (sublayer: number, position: number) =>
+  Math.fround((pcgHash(SEED, position, sublayer) >>> 8) / 2 ** 24 - SHARES[sublayer]!)
+
+gpuSuite('forced-mask', (bench) => {
+  const prefill = async (sublayer: number, count: 1 | 2, rows: number) => {
+    const { gpu, arena } = bench
+    const kernel = await forcedMaskKernel(gpu, { capacity: CAPACITY, count, writesPlan: false })
+    const buffers = {
+      plan: bench.upload(planOf({ rows, start: START, capacity: CAPACITY })),
+      thresholds: bench.upload(SHARES),
+      z: bench.poisoned(4 * CAPACITY),
+    }
+    await bench.run([kernel(arena, buffers, { sublayer, seed: SEED })], { rows: ROWS })
+    return buffers.z
+  }
+
+  it('scores the rows of a chunk as the CPU does', async () => {
+    const both = await bench.floats(await prefill(0, 2, ROWS))
+    const one = await bench.floats(await prefill(3, 1, ROWS))
+    for (const row of range(ROWS)) {
+      expect(both[row], `row ${row}`).toBe(margin(0, START + row))
+      expect(both[CAPACITY + row], `row ${row}`).toBe(margin(1, START + row))
+      expect(one[3 * CAPACITY + row], `row ${row}`).toBe(margin(3, START + row))
+    }
+  })
+
+  it('skips about the share that it should, nothing for 0 and everything for 1', async () => {
+    const executed = (z: Float32Array, sublayer: number) =>
+      range(ROWS).filter((row) => z[sublayer * CAPACITY + row]! >= 0).length
+    const first = await bench.floats(await prefill(0, 2, ROWS))
+    const last = await bench.floats(await prefill(2, 2, ROWS))
+    expect(Math.abs(executed(first, 0) / ROWS - 0.75)).toBeLessThan(0.15)
+    expect(Math.abs(executed(first, 1) / ROWS - 0.5)).toBeLessThan(0.15)
+    expect(executed(last, 2)).toBe(ROWS)
+    expect(executed(last, 3)).toBe(0)
+  })
+
+  it('writes no row beyond the chunk', async () => {
+    await bench.expectUntouched(await prefill(1, 1, 0))
+    await bench.expectUntouched(await prefill(1, 1, 5), { from: CAPACITY, to: CAPACITY + 5 })
+  })
+
+  describe('a single row', () => {
+    const decode = async (position: number, rows: number, count: 1 | 2) => {
+      const { gpu, arena } = bench
+      const kernel = await forcedMaskKernel(gpu, { capacity: 1, count, writesPlan: true })
+      const before = planOf({ rows, start: position, capacity: 1, execute: [[1], [1], [1], [1]] })
+      const buffers = { plan: bench.inout(before), thresholds: bench.upload(SHARES), z: bench.poisoned(4) }
+      await bench.run([kernel(arena, buffers, { sublayer: 2 - count, seed: SEED })])
+      return { plan: await bench.words(buffers.plan), z: await bench.floats(buffers.z), before }
+    }
+
+    it('gets the same margin as in a chunk, and its execute word', async () => {
+      for (const position of range(9, START)) {
+        const { plan, z, before } = await decode(position, 1, 2)
+        for (const sublayer of [0, 1]) {
+          expect(z[sublayer]).toBe(margin(sublayer, position))
+          before.set([margin(sublayer, position) >= 0 ? 1 : 0, 0], planSlot(sublayer, 1))
+        }
+        expect(plan).toEqual(before)
+      }
+    })
+
+    it('executes nothing after the end', async () => {
+      const { plan, before } = await decode(START, 0, 1)
+      before.set([0, 0], planSlot(1, 1))
+      expect(plan).toEqual(before)
+    })
+  })
+})

@@ -1,0 +1,109 @@
+import { describe, expect, it } from 'vitest'
+import { planSlot } from '../../shaders/snippets/plan.js'
+import { routerScores } from '../../src/kernels/reference/router.js'
+import { routerLinearKernel } from '../../src/kernels/router-linear.js'
+import { routerTwoLayerKernel } from '../../src/kernels/router-two-layer.js'
+import { routerBlocks } from '../../src/runtime/router-arena.js'
+import type { LinearRouter, TwoLayerRouter } from '../../src/skip/router-weights.js'
+import { Prng } from '../fixtures/prng.js'
+import { expectClose, gpuSuite, noise, POISON, padRows, planOf, range } from '../gpu/testing.js'
+
+const ROWS = 5
+const CAPACITY = 7
+const LAYERS = 2
+
+gpuSuite('routers', (bench) => {
+  const VARIANTS = [
+    { kind: 'linear', d: 70, width: 0 },
+    { kind: 'linear', d: 333, width: 0 },
+    { kind: 'two-layer', d: 70, width: 17 },
+    { kind: 'two-layer', d: 64, width: 70 },
+  ] as const
+
+  describe.each(VARIANTS)('$kind, d $d, width $width', ({ kind, d, width }) => {
+    const prng = new Prng(d)
+    const x = noise(prng, CAPACITY * d)
+    const thresholds = Float32Array.of(0, 0.25, -0.75, 1.5)
+    const makeRouter = (sublayer: number): LinearRouter & TwoLayerRouter => {
+      const router = {
+        weight: noise(prng, width || d, 1 / Math.sqrt(width || d)),
+        // Row 0 is all zeros. Its score is the bias, and that is the threshold: an exact tie.
+        bias: thresholds[sublayer]!,
+        hiddenWeight: noise(prng, width * d, 1 / Math.sqrt(d)),
+        hiddenBias: noise(prng, width).map((v) => (sublayer === 0 ? -Math.abs(v) : v)),
+      }
+      return (kind === 'linear' ? { weight: router.weight, bias: router.bias } : router) as LinearRouter &
+        TwoLayerRouter
+    }
+    x.fill(0, 0, d)
+    const routers = range(2 * LAYERS).map(makeRouter)
+    const blocks = routerBlocks({
+      kind,
+      width,
+      attention: routers.filter((_, s) => s % 2 === 0),
+      mlp: routers.filter((_, s) => s % 2 === 1),
+    } as unknown as Parameters<typeof routerBlocks>[0])
+
+    const run = async (o: { count: 1 | 2; sublayer: number; rows: number; single: boolean }) => {
+      const { gpu, arena } = bench
+      const capacity = o.single ? 1 : CAPACITY
+      const options = { d4: Math.ceil(d / 4), capacity, count: o.count, writesPlan: o.single }
+      const kernel =
+        kind === 'linear'
+          ? await routerLinearKernel(gpu, options)
+          : await routerTwoLayerKernel(gpu, { ...options, width })
+      const before = planOf({ rows: o.rows, start: 6, capacity, execute: range(2 * LAYERS).map(() => [1]) })
+      const buffers = {
+        plan: bench.inout(before),
+        x: bench.upload(padRows(x, d)),
+        routers: bench.upload(blocks.data),
+        thresholds: bench.upload(thresholds),
+        z: bench.poisoned(2 * LAYERS * capacity),
+      }
+      const params = { sublayer: o.sublayer, weights: o.sublayer * blocks.stride, stride: blocks.stride }
+      await bench.run([kernel(arena, buffers, params)], { rows: Math.max(1, o.rows) })
+      return { z: await bench.floats(buffers.z), plan: await bench.words(buffers.plan), before }
+    }
+    const margins = (sublayer: number, rows: number) =>
+      routerScores(x, routers[sublayer]!, rows, d).map((score) => score - thresholds[sublayer]!)
+
+    it.each([
+      { sublayer: 2, count: 2 },
+      { sublayer: 1, count: 1 },
+    ] as const)('scores a chunk: $count from sublayer $sublayer', async ({ sublayer, count }) => {
+      const { z, plan, before } = await run({ count, sublayer, rows: ROWS, single: false })
+      for (const s of range(count, sublayer)) {
+        expectClose(z.subarray(s * CAPACITY, s * CAPACITY + ROWS), margins(s, ROWS))
+      }
+      const words = new Uint32Array(z.buffer)
+      const isOutput = (i: number) => {
+        const s = Math.floor(i / CAPACITY)
+        return s >= sublayer && s < sublayer + count && i % CAPACITY < ROWS
+      }
+      expect(range(words.length).filter((i) => !isOutput(i) && words[i] !== POISON)).toEqual([])
+      expect(plan).toEqual(before)
+    })
+
+    it('writes the execute word of a single row', async () => {
+      const { z, plan, before } = await run({ count: 2, sublayer: 0, rows: 1, single: true })
+      for (const s of [0, 1]) {
+        expectClose(z.subarray(s, s + 1), margins(s, 1))
+        before.set([z[s]! >= 0 ? 1 : 0, 0], planSlot(s, 1))
+      }
+      expect(plan).toEqual(before)
+    })
+
+    it('executes an exact tie', async () => {
+      // Linear routers see x = 0; for the others the hidden units of sublayer 0 stay below zero at x = 0.
+      const { z, plan } = await run({ count: 2, sublayer: 0, rows: 1, single: true })
+      expect(z[0]).toBe(0)
+      expect(plan[planSlot(0, 1)]).toBe(1)
+    })
+
+    it('executes nothing after the end', async () => {
+      const { plan, before } = await run({ count: 2, sublayer: 0, rows: 0, single: true })
+      for (const s of [0, 1]) before.set([0, 0], planSlot(s, 1))
+      expect(plan).toEqual(before)
+    })
+  })
+})

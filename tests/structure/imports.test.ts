@@ -1,0 +1,87 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { expect, test } from 'vitest'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+
+/** Rooms that may import those further down; rooms on one line do not import each other (see the design, section 1). */
+const LEVELS = [['index.ts', 'node'], ['sdk'], ['study'], ['runtime'], ['skip', 'model'], ['kernels'], ['gpu']]
+/** Leaves: anyone may import them, they import nothing but leaves. */
+const LEAVES = ['shaders', 'formats', 'storage', 'text', 'errors.ts']
+
+interface Module {
+  readonly file: string
+  readonly room: string
+  readonly imports: readonly string[]
+}
+
+function sourceFiles(folder: string): string[] {
+  return readdirSync(path.join(root, folder), { withFileTypes: true, recursive: true })
+    .filter((entry) => entry.isFile() && /\.m?ts$/.test(entry.name) && !/\.d\.m?ts$/.test(entry.name))
+    .map((entry) => path.relative(root, path.join(entry.parentPath, entry.name)))
+}
+
+/** The room of a file in src/ or shaders/: the first folder below src, or the file itself. */
+function roomOf(file: string): string {
+  const parts = file.split(path.sep)
+  return parts[0] === 'src' ? (parts[1] as string) : (parts[0] as string)
+}
+
+function readModule(file: string): Module {
+  const text = readFileSync(path.join(root, file), 'utf8')
+  const relative = [...text.matchAll(/(?:from|import)\s*\(?\s*'(\.[^']+)'/g)].map((m) => m[1] as string)
+  const imports = relative.map((target) => {
+    const joined = path.normalize(path.join(path.dirname(file), target))
+    return joined.replace(/\.js$/, '.ts')
+  })
+  return { file, room: roomOf(file), imports }
+}
+
+const modules = [...sourceFiles('src'), ...sourceFiles('shaders')].map(readModule)
+const byFile = new Map(modules.map((m) => [m.file, m]))
+
+function allowed(from: string, to: string): boolean {
+  if (from === to || LEAVES.includes(to)) return true
+  if (LEAVES.includes(from)) return false
+  const level = (room: string) => LEVELS.findIndex((rooms) => rooms.includes(room))
+  // The package's surface is nobody's dependency, and neither is the command line.
+  return level(to) > level(from)
+}
+
+test('there are modules to look at, each in a known room', () => {
+  expect(modules.length).toBeGreaterThan(80)
+  const rooms = new Set([...LEVELS.flat(), ...LEAVES])
+  expect(modules.filter((m) => !rooms.has(m.room)).map((m) => m.file)).toEqual([])
+})
+
+test('imports run downwards only', () => {
+  const wrong = modules.flatMap((m) =>
+    m.imports.filter((target) => !allowed(m.room, roomOf(target))).map((target) => `${m.file} imports ${target}`),
+  )
+  expect(wrong).toEqual([])
+})
+
+test('there are no import cycles, types included', () => {
+  const state = new Map<string, 'open' | 'done'>()
+  const cycles: string[] = []
+  const visit = (file: string, trail: readonly string[]): void => {
+    if (state.get(file) === 'done') return
+    if (state.get(file) === 'open') {
+      cycles.push([...trail.slice(trail.indexOf(file)), file].join(' -> '))
+      return
+    }
+    state.set(file, 'open')
+    for (const target of byFile.get(file)?.imports ?? []) if (byFile.has(target)) visit(target, [...trail, file])
+    state.set(file, 'done')
+  }
+  for (const { file } of modules) visit(file, [])
+  expect(cycles).toEqual([])
+})
+
+test('the demo sees only the public surface', () => {
+  const wrong = sourceFiles('demo')
+    .map(readModule)
+    .flatMap((m) => m.imports.filter((target) => target.startsWith('src') && target !== path.join('src', 'index.ts')))
+  expect(wrong).toEqual([])
+})

@@ -1,0 +1,58 @@
+// Builds the package into dist/: the library (index.js with types), the command line (cli.js), the page that it runs in
+// browsers (page.js), the embedded models, and the demo pages.
+import { execFileSync } from 'node:child_process'
+import { chmodSync, cpSync, rmSync } from 'node:fs'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { build } from 'vite'
+
+const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
+const dist = path.join(root, 'dist')
+const { dependencies } = JSON.parse(
+  await (await import('node:fs/promises')).readFile(path.join(root, 'package.json'), 'utf8'),
+)
+rmSync(dist, { recursive: true, force: true })
+
+const common = { configFile: false, root, publicDir: false, logLevel: 'warn' }
+const output = (lib, rest) => ({ outDir: dist, emptyOutDir: false, minify: false, target: 'es2022', lib, ...rest })
+const isDependency = (id) => Object.keys(dependencies).some((name) => id === name || id.startsWith(`${name}/`))
+
+// The library leaves its dependencies to the embedder's bundler.
+await build({
+  ...common,
+  build: output(
+    { entry: { index: path.join(root, 'src/index.ts') }, formats: ['es'] },
+    { rolldownOptions: { external: isDependency } },
+  ),
+})
+// The command line runs in Node; browsers' drivers and Dawn are found at run time where they are installed.
+await build({
+  ...common,
+  build: output(
+    { entry: { cli: path.join(root, 'src/node/cli.ts') }, formats: ['es'] },
+    {
+      target: 'node20',
+      rolldownOptions: {
+        external: (id) =>
+          isDependency(id) || id.startsWith('node:') || ['webgpu', 'playwright', 'puppeteer-core', 'vite'].includes(id),
+        output: { banner: '#!/usr/bin/env node', chunkFileNames: '[name].js' },
+      },
+    },
+  ),
+})
+chmodSync(path.join(dist, 'cli.js'), 0o755)
+// A browser page has no package manager: everything in one file.
+await build({
+  ...common,
+  define: { 'process.env.NODE_ENV': '"production"' },
+  build: output(
+    { entry: { page: path.join(root, 'src/node/page.ts') }, formats: ['es'] },
+    { rolldownOptions: { output: { codeSplitting: false } } },
+  ),
+})
+execFileSync(process.execPath, [path.join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.build.json'], {
+  cwd: root,
+  stdio: 'inherit',
+})
+cpSync(path.join(root, 'public/models'), path.join(dist, 'models'), { recursive: true })
+await build({ configFile: path.join(root, 'vite.config.ts'), logLevel: 'warn' })
