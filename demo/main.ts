@@ -5,6 +5,7 @@ import { clearAlert, report, say } from './messages.js'
 import { ModelPanel } from './model-panel.js'
 import { checkWebGpu } from './no-webgpu.js'
 import { PolicyPanel } from './policy-panel.js'
+import { foldSettings } from './settings.js'
 import { TextView } from './text-view.js'
 import { showToken } from './token-panel.js'
 import { Totals } from './totals.js'
@@ -130,3 +131,4 @@ buttons.newConversation.addEventListener('click', () => {
 byId('previous-token', HTMLButtonElement).addEventListener('click', () => view.move(-1))
 byId('next-token', HTMLButtonElement).addEventListener('click', () => view.move(1))
 showButtons()
+foldSettings(() => `${models.describe()}, ${policies.describe()}`)

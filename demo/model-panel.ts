@@ -10,6 +10,8 @@ interface Choice {
   readonly source: ModelSource
 }
 
+const READING = 'Reading the configuration…'
+
 /** Lets the user pick a model and loads it, one at a time. */
 export class ModelPanel {
   readonly #url = byId('model-url', HTMLInputElement)
@@ -17,7 +19,6 @@ export class ModelPanel {
   readonly #progress = byId('load-progress', HTMLElement)
   readonly #bar = byId('load-bar', HTMLProgressElement)
   readonly #text = byId('load-text', HTMLElement)
-  readonly #cancel = byId('cancel-load', HTMLButtonElement)
   #folderChanges = 0
   #loaded: { key: string; model: Model } | undefined
 
@@ -31,6 +32,11 @@ export class ModelPanel {
       radio.addEventListener('change', () => this.#showFields())
     }
     this.#showFields() // a reload keeps what was checked
+  }
+
+  /** What is chosen, in a word or two. */
+  describe(): string {
+    return { url: 'from an address', folder: 'from this device' }[checkedValue('model')] ?? 'random-tiny'
   }
 
   /** The chosen model, loaded where it is not yet. */
@@ -84,9 +90,9 @@ export class ModelPanel {
 
   #show(loading: boolean): void {
     this.#progress.hidden = !loading
-    this.#cancel.hidden = !loading
     this.#bar.removeAttribute('value')
-    this.#text.textContent = ''
+    this.#text.textContent = loading ? READING : ''
+    if (loading) this.#progress.scrollIntoView({ block: 'nearest' })
   }
 
   #report({ phase, loaded, total }: LoadProgress): void {
@@ -97,7 +103,7 @@ export class ModelPanel {
       return
     }
     this.#bar.removeAttribute('value')
-    this.#text.textContent = phase === 'pipelines' ? 'Compiling shaders…' : 'Reading the configuration…'
+    this.#text.textContent = phase === 'pipelines' ? 'Compiling shaders…' : READING
   }
 }
 

@@ -24,6 +24,9 @@ const LEVELS = 4
 export class TextView {
   readonly #placed: Placed[] = []
   #selected: number | undefined
+  /** Whether the end of the text is kept in view: until the reader scrolls away from it. */
+  #follows = true
+  #frame = 0
 
   /** `onSelect` gets the chosen token, again when it changes, and undefined when it is gone. */
   constructor(
@@ -35,6 +38,9 @@ export class TextView {
       if (span) this.select(Number(span.dataset.position))
     })
     root.addEventListener('keydown', (event) => this.#onKey(event))
+    root.addEventListener('scroll', () => {
+      this.#follows = root.scrollTop + root.clientHeight > root.scrollHeight - 48
+    })
   }
 
   get length(): number {
@@ -56,6 +62,7 @@ export class TextView {
     const token = { position, id, text: special ?? text, origin, decisions: undefined }
     this.#placed.push({ token, span })
     this.root.append(span)
+    this.#follow()
     if (this.#selected !== undefined && this.#selected >= position - 1) this.select(this.#selected)
   }
 
@@ -87,6 +94,7 @@ export class TextView {
   clear(): void {
     this.truncate(0)
     this.root.replaceChildren()
+    this.#follows = true
   }
 
   select(position: number | undefined): void {
@@ -103,6 +111,15 @@ export class TextView {
     const to = Math.max(0, Math.min(this.#placed.length - 1, from + by))
     this.select(to)
     this.#placed[to]?.span.scrollIntoView({ block: 'nearest' })
+  }
+
+  /** Once a frame, however many tokens it brings. */
+  #follow(): void {
+    if (!this.#follows || this.#frame !== 0) return
+    this.#frame = requestAnimationFrame(() => {
+      this.#frame = 0
+      this.root.scrollTop = this.root.scrollHeight
+    })
   }
 
   #onKey(event: KeyboardEvent): void {

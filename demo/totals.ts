@@ -13,7 +13,16 @@ export class Totals {
   constructor() {
     const list = byId('totals', HTMLElement)
     list.replaceChildren()
-    const rows = ['Skipped', 'Attention skipped', 'MLP skipped', 'Tokens', 'Prompt', 'Generation', 'Policy', 'Model']
+    const rows = [
+      'Skipped',
+      'Attention skipped',
+      'MLP skipped',
+      'Tokens',
+      'Prompt speed',
+      'Generation speed',
+      'Policy',
+      'Model',
+    ]
     for (const name of [...rows, 'Weights', 'GPU memory', 'Adapter']) {
       const value = create('dd', { text: '–' })
       const row = create('div')
@@ -35,15 +44,15 @@ export class Totals {
     this.#set('Attention skipped', percent(skip.attention))
     this.#set('MLP skipped', percent(skip.mlp))
     this.#set('Tokens', String(session.tokens.length))
-    this.#set('Prompt', rate(live?.prefill ?? timings?.prefillTokensPerSecond ?? 0))
-    this.#set('Generation', rate(live?.decode ?? timings?.decodeTokensPerSecond ?? 0))
+    this.#set('Prompt speed', rate(live?.prefill ?? timings?.prefillTokensPerSecond ?? 0))
+    this.#set('Generation speed', rate(live?.decode ?? timings?.decodeTokensPerSecond ?? 0))
     this.#set('Policy', policy)
     this.showModel(model)
   }
 
   showModel(model: Model): void {
-    const { architecture, layers, hiddenSize } = model.config
-    this.#set('Model', `${architecture}, ${count(layers, 'layer')} of ${hiddenSize}`)
+    const { architecture, layers } = model.config
+    this.#set('Model', `${architecture}, ${count(layers, 'layer')}`)
     this.#set('Weights', model.dtype)
     this.#set('GPU memory', bytes(model.gpuBytes))
     this.#set('Adapter', model.adapterName || 'the browser does not say')

@@ -12,7 +12,15 @@ export interface AttentionPrefillOptions {
 }
 
 const THREADS = 32
-const KEYS = 4
+
+/**
+ * Keys that are scored together. The code is unrolled over keys and columns, and some compilers need time that grows
+ * faster than its length: with four keys lavapipe took 20 s for a head of 40 and minutes for one of 64.
+ */
+function keysPerStep(d4: number): number {
+  if (d4 <= 4) return 4
+  return d4 <= 8 ? 2 : 1
+}
 
 /** Queries that one group handles. */
 export function queriesPerGroup(queries: number): number {
@@ -21,7 +29,7 @@ export function queriesPerGroup(queries: number): number {
 
 /**
  * Causal attention for gathered queries: query i sits at position start + rowAt(i) and sees keys 0 .. that position,
- * skipped tokens' keys included. Online softmax over blocks of four keys, accumulated in registers.
+ * skipped tokens' keys included. Online softmax over blocks of keys, accumulated in registers.
  *
  *   plan  u32, read
  *   q     f32 [capacity, heads headDim], compact rows, already rotated
@@ -32,9 +40,12 @@ export function queriesPerGroup(queries: number): number {
  */
 export function attentionPrefillShader(o: AttentionPrefillOptions): string {
   const d4 = o.headDim / 4
+  const keys = keysPerStep(d4)
   const rowWords4 = (2 * o.kvHeads * o.headDim) / 4
   const values4 = (o.kvHeads * o.headDim) / 4
+  const keyed = (term: (j: number) => string) => Array.from({ length: keys }, (_, j) => term(j))
   const each = (line: (r: number) => string) => unroll(o.queries, line)
+  const highest = (r: number) => keyed((j) => `score${r}_${j}`).reduce((a, b) => `max(${a}, ${b})`)
   const scale = `${(1 / Math.sqrt(o.headDim)).toPrecision(9)}f`
   return wgsl`
 struct Params { slot: u32 }
@@ -63,24 +74,24 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   var maximum${r} = -3.0e38;
   var weight${r} = 0.0;`,
   )}
-  for (var first = 0u; first <= lastPosition; first += ${KEYS}u) {
-    ${unroll(KEYS, (j) => `let at${j} = min(first + ${j}u, lastPosition) * ${rowWords4}u + kvColumn;`)}
-    ${each((r) => unroll(KEYS, (j) => `var s${r}_${j} = vec4f();`))}
-    ${unroll(d4, (c) => unroll(KEYS, (j) => `{ let k = kv[at${j} + ${c}u]; ${each((r) => `s${r}_${j} = fma(q${r}_${c}, k, s${r}_${j});`)} }`))}
+  for (var first = 0u; first <= lastPosition; first += ${keys}u) {
+    ${unroll(keys, (j) => `let at${j} = min(first + ${j}u, lastPosition) * ${rowWords4}u + kvColumn;`)}
+    ${each((r) => unroll(keys, (j) => `var s${r}_${j} = vec4f();`))}
+    ${unroll(d4, (c) => unroll(keys, (j) => `{ let k = kv[at${j} + ${c}u]; ${each((r) => `s${r}_${j} = fma(q${r}_${c}, k, s${r}_${j});`)} }`))}
     ${each(
       (r) => `
-    ${unroll(KEYS, (j) => `let score${r}_${j} = select(-3.0e38, s${r}_${j}.x + s${r}_${j}.y + s${r}_${j}.z + s${r}_${j}.w, first + ${j}u <= position${r});`)}
-    let next${r} = max(maximum${r}, max(max(score${r}_0, score${r}_1), max(score${r}_2, score${r}_3)));
+    ${unroll(keys, (j) => `let score${r}_${j} = select(-3.0e38, s${r}_${j}.x + s${r}_${j}.y + s${r}_${j}.z + s${r}_${j}.w, first + ${j}u <= position${r});`)}
+    let next${r} = max(maximum${r}, ${highest(r)});
     let kept${r} = exp(maximum${r} - next${r});
-    ${unroll(KEYS, (j) => `let p${r}_${j} = select(0.0, exp(score${r}_${j} - next${r}), first + ${j}u <= position${r});`)}
-    weight${r} = weight${r} * kept${r} + p${r}_0 + p${r}_1 + p${r}_2 + p${r}_3;
+    ${unroll(keys, (j) => `let p${r}_${j} = select(0.0, exp(score${r}_${j} - next${r}), first + ${j}u <= position${r});`)}
+    weight${r} = weight${r} * kept${r} + ${keyed((j) => `p${r}_${j}`).join(' + ')};
     maximum${r} = next${r};`,
     )}
     ${unroll(
       d4,
       (c) => `{
-      ${unroll(KEYS, (j) => `let v${j} = kv[at${j} + ${values4 + c}u];`)}
-      ${each((r) => `a${r}_${c} = a${r}_${c} * kept${r} + v0 * p${r}_0 + v1 * p${r}_1 + v2 * p${r}_2 + v3 * p${r}_3;`)}
+      ${unroll(keys, (j) => `let v${j} = kv[at${j} + ${values4 + c}u];`)}
+      ${each((r) => `a${r}_${c} = a${r}_${c} * kept${r} + ${keyed((j) => `v${j} * p${r}_${j}`).join(' + ')};`)}
     }`,
     )}
   }

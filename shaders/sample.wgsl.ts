@@ -104,7 +104,8 @@ fn main(@builtin(local_invocation_index) lane: u32) {
       }
       threshold = max(threshold, nucleus);
     }
-    if (settings.minP > 0.0) { least = maximum + log(settings.minP); }
+    // The logarithm of 1 may be a little above 0: the best token stays.
+    if (settings.minP > 0.0) { least = min(maximum, maximum + log(settings.minP)); }
   }
   let counter = plan[1] + rows;
   var value = -3.0e38;

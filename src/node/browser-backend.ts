@@ -1,3 +1,4 @@
+import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { AdapterName } from './adapters.js'
 import { type BrowserBackend, openPage } from './browser-page.js'
@@ -9,7 +10,8 @@ import { buildPageBundle } from './page-bundle.js'
 import { startPageServer } from './page-server.js'
 import { PROGRESS_MARK } from './progress-mark.js'
 
-const ENTRY = fileURLToPath(new URL('./page.ts', import.meta.url))
+// Not `new URL('./page.ts', ...)`: a bundler would take that for an asset.
+const ENTRY = path.join(path.dirname(fileURLToPath(import.meta.url)), 'page.ts')
 const HTML =
   '<!doctype html><meta charset="utf-8"><title>Skipstone</title><script type="module" src="/page.js"></script>'
 

@@ -94,8 +94,13 @@ export class Model implements SessionHost {
   ): Promise<Evaluation> {
     const engine = await this.engine()
     for (const window of windows) this.checkIds(window)
-    const policy = await this.resolve(this.#request(options.policy), engine)
-    return evaluate(engine, policy, windows, { ...options, contextLength: this.config.contextLength })
+    try {
+      const policy = await this.resolve(this.#request(options.policy), engine)
+      return await evaluate(engine, policy, windows, { ...options, contextLength: this.config.contextLength })
+    } catch (error) {
+      this.#check()
+      throw error
+    }
   }
 
   /** Frees everything; later calls on the model or its sessions fail with `disposed`. */

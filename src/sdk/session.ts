@@ -1,7 +1,7 @@
 import { SkipstoneError } from '../errors.js'
-import type { Engine } from '../runtime/engine.js'
 import type { ModelConfig } from '../model/config.js'
 import type { GenerationConfig } from '../model/generation-config.js'
+import type { Engine } from '../runtime/engine.js'
 import { generateTokens } from '../runtime/generate.js'
 import type { StepRecord } from '../runtime/records.js'
 import { checkSampling, type Sampling } from '../runtime/sampling.js'
@@ -11,8 +11,8 @@ import type { SkipPolicy } from '../skip/policy.js'
 import type { PolicyRequest } from '../skip/registry.js'
 import type { ChatMessage } from '../text/chat-template.js'
 import { Continuation } from './continuation.js'
-import type { TextCodec } from './text-codec.js'
 import type { FinishReason, GenerateOptions, Step } from './options.js'
+import type { TextCodec } from './text-codec.js'
 
 export interface SessionStats {
   /** Positions fed so far. */

@@ -1,7 +1,8 @@
 /** Golden cases in the form that compare.ts and run-case.ts take. They read files, so they stay in Node. */
+
+import { dense, type PolicyRequest, skipgpt } from '../../src/sdk/policies.js'
 import type { ModelGolden, ModelMode } from '../fixtures/golden.js'
 import type { OwnGolden, OwnGoldenCase } from '../fixtures/own-golden.js'
-import { dense, type PolicyRequest, skipgpt } from '../../src/sdk/policies.js'
 import type { Expected, Near } from './compare.js'
 import type { Case } from './run-case.js'
 

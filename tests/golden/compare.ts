@@ -116,7 +116,13 @@ function compareDecisions(
       const where = `${phase} column ${column}, layer ${layer} ${module}`
       if (wantedMargins) {
         const i = sublayer * columns + column
-        compareNumbers(`margin at ${where}`, [actual[margins]?.[i] ?? Number.NaN], [wantedMargins[i]!], LIMITS.margins, result)
+        compareNumbers(
+          `margin at ${where}`,
+          [actual[margins]?.[i] ?? Number.NaN],
+          [wantedMargins[i]!],
+          LIMITS.margins,
+          result,
+        )
       }
       if (got[module][layer]![column] === wanted[module][layer]![column]) continue
       const near = expected.near.some(

@@ -1,0 +1,349 @@
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright'
+import { build } from 'vite'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { findChromium } from '../../src/node/browsers.js'
+import { type PageServer, startPageServer } from '../../src/node/page-server.js'
+
+// The demo page as it is built, in Chromium on its software adapter.
+
+const ROOT = path.join(import.meta.dirname, '../..')
+const executablePath = findChromium()
+
+/** Long enough for a software adapter to compile all shaders on a busy machine. */
+const SLOW = 90_000
+
+let temporary: string
+let server: PageServer
+let browser: Browser
+/** What any page printed as an error, less what its test takes away again. */
+let errors: string[] = []
+const requests = new Set<string>()
+
+// On CI a browser that is missing is a failure; elsewhere the tests are reported as not run.
+describe.skipIf(executablePath === undefined && process.env.CI === undefined)('the demo page', () => {
+  beforeAll(async () => {
+    temporary = mkdtempSync(path.join(tmpdir(), 'skipstone-demo-'))
+    const outDir = path.join(temporary, 'pages')
+    await build({ configFile: path.join(ROOT, 'vite.config.ts'), logLevel: 'error', build: { outDir } })
+    server = await startPageServer({ folders: new Map([['/demo/', `${outDir}/`]]) })
+    browser = await chromium.launch({
+      executablePath: executablePath!,
+      chromiumSandbox: process.getuid?.() !== 0,
+      env: process.platform === 'linux' ? { ...process.env, TMPDIR: temporary } : process.env,
+      args: [
+        '--enable-unsafe-webgpu',
+        '--use-webgpu-adapter=swiftshader',
+        '--disable-background-networking',
+        '--disable-component-update',
+        '--disable-sync',
+        '--disable-quic',
+      ],
+    })
+  })
+
+  afterAll(async () => {
+    await browser?.close()
+    await server?.close()
+    if (temporary) rmSync(temporary, { recursive: true })
+  })
+
+  afterEach(() => {
+    const seen = errors
+    errors = []
+    expect(seen).toEqual([])
+  })
+
+  describe('on one page', () => {
+    let page: Page
+    beforeAll(async () => {
+      page = await open()
+    })
+    afterAll(() => page.close())
+
+    it('generates by keyboard alone, and shows what each token ran', async () => {
+      await page.fill('#max-tokens', '20')
+      await page.evaluate(() => document.getElementById('prompt')?.blur())
+      await tabTo(page, 'generate')
+      await page.keyboard.press('Enter')
+      await finished(page)
+
+      const tokens = await shown(page)
+      expect(tokens.filter((token) => token.prompt).length).toBe(
+        '<s>'.length - 2 + 'Once upon a time, there was a'.length,
+      )
+      expect(tokens.filter((token) => !token.prompt).length).toBe(20)
+      expect(tokens.slice(0, -1).every((token) => token.level !== undefined)).toBe(true)
+      expect(tokens.at(-1)?.level).toBeUndefined()
+      expect(new Set(tokens.map((token) => token.level)).size).toBeGreaterThan(2)
+      expect(await page.textContent('#status')).toBe('Done: 20 tokens.')
+      expect(await page.textContent('#text')).toMatch(/^<s>Once upon a time, there was a[ -~]{20}$/)
+    })
+
+    it('shows totals', async () => {
+      const totals = await readTotals(page)
+      const skipped = Number.parseInt(totals.Skipped ?? '', 10)
+      expect(skipped).toBeGreaterThan(20)
+      expect(skipped).toBeLessThan(65)
+      expect(totals).toMatchObject({ Tokens: '50', Weights: 'f16', Policy: 'SkipGPT', Model: 'llama, 6 layers' })
+      expect(totals.Adapter).toMatch(/swiftshader/i)
+      expect(totals['GPU memory']).toMatch(/^[\d.]+ MB$/)
+      expect(totals['Generation speed']).toMatch(/^[\d.]+ tokens\/s$/)
+    })
+
+    it('shows the decisions of a token', async () => {
+      await page.focus('#text')
+      for (const key of ['Home', 'ArrowRight', 'ArrowRight']) await page.keyboard.press(key)
+      expect(await page.textContent('#token-summary')).toMatch(
+        /^Token 3, “n” \(id 110, from the prompt\): ran \d+ of 12/,
+      )
+      const ran = await page.locator('#token-decisions td.ran').count()
+      expect(await page.textContent('#token-summary')).toContain(`ran ${ran} of 12`)
+      expect(await page.locator('#token-decisions td').count()).toBe(12)
+      expect(await page.locator('#text .selected').getAttribute('title')).toContain(`ran ${ran} of 12`)
+
+      await page.click('#next-token')
+      expect(await page.textContent('#token-summary')).toContain('Token 4, “c”')
+      await page.keyboard.press('Shift+Tab')
+      await page.keyboard.press('Enter')
+      expect(await page.textContent('#token-summary')).toContain('Token 3,')
+      await page.click('#text [data-position="49"]')
+      expect(await page.textContent('#token-summary')).toContain('not run yet')
+    })
+
+    it('goes on with the conversation', async () => {
+      const before = await shown(page)
+      await page.fill('#addition', ' More')
+      await page.click('#continue')
+      await finished(page)
+      const after = await shown(page)
+      expect(after.slice(0, before.length - 1)).toEqual(before.slice(0, -1))
+      expect(after.length).toBe(before.length + ' More'.length + 20)
+      expect(after[before.length - 1]?.level).toBeDefined()
+
+      await page.click('#continue')
+      await finished(page)
+      expect((await shown(page)).length).toBe(after.length + 20)
+    })
+
+    it('stops in the middle', async () => {
+      await page.fill('#max-tokens', '400')
+      await page.click('#generate')
+      await page.waitForFunction(() => document.querySelectorAll('#text .token').length > 36, null, { timeout: SLOW })
+      await page.click('#stop')
+      await finished(page)
+      expect(await page.textContent('#status')).toBe('Stopped.')
+      expect((await shown(page)).length).toBeLessThan(400)
+      expect(await page.isHidden('#alert')).toBe(true)
+    })
+
+    it('starts anew, with another policy', async () => {
+      await page.click('#new-conversation')
+      expect(await shown(page)).toEqual([])
+      await page.check('input[value="dense"]')
+      await page.fill('#max-tokens', '5')
+      await page.fill('#prompt', '<img src=x onerror="document.title=1">\né')
+      await page.click('#generate')
+      await finished(page)
+      const tokens = await shown(page)
+      expect(tokens.slice(0, -1).every((token) => token.level === '4')).toBe(true)
+      expect((await readTotals(page)).Skipped).toBe('0 %')
+      expect(await page.textContent('#text')).toContain('<img src=x onerror="document.title=1">\n◌é')
+      expect(await page.locator('#text img').count()).toBe(0)
+    })
+
+    it('says in words that a setting or an address is wrong', async () => {
+      await page.fill('#prompt', '')
+      await page.click('#generate')
+      expect(await page.textContent('#alert')).toContain('The prompt is empty')
+      await page.fill('#prompt', 'x'.repeat(600))
+      await page.click('#generate')
+      await finished(page)
+      expect(await page.textContent('#alert')).toContain('the context holds 512')
+
+      await page.check('input[value="url"]')
+      await page.click('#load')
+      expect(await page.textContent('#alert')).toBe('Enter the address of a folder of model files.')
+      await page.fill('#model-url', `${server.origin}/nothing/`)
+      await page.keyboard.press('Enter')
+      await finished(page)
+      expect(await page.textContent('#alert')).toBe(
+        `There is no config.json in ${server.origin}/nothing/; check that this is the model's folder.`,
+      )
+      expect(await page.getAttribute('#alert', 'role')).toBe('alert')
+      errors = errors.filter((error) => !/Failed to load resource.* 404/.test(error))
+    })
+
+    it('reads a folder, and skips what a budget asks for', async () => {
+      // A short context makes a short calibration.
+      const folder = copyModel('with-routers')
+      const config = path.join(folder, 'config.json')
+      writeFileSync(config, readFileSync(config, 'utf8').replace(/("max_position_embeddings": )\d+/, '$148'))
+      await page.check('input[value="folder"]')
+      await page.setInputFiles('#model-folder', folder)
+      await page.check('input[value="budget"]')
+      await page.fill('#share', '10')
+      await page.fill('#max-tokens', '40')
+      await page.fill('#prompt', 'A')
+      await page.click('#generate')
+      await finished(page)
+      expect(await page.isHidden('#alert')).toBe(true)
+      const totals = await readTotals(page)
+      expect(totals).toMatchObject({ Policy: 'SkipGPT, 10 % to skip', Tokens: '42' })
+      // Not calibrated, it would be about 36 %.
+      expect(Math.abs(Number.parseInt(totals.Skipped ?? '', 10) - 10)).toBeLessThan(12)
+    })
+
+    it('says that a model has no routers', async () => {
+      const folder = copyModel('without-routers')
+      rmSync(path.join(folder, 'routers.safetensors'))
+      await page.setInputFiles('#model-folder', folder)
+      await page.fill('#max-tokens', '3')
+      await page.click('#generate')
+      await finished(page)
+      expect(await page.isVisible('#no-routers')).toBe(true)
+      expect(await page.isHidden('#alert')).toBe(true)
+      expect((await readTotals(page)).Policy).toBe('Dense')
+      expect((await shown(page)).length).toBe(5)
+    })
+  })
+
+  it('recovers when the device is lost', async () => {
+    const page = await open({}, () => {
+      const request = GPUAdapter.prototype.requestDevice
+      GPUAdapter.prototype.requestDevice = async function (...args) {
+        const device = await request.apply(this, args)
+        Object.assign(window, { lose: () => device.destroy() })
+        return device
+      }
+    })
+    await page.fill('#max-tokens', '300')
+    await page.click('#generate')
+    await page.waitForFunction(() => document.querySelectorAll('#text .token').length > 33, null, { timeout: SLOW })
+    await page.evaluate(() => (window as unknown as { lose: () => void }).lose())
+    await finished(page)
+    expect(await page.textContent('#alert')).toContain('The GPU device was lost')
+    const before = await shown(page)
+
+    await page.fill('#max-tokens', '5')
+    await page.click('#continue')
+    await finished(page)
+    expect(await page.isHidden('#alert')).toBe(true)
+    const after = await shown(page)
+    expect(after.length).toBe(before.length + 5)
+    expect(after.slice(0, -1).every((token) => token.level !== undefined)).toBe(true)
+    await page.close()
+  })
+
+  it('loads with progress, and can be told to stop', async () => {
+    const page = await open()
+    let release = () => {}
+    const held = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    await page.route('**/model.safetensors', async (route) => {
+      await held
+      await route.continue().catch(() => undefined)
+    })
+    await page.click('#load')
+    await page.click('#cancel-load')
+    await finished(page)
+    expect(await page.textContent('#status')).toBe('Stopped.')
+    expect(await page.isHidden('#load-progress')).toBe(true)
+    release()
+    await page.unroute('**/model.safetensors')
+    await page.click('#load')
+    await finished(page)
+    expect(await page.textContent('#status')).toBe('random-tiny is loaded.')
+    expect((await readTotals(page)).Model).toBe('llama, 6 layers')
+    await page.close()
+  })
+
+  it('fits a narrow screen', async () => {
+    const page = await open({ viewport: { width: 360, height: 740 } })
+    expect(await page.isHidden('#model-form')).toBe(true)
+    await page.fill('#max-tokens', '30')
+    await page.fill('#prompt', 'w'.repeat(80))
+    await page.click('#generate')
+    await finished(page)
+    await page.click('#text [data-position="10"]')
+    await page.click('summary')
+    await page.check('input[value="forced"]')
+    const [content, screen] = await page.evaluate(() => {
+      const { scrollWidth, clientWidth } = document.documentElement
+      return [scrollWidth, clientWidth]
+    })
+    expect(content).toBe(screen)
+    await page.close()
+  })
+
+  it('says at once where WebGPU is missing', async () => {
+    const page = await open({}, () => {
+      Object.defineProperty(Navigator.prototype, 'gpu', { get: () => undefined })
+    })
+    expect(await page.textContent('#no-webgpu')).toMatch(/does not offer WebGPU.*current Chrome/)
+    expect(await page.isVisible('#no-webgpu')).toBe(true)
+    expect(await page.getAttribute('#generate', 'aria-disabled')).toBe('true')
+    await page.close()
+  })
+
+  it('asks nothing of any other machine', () => {
+    const elsewhere = [...requests].filter(
+      (url) => !/^(data:|blob:)/.test(url) && new URL(url).hostname !== '127.0.0.1',
+    )
+    expect(requests.size).toBeGreaterThan(0)
+    expect(elsewhere).toEqual([])
+  })
+})
+
+/** The embedded model in a folder that a test may change. */
+function copyModel(name: string): string {
+  const folder = path.join(temporary, name)
+  cpSync(path.join(ROOT, 'public/models/random-tiny'), folder, { recursive: true })
+  return folder
+}
+
+async function open(options: BrowserContextOptions = {}, script?: () => void): Promise<Page> {
+  const page = await browser.newPage(options)
+  page.setDefaultTimeout(SLOW)
+  page.on('request', (request) => requests.add(request.url()))
+  page.on('pageerror', (error) => errors.push(String(error)))
+  page.on('console', (message) => {
+    if (message.type() === 'error') errors.push(message.text())
+  })
+  if (script) await page.addInitScript(script)
+  await page.goto(`${server.origin}/demo/index.html`)
+  return page
+}
+
+/** Waits until the page can generate again. */
+async function finished(page: Page): Promise<void> {
+  await page.waitForSelector('#generate[aria-disabled="false"]', { timeout: SLOW })
+}
+
+async function tabTo(page: Page, id: string): Promise<void> {
+  for (let i = 0; i < 30; i++) {
+    await page.keyboard.press('Tab')
+    if ((await page.evaluate(() => document.activeElement?.id)) === id) return
+  }
+  throw new Error(`The tab key does not reach #${id}.`)
+}
+
+function shown(page: Page): Promise<{ text: string | null; level: string | undefined; prompt: boolean }[]> {
+  return page.$$eval('#text .token', (spans) =>
+    spans.map((span) => ({
+      text: span.textContent,
+      level: (span as HTMLElement).dataset.level,
+      prompt: span.classList.contains('prompt'),
+    })),
+  )
+}
+
+async function readTotals(page: Page): Promise<Record<string, string>> {
+  const rows = await page.$$eval('#totals > div', (divs) =>
+    divs.map((div) => [div.querySelector('dt')?.textContent ?? '', div.querySelector('dd')?.textContent ?? '']),
+  )
+  return Object.fromEntries(rows)
+}

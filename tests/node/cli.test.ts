@@ -1,0 +1,205 @@
+import { spawn } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { findDriverManifest } from '../../src/node/adapters.js'
+import { findChromium, findFirefox } from '../../src/node/browsers.js'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const strict = Boolean(process.env.CI)
+let folder: string
+
+beforeAll(() => {
+  folder = mkdtempSync(path.join(tmpdir(), 'skipstone-cli-'))
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+interface Ended {
+  readonly status: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Runs the command line as `npm run skipstone` does, from the test's folder. */
+function skipstone(...args: string[]): Promise<Ended> {
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, ['tools/run.mjs', 'src/node/cli.ts', ...args], {
+      cwd: root,
+      env: { ...process.env, INIT_CWD: folder },
+    })
+    let stdout = ''
+    let stderr = ''
+    child.stdout.on('data', (chunk) => {
+      stdout += chunk
+    })
+    child.stderr.on('data', (chunk) => {
+      stderr += chunk
+    })
+    child.on('close', (status) => resolve({ status: status ?? -1, stdout, stderr }))
+  })
+}
+
+/** The one JSON object on standard output. */
+async function json(...args: string[]): Promise<{ status: number; value: Record<string, unknown> }> {
+  const { status, stdout, stderr } = await skipstone(...args, '--json')
+  try {
+    return { status, value: JSON.parse(stdout) }
+  } catch {
+    throw new Error(`not JSON: ${stdout}\n${stderr}`)
+  }
+}
+
+async function failure(...args: string[]): Promise<string> {
+  const { status, value } = await json(...args)
+  expect(status).toBe(1)
+  const { code, message } = value.error as { code: string; message: string }
+  expect(message).toMatch(/[.!]$/)
+  return code
+}
+
+const adapter = findDriverManifest('lavapipe') ? 'lavapipe' : 'auto'
+const here = ['--adapter', adapter]
+
+describe.skipIf(!findDriverManifest('lavapipe') && !strict)('commands on the embedded model', () => {
+  it('generates, and writes logits and a trace', async () => {
+    const files = ['--logits', 'logits.bin', '--trace', 'trace.json']
+    const { status, value } = await json(
+      'generate',
+      ...here,
+      '--prompt',
+      'Once',
+      '--max-tokens',
+      '6',
+      '--ignore-eos',
+      '--policy',
+      'skipgpt',
+      ...files,
+    )
+    expect(status).toBe(0)
+    expect(value).toMatchObject({ model: 'random-tiny', backend: 'dawn', policy: 'skipgpt', finishReason: 'length' })
+    const tokens = value.tokens as number[]
+    const promptIds = value.promptIds as number[]
+    expect(tokens).toHaveLength(6)
+    expect(typeof value.text).toBe('string')
+    const { attention, mlp, total } = value.skip as { attention: number; mlp: number; total: number }
+    expect(total).toBeCloseTo((attention + mlp) / 2, 10)
+
+    const trace = JSON.parse(readFileSync(path.join(folder, 'trace.json'), 'utf8'))
+    expect(trace.steps.map((s: { token: number }) => s.token)).toEqual([...promptIds, ...tokens.slice(0, -1)])
+    const bits = trace.steps.flatMap((s: { attention: string; mlp: string }) => [...s.attention, ...s.mlp])
+    expect(bits.filter((b: string) => b === '0').length / bits.length).toBeCloseTo(total, 10)
+    for (const { attention: row, marginAttention } of trace.steps) {
+      expect(marginAttention.map((z: number) => (z >= 0 ? '1' : '0')).join('')).toBe(row)
+    }
+    const bytes = readFileSync(path.join(folder, 'logits.bin'))
+    const logits = Array.from({ length: bytes.length / 4 }, (_, i) => bytes.readFloatLE(4 * i))
+    expect(logits.indexOf(Math.max(...logits))).toBe(tokens[0])
+  })
+
+  it('takes ids as they are', async () => {
+    const { value } = await json('generate', ...here, '--ids', '5,6,7', '--max-tokens', '2', '--ignore-eos')
+    expect(value.promptIds).toEqual([5, 6, 7])
+  })
+
+  it('evaluates a text and windows of ids alike', async () => {
+    writeFileSync(path.join(folder, 'text.txt'), 'hello world, this is a text')
+    const text = await json('eval', ...here, '--text', 'text.txt', '--context', '16')
+    expect(text.value).toMatchObject({ tokens: 27 })
+    expect(text.value.perplexity as number).toBeCloseTo(Math.exp(text.value.nll as number), 6)
+    writeFileSync(
+      path.join(folder, 'ids.json'),
+      JSON.stringify([
+        [1, 5, 6],
+        [1, 9],
+      ]),
+    )
+    const ids = await json('eval', ...here, '--ids-file', 'ids.json')
+    expect(ids.value).toMatchObject({ tokens: 3 })
+  })
+
+  it('compares policies and sweeps', async () => {
+    const policies = 'dense,forced:skip=0.3,seed=2,skipgpt'
+    const { value } = await json(
+      'compare',
+      ...here,
+      '--policies',
+      policies,
+      '--prompt',
+      'Hello',
+      '--max-tokens',
+      '8',
+      '--sweep',
+    )
+    const runs = value.runs as { policy: string; agreement: number; partsAt: number | null; skip: { total: number } }[]
+    expect(runs.map((r) => r.policy)).toEqual(['dense', 'forced:skip=0.3,seed=2', 'skipgpt'])
+    expect(runs[0]).toMatchObject({ agreement: 1, partsAt: null, skip: { total: 0 } })
+    expect((value.sweep as unknown[]).length).toBeGreaterThan(6)
+  })
+
+  it('prints text for people without --json', async () => {
+    const { status, stdout } = await skipstone('generate', ...here, '--prompt', 'a', '--max-tokens', '3')
+    expect(status).toBe(0)
+    expect(stdout).toContain('tokens/s')
+  })
+})
+
+describe('inspect', () => {
+  it('reads headers and needs no GPU', async () => {
+    const { status, value } = await json('inspect')
+    expect(status).toBe(0)
+    expect(value).toMatchObject({ architecture: 'llama', routers: { kind: 'linear' } })
+    expect((value.tensors as unknown[]).length).toBeGreaterThan(10)
+  })
+})
+
+describe('mistakes give a typed error and status 1', () => {
+  it.each([
+    ['bad-option', ['dance']],
+    ['unsupported', ['calibrate', '--out', 'x']],
+    ['unsupported', ['convert', '--out', 'x']],
+    ['bad-option', ['generate']],
+    ['bad-option', ['generate', '--prompt', 'a', '--colour', 'red']],
+    ['unknown-policy', ['generate', '--prompt', 'a', '--policy', 'magic']],
+    ['unsupported', ['generate', '--prompt', 'a', '--policy', 'adaskip']],
+    ['bad-option', ['generate', '--prompt', 'a', '--policy', 'skipgpt:colour=1']],
+    ['unsupported', ['generate', '--prompt', 'a', '--dtype', 'q4']],
+    ['bad-option', ['generate', '--prompt', 'a', '--dtype', 'f12']],
+    ['not-found', ['generate', '--prompt', 'a', '--model', 'no-such-model']],
+    ['not-found', ['generate', '--prompt', 'a', '--routers', 'no-such-folder']],
+    ['bad-option', ['generate', '--prompt', 'a', '--max-tokens', 'many']],
+    ['not-found', ['eval', '--text', 'no-such-file']],
+    ['unsupported', ['bench', '--profile']],
+    ['bad-option', ['bench', '--shape', 'syn-1b']],
+  ])('%s: %j', async (code, args) => {
+    expect(await failure(...args)).toBe(code)
+  })
+
+  it('does not read a model in another format yet', async () => {
+    writeFileSync(path.join(folder, 'model.gguf'), 'GGUF')
+    expect(await failure('inspect', '--model', 'model.gguf')).toBe('unsupported')
+  })
+})
+
+describe.each([
+  ['chromium', findChromium(), 'lavapipe'],
+  ['firefox', findFirefox(), 'swiftshader'],
+] as const)('--backend %s', (backend, browser, wrongAdapter) => {
+  it('refuses an adapter that it cannot have', async () => {
+    expect(await failure('generate', '--prompt', 'a', '--backend', backend, '--adapter', wrongAdapter)).toBe(
+      'bad-option',
+    )
+  })
+
+  it.skipIf(!browser && !strict)(
+    'gives the same tokens as Dawn',
+    async () => {
+      const args = ['generate', '--prompt', 'Hello', '--max-tokens', '8', '--ignore-eos', '--policy', 'skipgpt']
+      const inPage = await json(...args, '--backend', backend)
+      const inNode = await json(...args, ...here)
+      expect(inPage.value).toMatchObject({ backend, tokens: inNode.value.tokens, text: inNode.value.text })
+    },
+    300_000,
+  )
+})
