@@ -1,4 +1,5 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
+import { loopBound } from './snippets/plan.js'
 import { workgroupReduce } from './snippets/reduce.js'
 import { SPLIT_TILE, splitLength } from './snippets/splits.js'
 
@@ -35,6 +36,7 @@ struct Params { slot: u32 }
 @group(0) @binding(4) var<uniform> params: Params;
 ${workgroupReduce(SPLIT_TILE, ['sum', 'max'])}
 ${splitLength(o.splits)}
+${loopBound}
 var<workgroup> query: array<vec4f, ${d4}>;
 var<workgroup> share: array<f32, ${SPLIT_TILE}>;
 var<workgroup> sums: array<vec4f, ${parts * d4}>;
@@ -51,7 +53,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let end = min(begin + splitLength(length), length);
   let head = group.x;
   let kvHead = head / ${o.heads / o.kvHeads}u;
-  for (var i = lane; i < ${d4}u; i += ${SPLIT_TILE}u) {
+  for (var i = lane; i < bound(${d4}u); i += ${SPLIT_TILE}u) {
     query[i] = q[head * ${d4}u + i] * ${(1 / Math.sqrt(o.headDim)).toPrecision(9)}f;
   }
   workgroupBarrier();
@@ -67,7 +69,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     if (position < end) {
       let row = position * ${rowWords4}u + kvHead * ${d4}u;
       var dots = vec4f();
-      for (var i = 0u; i < ${d4}u; i++) { dots = fma(query[i], kv[row + i], dots); }
+      for (var i = 0u; i < bound(${d4}u); i++) { dots = fma(query[i], kv[row + i], dots); }
       score = dots.x + dots.y + dots.z + dots.w;
     }
     let next = max(maximum, workgroupMax(lane, score));
@@ -89,7 +91,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let cell = head * ${o.splits}u + group.y;
   for (var i = lane; i < ${d4}u; i += ${SPLIT_TILE}u) {
     var total = vec4f();
-    for (var j = 0u; j < ${parts}u; j++) { total += sums[j * ${d4}u + i]; }
+    for (var j = 0u; j < bound(${parts}u); j++) { total += sums[j * ${d4}u + i]; }
     for (var c = 0u; c < 4u; c++) { splitSums[cell * ${o.headDim}u + i * 4u + c] = total[c]; }
   }
   if (lane == 0u) {

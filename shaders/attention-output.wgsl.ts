@@ -61,7 +61,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   ${obeyGuard(o.obey)}
   let length = plan[1] + 1u;
   used = (length + splitLength(length) - 1u) / splitLength(length);
-  for (var head = lane; head < ${o.heads}u; head += ${o.form.workgroup}u) {
+  for (var head = lane; head < bound(${o.heads}u); head += ${o.form.workgroup}u) {
     let first = head * ${o.splits}u;
     var maximum = statistics(2u * first);
     for (var s = 1u; s < used; s++) { maximum = max(maximum, statistics(2u * (first + s))); }

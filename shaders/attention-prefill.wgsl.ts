@@ -1,5 +1,5 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
-import { planRows, type Rows } from './snippets/plan.js'
+import { loopBound, planRows, type Rows } from './snippets/plan.js'
 import { unroll } from './snippets/reduce.js'
 
 export interface AttentionPrefillOptions {
@@ -7,46 +7,39 @@ export interface AttentionPrefillOptions {
   kvHeads: number
   headDim: number
   rows: Rows
-  /** Queries per invocation: more of them share one read of a key, at the price of registers. */
-  queries: 1 | 2
 }
 
-const THREADS = 32
+const THREADS = 64
+const KEYS = 32
 
-/**
- * Keys that are scored together. The code is unrolled over keys and columns, and some compilers need time that grows
- * faster than its length: with four keys lavapipe took 20 s for a head of 40 and minutes for one of 64.
- */
-function keysPerStep(d4: number): number {
-  if (d4 <= 4) return 4
-  return d4 <= 8 ? 2 : 1
-}
-
-/** Queries that one group handles. */
-export function queriesPerGroup(queries: number): number {
-  return THREADS * queries
+/** Queries that one group handles: as many as leave room for them in workgroup memory. */
+export function queriesPerGroup(headDim: number): 8 | 16 {
+  return headDim <= 128 ? 16 : 8
 }
 
 /**
  * Causal attention for gathered queries: query i sits at position start + rowAt(i) and sees keys 0 .. that position,
- * skipped tokens' keys included. Online softmax over blocks of keys, accumulated in registers.
+ * skipped tokens' keys included. FlashAttention's order of work (Dao et al. 2022): tiles of 32 keys are scored, turned
+ * into weights by online softmax, and applied to the values while running sums stay in registers.
  *
  *   plan  u32, read
  *   q     f32 [capacity, heads headDim], compact rows, already rotated
  *   kv    f32 [context, 2 kvHeads headDim]
  *   out   f32 [capacity, heads headDim], compact rows, written
  *
- * Dispatch: (heads, ceil(rows / queriesPerGroup), 1) groups of 32.
+ * Dispatch: (heads, ceil(rows / queriesPerGroup), 1) groups of 64.
  */
 export function attentionPrefillShader(o: AttentionPrefillOptions): string {
   const d4 = o.headDim / 4
-  const keys = keysPerStep(d4)
+  const tile = queriesPerGroup(o.headDim)
   const rowWords4 = (2 * o.kvHeads * o.headDim) / 4
   const values4 = (o.kvHeads * o.headDim) / 4
-  const keyed = (term: (j: number) => string) => Array.from({ length: keys }, (_, j) => term(j))
-  const each = (line: (r: number) => string) => unroll(o.queries, line)
-  const highest = (r: number) => keyed((j) => `score${r}_${j}`).reduce((a, b) => `max(${a}, ${b})`)
-  const scale = `${(1 / Math.sqrt(o.headDim)).toPrecision(9)}f`
+  // Scores: 8 invocations across keys with 4 keys each, 8 across queries.
+  const scoredQueries = tile / 8
+  const scoredKeys = KEYS / 8
+  // Sums: one column per invocation, so that a value is loaded once for all of its rows.
+  const rowStep = Math.floor(THREADS / d4)
+  const sumRows = Math.ceil(tile / rowStep)
   return wgsl`
 struct Params { slot: u32 }
 @group(0) @binding(0) var<storage, read> plan: array<u32>;
@@ -55,49 +48,80 @@ struct Params { slot: u32 }
 @group(0) @binding(3) var<storage, read_write> out: array<vec4f>;
 @group(0) @binding(4) var<uniform> params: Params;
 ${planRows(o.rows)}
+${loopBound}
+var<workgroup> queries: array<vec4f, ${tile * d4}>;
+var<workgroup> scores: array<f32, ${tile * KEYS}>;
+var<workgroup> maximum: array<f32, ${tile}>;
+var<workgroup> weight: array<f32, ${tile}>;
+var<workgroup> kept: array<f32, ${tile}>;
 
 @compute @workgroup_size(${THREADS})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let count = rowCount();
-  let firstQuery = group.y * ${queriesPerGroup(o.queries)}u;
+  let firstQuery = group.y * ${tile}u;
   if (firstQuery >= count) { return; }
   let head = group.x;
   let kvColumn = head / ${o.heads / o.kvHeads}u * ${d4}u;
-  let lastPosition = plan[1] + rowAt(min(firstQuery + ${queriesPerGroup(o.queries) - 1}u, count - 1u));
-  ${each(
-    (r) => `
-  let i${r} = firstQuery + lane + ${r * THREADS}u;
-  let row${r} = min(i${r}, count - 1u);
-  let position${r} = plan[1] + rowAt(row${r});
-  let from${r} = (row${r} * ${o.heads}u + head) * ${d4}u;
-  ${unroll(d4, (c) => `let q${r}_${c} = q[from${r} + ${c}u] * ${scale}; var a${r}_${c} = vec4f();`)}
-  var maximum${r} = -3.0e38;
-  var weight${r} = 0.0;`,
-  )}
-  for (var first = 0u; first <= lastPosition; first += ${keys}u) {
-    ${unroll(keys, (j) => `let at${j} = min(first + ${j}u, lastPosition) * ${rowWords4}u + kvColumn;`)}
-    ${each((r) => unroll(keys, (j) => `var s${r}_${j} = vec4f();`))}
-    ${unroll(d4, (c) => unroll(keys, (j) => `{ let k = kv[at${j} + ${c}u]; ${each((r) => `s${r}_${j} = fma(q${r}_${c}, k, s${r}_${j});`)} }`))}
-    ${each(
-      (r) => `
-    ${unroll(keys, (j) => `let score${r}_${j} = select(-3.0e38, s${r}_${j}.x + s${r}_${j}.y + s${r}_${j}.z + s${r}_${j}.w, first + ${j}u <= position${r});`)}
-    let next${r} = max(maximum${r}, ${highest(r)});
-    let kept${r} = exp(maximum${r} - next${r});
-    ${unroll(keys, (j) => `let p${r}_${j} = select(0.0, exp(score${r}_${j} - next${r}), first + ${j}u <= position${r});`)}
-    weight${r} = weight${r} * kept${r} + ${keyed((j) => `p${r}_${j}`).join(' + ')};
-    maximum${r} = next${r};`,
-    )}
-    ${unroll(
-      d4,
-      (c) => `{
-      ${unroll(keys, (j) => `let v${j} = kv[at${j} + ${values4 + c}u];`)}
-      ${each((r) => `a${r}_${c} = a${r}_${c} * kept${r} + ${keyed((j) => `v${j} * p${r}_${j}`).join(' + ')};`)}
-    }`,
-    )}
+  let lastPosition = plan[1] + rowAt(min(firstQuery + ${tile - 1}u, count - 1u));
+  for (var i = lane; i < bound(${tile * d4}u); i += ${THREADS}u) {
+    let row = min(firstQuery + i / ${d4}u, count - 1u);
+    queries[i] = q[(row * ${o.heads}u + head) * ${d4}u + i % ${d4}u] * ${(1 / Math.sqrt(o.headDim)).toPrecision(9)}f;
   }
-  ${each(
-    (r) => `if (i${r} < count) {
-    ${unroll(d4, (c) => `out[from${r} + ${c}u] = a${r}_${c} / weight${r};`)}
+  if (lane < ${tile}u) {
+    maximum[lane] = -3.0e38;
+    weight[lane] = 0.0;
+  }
+  let keyLane = lane % 8u;
+  let queryLane = lane / 8u;
+  ${unroll(scoredQueries, (r) => `let position${r} = plan[1] + rowAt(min(firstQuery + queryLane + ${8 * r}u, count - 1u));`)}
+  let column = lane % ${d4}u;
+  let rowLane = lane / ${d4}u;
+  ${unroll(sumRows, (i) => `let row${i} = min(rowLane + ${i * rowStep}u, ${tile - 1}u); var sum${i} = vec4f();`)}
+
+  for (var first = 0u; first <= lastPosition; first += ${KEYS}u) {
+    workgroupBarrier();
+    ${unroll(scoredKeys, (j) => `let key${j} = first + keyLane + ${8 * j}u; let k${j} = min(key${j}, lastPosition) * ${rowWords4}u + kvColumn;`)}
+    ${unroll(scoredQueries, (r) => unroll(scoredKeys, (j) => `var s${r}_${j} = vec4f();`))}
+    for (var c = 0u; c < bound(${d4}u); c++) {
+      ${unroll(scoredQueries, (r) => `let q${r} = queries[(queryLane + ${8 * r}u) * ${d4}u + c];`)}
+      ${unroll(scoredKeys, (j) => `{ let k = kv[k${j} + c]; ${unroll(scoredQueries, (r) => `s${r}_${j} = fma(q${r}, k, s${r}_${j});`)} }`)}
+    }
+    ${unroll(scoredQueries, (r) =>
+      unroll(
+        scoredKeys,
+        (j) =>
+          `scores[(queryLane + ${8 * r}u) * ${KEYS}u + keyLane + ${8 * j}u] = select(-3.0e38, s${r}_${j}.x + s${r}_${j}.y + s${r}_${j}.z + s${r}_${j}.w, key${j} <= position${r});`,
+      ),
+    )}
+    workgroupBarrier();
+    if (lane < ${tile}u) {
+      var highest = maximum[lane];
+      for (var j = 0u; j < bound(${KEYS}u); j++) { highest = max(highest, scores[lane * ${KEYS}u + j]); }
+      let keep = exp(maximum[lane] - highest);
+      var total = weight[lane] * keep;
+      for (var j = 0u; j < bound(${KEYS}u); j++) {
+        // A masked score lies so far below that its weight is exactly 0: key 0 is visible to every query.
+        let p = exp(scores[lane * ${KEYS}u + j] - highest);
+        scores[lane * ${KEYS}u + j] = p;
+        total += p;
+      }
+      maximum[lane] = highest;
+      weight[lane] = total;
+      kept[lane] = keep;
+    }
+    workgroupBarrier();
+    if (rowLane < ${rowStep}u) {
+      ${unroll(sumRows, (i) => `sum${i} *= kept[row${i}];`)}
+      for (var j = 0u; j < min(bound(${KEYS}u), lastPosition + 1u - first); j++) {
+        let v = kv[(first + j) * ${rowWords4}u + ${values4}u + kvColumn + column];
+        ${unroll(sumRows, (i) => `sum${i} = fma(vec4f(scores[row${i} * ${KEYS}u + j]), v, sum${i});`)}
+      }
+    }
+  }
+  ${unroll(
+    sumRows,
+    (i) => `if (rowLane < ${rowStep}u && rowLane + ${i * rowStep}u < ${tile}u && firstQuery + row${i} < count) {
+    out[((firstQuery + row${i}) * ${o.heads}u + head) * ${d4}u + column] = sum${i} / weight[row${i}];
   }`,
   )}
 }

@@ -1,5 +1,5 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
-import { planRows, type Rows } from './snippets/plan.js'
+import { loopBound, planRows, type Rows } from './snippets/plan.js'
 import { unroll } from './snippets/reduce.js'
 import { type WeightDtype, weightVector, widenWeights } from './snippets/weights.js'
 
@@ -91,6 +91,7 @@ struct Params { slot: u32, firstRow: u32, bias: u32, z: u32 }
 @group(0) @binding(5) var<uniform> params: Params;
 ${widenWeights(o.dtype)}
 ${planRows(o.rows)}
+${loopBound}
 #if ${staged}
 var<workgroup> inputs: array<vec4f, ${tileRows * TILE_K4}>;
 var<workgroup> columnsTile: array<vec4f, ${tileColumns * TILE_K4 * matrices}>;
@@ -105,7 +106,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let ly = lane / ${lanesX}u;
   ${cells((m, n, j) => `var c${m}_${n}_${j} = 0.0;`)}
   #if ${staged}
-  for (var k = 0u; k < ${o.k4}u; k += ${TILE_K4}u) {
+  for (var k = 0u; k < bound(${o.k4}u); k += ${TILE_K4}u) {
     workgroupBarrier();
     for (var t = lane; t < ${tileRows * TILE_K4}u; t += ${threads}u) {
       let at = k + t % ${TILE_K4}u;
@@ -135,7 +136,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   #else
   ${unroll(tm, (m) => `let xRow${m} = (${inputRow(`firstRow + ly * ${tm}u + ${m}u`)}) * ${o.k4}u;`)}
   ${unroll(tn, (n) => unroll(matrices, (j) => `let wRow${n}_${j} = (${weightRow(`firstColumn + ${n * lanesX}u + lx`, j)}) * ${o.k4}u;`))}
-  for (var k = 0u; k < ${o.k4}u; k++) {
+  for (var k = 0u; k < bound(${o.k4}u); k++) {
     ${multiply({ x: (m) => `x[xRow${m} + k]`, w: (n, j) => `widen(weights[wRow${n}_${j} + k])` })}
   }
   #endif

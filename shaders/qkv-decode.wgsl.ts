@@ -83,21 +83,21 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let position = plan[1];
   #if ${o.qkNorm}
   var squares = 0.0;
-  for (var i = lane; i < ${o.headDim}u; i += ${o.form.workgroup}u) { squares += head[i] * head[i]; }
+  for (var i = lane; i < bound(${o.headDim}u); i += ${o.form.workgroup}u) { squares += head[i] * head[i]; }
   let scale = 1.0 / sqrt(workgroupSum(lane, squares) / ${o.headDim}.0 + ${eps(o.eps)});
   if (!isValue) {
     let weight = params.qkNorm + select(0u, ${Math.ceil(o.headDim / 4)}u, !isQuery);
-    for (var i = lane; i < ${o.headDim}u; i += ${o.form.workgroup}u) { head[i] *= scale * vectorAt(weight, i); }
+    for (var i = lane; i < bound(${o.headDim}u); i += ${o.form.workgroup}u) { head[i] *= scale * vectorAt(weight, i); }
   }
   workgroupBarrier();
   #endif
   // Cache row: all K heads, then all V heads; both follow the queries in the weights' row order.
   let cacheRow = position * ${2 * o.kvHeads * o.headDim}u + (index - ${o.heads}u) * ${o.headDim}u;
   if (isValue) {
-    for (var i = lane; i < ${o.headDim}u; i += ${o.form.workgroup}u) { kv[cacheRow + i] = head[i]; }
+    for (var i = lane; i < bound(${o.headDim}u); i += ${o.form.workgroup}u) { kv[cacheRow + i] = head[i]; }
     return;
   }
-  for (var i = lane; i < ${half}u; i += ${o.form.workgroup}u) {
+  for (var i = lane; i < bound(${half}u); i += ${o.form.workgroup}u) {
     let c = rope[position * ${o.headDim}u + i];
     let s = rope[position * ${o.headDim}u + ${half}u + i];
     let a = head[i] * c - head[i + ${half}u] * s;

@@ -1,6 +1,6 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
 import { eps } from './snippets/norm.js'
-import { planRows, type Rows } from './snippets/plan.js'
+import { loopBound, planRows, type Rows } from './snippets/plan.js'
 import { workgroupReduce } from './snippets/reduce.js'
 
 export interface RmsNormOptions {
@@ -29,6 +29,7 @@ struct Params { slot: u32, norm: u32 }
 @group(0) @binding(3) var<storage, read_write> u: array<vec4f>;
 @group(0) @binding(4) var<uniform> params: Params;
 ${planRows(o.rows)}
+${loopBound}
 ${workgroupReduce(64, ['sum'])}
 
 @compute @workgroup_size(64)
@@ -36,9 +37,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   if (group.x >= rowCount()) { return; }
   let source = rowAt(group.x) * ${o.d4}u;
   var squares = 0.0;
-  for (var i = lane; i < ${o.d4}u; i += 64u) { let v = x[source + i]; squares += dot(v, v); }
+  for (var i = lane; i < bound(${o.d4}u); i += 64u) { let v = x[source + i]; squares += dot(v, v); }
   let scale = 1.0 / sqrt(workgroupSum(lane, squares) / ${o.d}.0 + ${eps(o.eps)});
-  for (var i = lane; i < ${o.d4}u; i += 64u) {
+  for (var i = lane; i < bound(${o.d4}u); i += 64u) {
     u[group.x * ${o.d4}u + i] = x[source + i] * scale * vectors[params.norm + i];
   }
 }

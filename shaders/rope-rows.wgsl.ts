@@ -1,6 +1,6 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
 import { eps } from './snippets/norm.js'
-import { planRows, type Rows } from './snippets/plan.js'
+import { loopBound, planRows, type Rows } from './snippets/plan.js'
 
 export interface RopeRowsOptions {
   heads: number
@@ -41,6 +41,7 @@ struct Params { slot: u32, norm: u32 }
 @group(0) @binding(4) var<storage, read_write> out: array<f32>;
 @group(0) @binding(5) var<uniform> params: Params;
 ${planRows(o.rows)}
+${loopBound}
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -52,17 +53,17 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let place = ${isQuery ? 'origin' : `position * ${stride}u + head * ${o.headDim}u`};
   #if ${!isQuery}
   if (head >= ${o.kvHeads}u) {
-    for (var c = 0u; c < ${o.headDim}u; c++) { out[place + c] = source[origin + c]; }
+    for (var c = 0u; c < bound(${o.headDim}u); c++) { out[place + c] = source[origin + c]; }
     return;
   }
   #endif
   var scale = 1.0;
   #if ${o.qkNorm}
   var squares = 0.0;
-  for (var c = 0u; c < ${o.headDim}u; c++) { let v = ${source}[origin + c]; squares += v * v; }
+  for (var c = 0u; c < bound(${o.headDim}u); c++) { let v = ${source}[origin + c]; squares += v * v; }
   scale = 1.0 / sqrt(squares / ${o.headDim}.0 + ${eps(o.eps)});
   #endif
-  for (var c = 0u; c < ${half}u; c++) {
+  for (var c = 0u; c < bound(${half}u); c++) {
     var a = ${source}[origin + c] * scale;
     var b = ${source}[origin + ${half}u + c] * scale;
     #if ${o.qkNorm}

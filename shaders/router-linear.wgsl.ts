@@ -24,7 +24,7 @@ export interface RouterOptions {
  */
 export function routerLinearShader(o: RouterOptions): string {
   return wgsl`
-struct Params { sublayer: u32, weights: u32, stride: u32 }
+struct Params { sublayer: u32, weights: u32, stride: u32, d4: u32 }
 @group(0) @binding(0) var<storage, ${o.writesPlan ? 'read_write' : 'read'}> plan: array<u32>;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
 @group(0) @binding(2) var<storage, read> routers: array<vec4f>;
@@ -40,7 +40,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   for (var s = 0u; s < ${o.count}u; s++) {
     let first = params.weights + s * params.stride;
     var dots = vec4f();
-    for (var i = lane; i < ${o.d4}u; i += 64u) { dots = fma(routers[first + i], x[row * ${o.d4}u + i], dots); }
+    for (var i = lane; i < params.d4; i += 64u) { dots = fma(routers[first + i], x[row * ${o.d4}u + i], dots); }
     let score = workgroupSum(lane, dots.x + dots.y + dots.z + dots.w) + routers[first + ${o.d4}u].x;
     if (lane == 0u) { storeScore(params.sublayer + s, row, score); }
   }

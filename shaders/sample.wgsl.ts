@@ -5,17 +5,12 @@ import { workgroupReduce } from './snippets/reduce.js'
 /** Token id in a ring record that says: no token, a stop token was sampled in an earlier step. */
 export const NO_TOKEN = 0xffffffff
 
-export interface SampleOptions {
-  vocab: number
-  /** Words between records of the ring. */
-  stride: number
-}
-
 /**
  * Chooses the next token and prepares the next step: repetition penalty on tokens seen, temperature, top-k, top-p,
  * min-p, then a draw by the Gumbel-max trick; temperature 0 is the arg-max, and the lowest index wins ties. The rule
  * is written out in kernels/reference/sampling.ts. Thresholds are found by bisection over the logits' sortable bit
- * patterns, 32 passes each, so nothing is sorted.
+ * patterns, 32 passes each, so nothing is sorted. All sizes come from the settings, so that one
+ * compiled shader serves every model, and no compiler can unroll the passes.
  *
  *   logits  f32 [vocab]
  *   seen    u32 [ceil(vocab / 32)]   bit set of tokens in the context, read and written
@@ -26,9 +21,9 @@ export interface SampleOptions {
  *
  * Dispatch: one group of 256.
  */
-export function sampleShader(o: SampleOptions): string {
+export function sampleShader(): string {
   return wgsl`
-struct Settings { temperature: f32, topP: f32, minP: f32, penalty: f32, topK: u32, seed: u32, stopCount: u32 }
+struct Settings { temperature: f32, topP: f32, minP: f32, penalty: f32, topK: u32, seed: u32, stopCount: u32, vocab: u32, stride: u32, highestBit: u32 }
 @group(0) @binding(0) var<storage, read> logits: array<f32>;
 @group(0) @binding(1) var<storage, read_write> seen: array<u32>;
 @group(0) @binding(2) var<storage, read> stops: array<u32>;
@@ -62,12 +57,12 @@ fn gumbel(counter: u32, i: u32) -> f32 {
 }
 fn countAtLeast(lane: u32, key: u32) -> f32 {
   var count = 0.0;
-  for (var i = lane; i < ${o.vocab}u; i += 256u) { count += select(0.0, 1.0, sortable(adjusted(i)) >= key); }
+  for (var i = lane; i < settings.vocab; i += 256u) { count += select(0.0, 1.0, sortable(adjusted(i)) >= key); }
   return workgroupSum(lane, count);
 }
 fn massAtLeast(lane: u32, key: u32, maximum: f32) -> f32 {
   var mass = 0.0;
-  for (var i = lane; i < ${o.vocab}u; i += 256u) {
+  for (var i = lane; i < settings.vocab; i += 256u) {
     let value = adjusted(i);
     if (sortable(value) >= key) { mass += exp(value - maximum); }
   }
@@ -80,7 +75,7 @@ fn main(@builtin(local_invocation_index) lane: u32) {
   let rows = workgroupUniformLoad(&liveRows);
   if (rows == 0u) {
     if (lane == 0u) {
-      ring[plan[2] * ${o.stride}u] = ${NO_TOKEN}u;
+      ring[plan[2] * settings.stride] = ${NO_TOKEN}u;
       plan[2] += 1u;
     }
     return;
@@ -89,17 +84,17 @@ fn main(@builtin(local_invocation_index) lane: u32) {
   var least = -3.0e38;
   if (settings.temperature > 0.0 && (settings.topK > 0u || settings.topP < 1.0 || settings.minP > 0.0)) {
     var highest = -3.0e38;
-    for (var i = lane; i < ${o.vocab}u; i += 256u) { highest = max(highest, adjusted(i)); }
+    for (var i = lane; i < settings.vocab; i += 256u) { highest = max(highest, adjusted(i)); }
     let maximum = workgroupMax(lane, highest);
-    if (settings.topK > 0u && settings.topK < ${o.vocab}u) {
-      for (var bit = 0x80000000u; bit > 0u; bit >>= 1u) {
+    if (settings.topK > 0u && settings.topK < settings.vocab) {
+      for (var bit = settings.highestBit; bit > 0u; bit >>= 1u) {
         if (countAtLeast(lane, threshold | bit) >= f32(settings.topK)) { threshold |= bit; }
       }
     }
     if (settings.topP < 1.0) {
       let wanted = settings.topP * massAtLeast(lane, threshold, maximum);
       var nucleus = 0u;
-      for (var bit = 0x80000000u; bit > 0u; bit >>= 1u) {
+      for (var bit = settings.highestBit; bit > 0u; bit >>= 1u) {
         if (massAtLeast(lane, max(nucleus | bit, threshold), maximum) >= wanted) { nucleus |= bit; }
       }
       threshold = max(threshold, nucleus);
@@ -109,14 +104,14 @@ fn main(@builtin(local_invocation_index) lane: u32) {
   }
   let counter = plan[1] + rows;
   var value = -3.0e38;
-  var index = ${o.vocab}u;
-  for (var i = lane; i < ${o.vocab}u; i += 256u) {
+  var index = settings.vocab;
+  for (var i = lane; i < settings.vocab; i += 256u) {
     var candidate = adjusted(i);
     if (settings.temperature > 0.0) {
       if (sortable(candidate) < threshold || candidate < least) { continue; }
       candidate += gumbel(counter, i);
     }
-    if (index == ${o.vocab}u || candidate > value) { value = candidate; index = i; }
+    if (index == settings.vocab || candidate > value) { value = candidate; index = i; }
   }
   bestValue[lane] = value;
   bestIndex[lane] = index;
@@ -127,7 +122,7 @@ fn main(@builtin(local_invocation_index) lane: u32) {
       let mine = bestIndex[lane];
       let higher = bestValue[lane + width] > bestValue[lane];
       let tied = bestValue[lane + width] == bestValue[lane] && other < mine;
-      if (other < ${o.vocab}u && (mine == ${o.vocab}u || higher || tied)) {
+      if (other < settings.vocab && (mine == settings.vocab || higher || tied)) {
         bestValue[lane] = bestValue[lane + width];
         bestIndex[lane] = other;
       }
@@ -135,8 +130,8 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     workgroupBarrier();
   }
   if (lane > 0u) { return; }
-  let token = min(bestIndex[0], ${o.vocab - 1}u);
-  ring[(plan[2] + rows - 1u) * ${o.stride}u] = token;
+  let token = min(bestIndex[0], settings.vocab - 1u);
+  ring[(plan[2] + rows - 1u) * settings.stride] = token;
   var stopped = false;
   for (var i = 0u; i < settings.stopCount; i++) { stopped = stopped || stops[i] == token; }
   seen[token / 32u] |= 1u << (token % 32u);

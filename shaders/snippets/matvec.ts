@@ -1,3 +1,4 @@
+import { loopBound } from './plan.js'
 import { unroll } from './reduce.js'
 import { type WeightDtype, weightVector, widenWeights } from './weights.js'
 
@@ -22,13 +23,14 @@ const TILE4 = 512
 
 /**
  * WGSL declarations for a product of `weights` (`[n, k4]` of four weights, at `binding`) with a vector that the kernel
- * defines as `fn inputVector(i: u32) -> vec4f`. The vector passes through workgroup memory in tiles of 2048 values.
+ * defines as `fn inputVector(i: u32) -> vec4f`. Needs the plan bound read-only. The vector passes through workgroup memory in tiles of 2048 values.
  */
 export function matvecDeclarations(o: { form: MatvecForm; k4: number; dtype: WeightDtype; binding: number }): string {
   const { workgroup, lanes } = o.form
   return `
 @group(0) @binding(${o.binding}) var<storage, read> weights: array<${weightVector(o.dtype)}>;
 ${widenWeights(o.dtype)}
+${loopBound}
 var<workgroup> tile: array<vec4f, ${Math.min(TILE4, o.k4)}>;
 ${
   lanes === 1
@@ -57,8 +59,8 @@ export function matvecBody(o: { form: MatvecForm; k4: number; count: number; row
   return `
   let part = lane % ${lanes}u;
 ${unroll(o.count, (i) => `  let base${i} = (${o.row(i)}) * ${o.k4}u;\n  var acc${i} = vec4f();`)}
-  for (var first = 0u; first < ${o.k4}u; first += ${tile4}u) {
-    let size = min(${tile4}u, ${o.k4}u - first);
+  for (var first = 0u; first < bound(${o.k4}u); first += ${tile4}u) {
+    let size = min(${tile4}u, bound(${o.k4}u) - first);
     workgroupBarrier();
     for (var i = lane; i < size; i += ${workgroup}u) { tile[i] = inputVector(first + i); }
     workgroupBarrier();

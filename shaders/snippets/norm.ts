@@ -1,7 +1,7 @@
 /**
  * WGSL `inputVector(i)` over one row of the residual stream, scaled by RMSNorm (Zhang & Sennrich 2019):
  * x / sqrt(mean(x²) + eps) · g. The kernel calls `measure(lane)` once before the product. Needs `x: array<vec4f>`,
- * `vectors: array<vec4f>` with the norm's weights at `params.norm`, `workgroupSum`, and `rowStart()`, the row's index
+ * `vectors: array<vec4f>` with the norm's weights at `params.norm`, `workgroupSum`, `bound(n)`, and `rowStart()`, the row's index
  * in `x` in units of four values.
  */
 export function normalisedInput(o: { d: number; d4: number; eps: number; workgroup: number }): string {
@@ -9,7 +9,7 @@ export function normalisedInput(o: { d: number; d4: number; eps: number; workgro
 var<private> inverseRms: f32;
 fn measure(lane: u32) {
   var squares = 0.0;
-  for (var i = lane; i < ${o.d4}u; i += ${o.workgroup}u) {
+  for (var i = lane; i < bound(${o.d4}u); i += ${o.workgroup}u) {
     let v = x[rowStart() + i];
     squares += dot(v, v);
   }

@@ -6,7 +6,7 @@
  *   [0] rows    rows in this chunk; 0 once a stop token was sampled: later steps of the submit then do nothing
  *   [1] start   position of row 0 in the sequence
  *   [2] cursor  index of this chunk's first record in the ring
- *   [3] unused
+ *   [3] always 0 (see `loopBound`)
  *   then one slot per sublayer: [count, active[0 .. capacity)], ascending row numbers
  */
 export const PLAN_HEADER = 4
@@ -32,3 +32,9 @@ fn rowAt(i: u32) -> u32 { return i; }`
     : `fn rowCount() -> u32 { return plan[params.slot]; }
 fn rowAt(i: u32) -> u32 { return plan[params.slot + 1u + i]; }`
 }
+
+/**
+ * WGSL `bound(n)` = n, in a form that no compiler sees through: plan[3] is 0. With constant bounds some of them unroll
+ * the small loops of small models into seconds of compiling; a loop over 32 entries of 16 lines is a page, not a kernel.
+ */
+export const loopBound = `fn bound(n: u32) -> u32 { return n + plan[3]; }`

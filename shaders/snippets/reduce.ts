@@ -1,23 +1,27 @@
 /**
- * WGSL `workgroupSum(lane, value)` and, with `max`, `workgroupMax(lane, value)`: the same total for every invocation,
- * in a fixed order, through `scratch` in workgroup memory. `size` is a power of two. Starts and ends with barriers, so
- * calls can follow each other.
+ * WGSL `workgroupSum(lane, value)` and `workgroupMax(lane, value)`: the same total for every invocation, in a fixed
+ * order. `size` is a power of two. Two levels of about √size terms with two barriers: a tree needs a barrier per level,
+ * and barriers are what software devices pay for most, in compiling as in running.
  */
 export function workgroupReduce(size: number, operations: readonly ('sum' | 'max')[]): string {
-  const body = (name: string, combine: string) => `fn ${name}(lane: u32, value: f32) -> f32 {
-  workgroupBarrier();
+  const groups = 2 ** Math.ceil(Math.log2(size) / 2)
+  const body = (name: string, combine: (a: string, b: string) => string) => `fn ${name}(lane: u32, value: f32) -> f32 {
   scratch[lane] = value;
   workgroupBarrier();
-  for (var width = ${size / 2}u; width > 0u; width >>= 1u) {
-    if (lane < width) { scratch[lane] = ${combine}; }
-    workgroupBarrier();
+  if (lane < ${groups}u) {
+    var total = scratch[lane];
+    for (var i = ${groups}u; i < ${size}u; i += ${groups}u) { total = ${combine('total', 'scratch[lane + i]')}; }
+    groupTotals[lane] = total;
   }
-  return scratch[0];
+  workgroupBarrier();
+  var total = groupTotals[0];
+  for (var i = 1u; i < ${groups}u; i++) { total = ${combine('total', 'groupTotals[i]')}; }
+  return total;
 }`
   return [
-    `var<workgroup> scratch: array<f32, ${size}>;`,
-    operations.includes('sum') ? body('workgroupSum', 'scratch[lane] + scratch[lane + width]') : '',
-    operations.includes('max') ? body('workgroupMax', 'max(scratch[lane], scratch[lane + width])') : '',
+    `var<workgroup> scratch: array<f32, ${size}>;\nvar<workgroup> groupTotals: array<f32, ${groups}>;`,
+    operations.includes('sum') ? body('workgroupSum', (a, b) => `${a} + ${b}`) : '',
+    operations.includes('max') ? body('workgroupMax', (a, b) => `max(${a}, ${b})`) : '',
   ].join('\n')
 }
 

@@ -22,7 +22,7 @@ export async function attentionPrefillKernel(gpu: GpuDevice, options: AttentionP
   ): Dispatch =>
     bind(arena, kernel, [b.plan, b.q, b.kv, b.out, [params.slot]], ({ rows }) => [
       options.heads,
-      Math.ceil(rows / queriesPerGroup(options.queries)),
+      Math.ceil(rows / queriesPerGroup(options.headDim)),
       1,
     ])
 }

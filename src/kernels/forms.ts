@@ -9,8 +9,6 @@ export interface KernelForms {
   /** The QKV product, where one group owns a head. */
   heads: MatvecForm
   gemm: GemmForm
-  /** Queries per invocation of the prefill attention. */
-  queries: 1 | 2
 }
 
 /**
@@ -26,7 +24,6 @@ export const KERNEL_FORMS: readonly Form<KernelForms>[] = [
       matvec: { workgroup: 32, lanes: 1, rowsPerSlot: 2 },
       heads: { workgroup: 32, lanes: 1, rowsPerSlot: 1 },
       gemm: { rows: 4, columns: 4, lanesX: 16, lanesY: 1, staged: false },
-      queries: 2,
     },
   },
   {
@@ -37,7 +34,6 @@ export const KERNEL_FORMS: readonly Form<KernelForms>[] = [
       matvec: { workgroup: 64, lanes: 16, rowsPerSlot: 2 },
       heads: { workgroup: 256, lanes: 16, rowsPerSlot: 1 },
       gemm: { rows: 4, columns: 4, lanesX: 8, lanesY: 8, staged: true },
-      queries: 1,
     },
   },
 ]

@@ -20,7 +20,7 @@ export async function routerLinearKernel(gpu: GpuDevice, options: RouterOptions)
     bind(
       arena,
       kernel,
-      [b.plan, b.x, b.routers, b.thresholds, b.z, [params.sublayer, params.weights, params.stride]],
+      [b.plan, b.x, b.routers, b.thresholds, b.z, [params.sublayer, params.weights, params.stride, options.d4]],
       ({ rows }) => [rows, 1, 1],
     )
 }

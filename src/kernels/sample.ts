@@ -1,4 +1,4 @@
-import { type SampleOptions, sampleShader } from '../../shaders/sample.wgsl.js'
+import { sampleShader } from '../../shaders/sample.wgsl.js'
 import type { GpuDevice } from '../gpu/device.js'
 import { bind, type Dispatch, type ParamsArena } from '../gpu/dispatch.js'
 
@@ -11,24 +11,30 @@ export interface SampleSettings {
   topK: number
   seed: number
   stopCount: number
+  vocab: number
+  /** Words between records of the ring. */
+  stride: number
 }
 
-/** The sampler's uniform buffer contents: four f32, three u32. */
+/** Bytes of the sampler's uniform buffer. */
+export const SETTINGS_BYTES = 48
+
+/** Its contents: four f32, six u32. */
 export function sampleSettings(s: SampleSettings): ArrayBuffer {
-  const view = new DataView(new ArrayBuffer(32))
+  const view = new DataView(new ArrayBuffer(SETTINGS_BYTES))
   ;[s.temperature, s.topP, s.minP, s.repetitionPenalty].forEach((v, i) => {
     view.setFloat32(4 * i, v, true)
   })
-  ;[s.topK, s.seed >>> 0, s.stopCount].forEach((v, i) => {
+  ;[s.topK, s.seed >>> 0, s.stopCount, s.vocab, s.stride, 0x80000000].forEach((v, i) => {
     view.setUint32(16 + 4 * i, v, true)
   })
   return view.buffer
 }
 
 /** Host side of shaders/sample.wgsl.ts. */
-export async function sampleKernel(gpu: GpuDevice, options: SampleOptions) {
+export async function sampleKernel(gpu: GpuDevice) {
   const bindings = ['read', 'write', 'read', 'write', 'write', 'write', 'uniform'] as const
-  const kernel = await gpu.pipelines.compile('sample', sampleShader(options), bindings)
+  const kernel = await gpu.pipelines.compile('sample', sampleShader(), bindings)
   return (
     arena: ParamsArena,
     b: {

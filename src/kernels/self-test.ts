@@ -1,4 +1,3 @@
-import { queriesPerGroup } from '../../shaders/attention-prefill.wgsl.js'
 import type { GpuDevice } from '../gpu/device.js'
 import { type Dispatch, ParamsArena, record } from '../gpu/dispatch.js'
 import { readBuffer } from '../gpu/readback.js'
@@ -73,9 +72,8 @@ export async function formsGiveRightResults(gpu: GpuDevice, forms: KernelForms):
       kvHeads: 1,
       headDim,
       rows: 'all',
-      queries: forms.queries,
     })
-    const out = upload(new Float32Array(queriesPerGroup(2) * heads * headDim))
+    const out = upload(new Float32Array(rows * heads * headDim))
     const bound = prefill(arena, { plan, q: upload(q), kv: upload(kv), out }, { slot: 0 })
     const attended = await run(bound, out, rows * heads * headDim)
     const part = (offset: number) =>

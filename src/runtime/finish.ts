@@ -30,10 +30,7 @@ export async function finish(engine: Engine, arena: ParamsArena, inputs: Program
     dtype: weights.dtype,
     form: forms.matvec,
   })
-  const sample = await sampleKernel(gpu, {
-    vocab: config.vocabSize,
-    stride: recordStride(shape, inputs.margins),
-  })
+  const sample = await sampleKernel(gpu)
   return [
     // Before sampling, which moves the plan on to the next step.
     ...(await packing(engine, arena, inputs)),

@@ -39,7 +39,7 @@ export async function prefillProgram(engine: Engine, arena: ParamsArena, inputs:
         epilogue: 'store',
       }),
       turn: await ropeRowsKernel(gpu, { heads, kvHeads, headDim, eps, qkNorm, rows, target: 'query' }),
-      attention: await attentionPrefillKernel(gpu, { heads, kvHeads, headDim, rows, queries: forms.queries }),
+      attention: await attentionPrefillKernel(gpu, { heads, kvHeads, headDim, rows }),
       output: await gemm({
         k4: queryWidth / 4,
         n: d,

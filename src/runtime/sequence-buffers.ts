@@ -1,5 +1,6 @@
 import { planWords } from '../../shaders/snippets/plan.js'
 import type { GpuDevice } from '../gpu/device.js'
+import { SETTINGS_BYTES } from '../kernels/sample.js'
 import { ropeTable } from '../model/rope.js'
 import type { SkipPolicy } from '../skip/policy.js'
 import { routerBlocks } from './router-arena.js'
@@ -48,7 +49,7 @@ export function createSequenceBuffers(
     routerStride: blocks.stride,
     seen: gpu.memory.storage('seen', 4 * Math.ceil(shape.config.vocabSize / 32)),
     stops: gpu.memory.storage('stops', 4 * MAX_STOPS),
-    settings: gpu.memory.create('settings', 32, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST),
+    settings: gpu.memory.create('settings', SETTINGS_BYTES, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST),
   }
 }
 

@@ -265,7 +265,16 @@ export class Sequence {
   #writeSampling(sampling: Sampling, before: readonly number[], ids: ArrayLike<number>): void {
     const { queue } = this.engine.gpu.device
     const { settings, stops, seen } = this.#buffers
-    queue.writeBuffer(settings, 0, sampleSettings({ ...sampling, stopCount: sampling.stopIds.length }))
+    queue.writeBuffer(
+      settings,
+      0,
+      sampleSettings({
+        ...sampling,
+        stopCount: sampling.stopIds.length,
+        vocab: this.engine.shape.config.vocabSize,
+        stride: this.#stride,
+      }),
+    )
     queue.writeBuffer(stops, 0, Uint32Array.from(sampling.stopIds))
     if (sampling.repetitionPenalty === 1) return
     const bits = new Uint32Array(Math.ceil(this.engine.shape.config.vocabSize / 32))

@@ -6,6 +6,7 @@ import { parseModelConfig } from '../model/config.js'
 import { parseGenerationConfig } from '../model/generation-config.js'
 import { loadWeights } from '../model/weights.js'
 import { Engine } from '../runtime/engine.js'
+import { runtimeShape } from '../runtime/shape.js'
 import { type FileSource, readJson } from '../storage/source.js'
 import { Model } from './model.js'
 import type { LoadOptions, ModelSource } from './options.js'
@@ -24,6 +25,8 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
   throwIfAborted(signal)
   onProgress?.({ phase: 'config', loaded: 0, total: 0 })
   const config = parseModelConfig(await readJson(files, 'config.json', signal))
+  // What the kernels cannot lay out is refused before anything large is read.
+  runtimeShape(config)
   const generation = parseGenerationConfig(await optionalJson(files, 'generation_config.json', signal))
   const adapter = options.lora ? await readAdapter(toFileSource(options.lora), signal) : undefined
   const routerFiles = options.routers ? toFileSource(options.routers) : files

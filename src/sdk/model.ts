@@ -95,7 +95,7 @@ export class Model implements SessionHost {
     const engine = await this.engine()
     for (const window of windows) this.checkIds(window)
     try {
-      const policy = await this.resolve(this.#request(options.policy), engine)
+      const policy = await this.resolve(this.#request(options.policy), engine, options.signal)
       return await evaluate(engine, policy, windows, { ...options, contextLength: this.config.contextLength })
     } catch (error) {
       this.#check()
@@ -150,14 +150,14 @@ export class Model implements SessionHost {
   }
 
   /** @internal */
-  async resolve(request: PolicyRequest, engine: Engine): Promise<SkipPolicy> {
+  async resolve(request: PolicyRequest, engine: Engine, signal?: AbortSignal): Promise<SkipPolicy> {
     return resolvePolicy(request, {
       routers: this.parts.routers,
       calibrate: (policyAt, budget) => {
         const key = JSON.stringify(request)
         const known = this.#deltas.get(key)
         if (known) return known
-        const found = this.#calibrate(engine, policyAt, budget)
+        const found = this.#calibrate(engine, policyAt, budget, signal)
         this.#deltas.set(key, found)
         found.catch(() => this.#deltas.delete(key))
         return found
@@ -176,14 +176,19 @@ export class Model implements SessionHost {
     }
   }
 
-  async #calibrate(engine: Engine, policyAt: (delta: number) => SkipPolicy, budget: number): Promise<number> {
+  async #calibrate(
+    engine: Engine,
+    policyAt: (delta: number) => SkipPolicy,
+    budget: number,
+    signal: AbortSignal | undefined,
+  ): Promise<number> {
     const contextLength = this.config.contextLength
-    this.#calibrationText ??= sampleText(engine, contextLength)
+    this.#calibrationText ??= sampleText(engine, contextLength, signal)
     const ids = await this.#calibrationText.catch((error: unknown) => {
       this.#calibrationText = undefined
       throw error
     })
-    return calibrateDelta(engine, policyAt, budget, ids, { contextLength })
+    return calibrateDelta(engine, policyAt, budget, ids, { contextLength, signal })
   }
 
   #request(policy: PolicyRequest | string | undefined): PolicyRequest {

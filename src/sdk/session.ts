@@ -38,7 +38,7 @@ export interface SessionHost {
   /** The engine on a live device. */
   engine(): Promise<Engine>
   /** Joins a policy request with the model's weights. */
-  resolve(request: PolicyRequest, engine: Engine): Promise<SkipPolicy>
+  resolve(request: PolicyRequest, engine: Engine, signal?: AbortSignal): Promise<SkipPolicy>
   /** @throws `bad-option` for ids that the model does not have. */
   checkIds(ids: readonly number[]): void
 }
@@ -174,8 +174,9 @@ export class Session {
       if (error instanceof SkipstoneError && error.code === 'not-found' && stops.length === 0) return undefined
       throw error
     })
+    const continuation = new Continuation(tokenizer, tokens, stops)
     const engine = await this.model.engine()
-    const sequence = await this.#live(engine)
+    const sequence = await this.#live(engine, options.signal)
 
     // At least the last token is fed again: its result chooses the next one.
     let shared = 0
@@ -186,7 +187,6 @@ export class Session {
     const fed = sequence.length
     const fresh = tokens.slice(fed)
 
-    const continuation = new Continuation(tokenizer, tokens, stops)
     let finishReason: FinishReason = 'length'
     let prompted = false
     let lastRecord: StepRecord | undefined
@@ -272,9 +272,9 @@ export class Session {
   }
 
   /** The sequence on this engine; on a new device it starts empty, and the conversation is fed again. */
-  async #live(engine: Engine): Promise<Sequence> {
+  async #live(engine: Engine, signal: AbortSignal | undefined): Promise<Sequence> {
     if (this.#sequence?.engine === engine) return this.#sequence
-    const policy = await this.model.resolve(this.parts.request, engine)
+    const policy = await this.model.resolve(this.parts.request, engine, signal)
     this.#check()
     this.#sequence = new Sequence(engine, policy, {
       contextLength: this.parts.contextLength,

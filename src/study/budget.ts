@@ -9,6 +9,8 @@ import type { SkipPolicy } from '../skip/policy.js'
 
 const CALIBRATION_TOKENS = 256
 const ROUNDS = 16
+/** Shares this close are equal on a text of this length. */
+const CLOSE = 0.002
 
 /** Text that the model samples itself at temperature 1 from its BOS: in distribution, and nothing to download. */
 export async function sampleText(engine: Engine, contextLength: number, signal?: AbortSignal): Promise<number[]> {
@@ -63,6 +65,7 @@ export async function calibrateDelta(
     const { skipped } = await run(delta)
     const distance = Math.abs(skipped - budget)
     if (distance < best.distance) best = { delta, distance }
+    if (distance <= CLOSE) break
     if (skipped < budget) low = delta
     else high = delta
   }

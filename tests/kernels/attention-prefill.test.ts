@@ -1,7 +1,6 @@
 import { describe, it } from 'vitest'
 import { planSlot } from '../../shaders/snippets/plan.js'
 import { attentionPrefillKernel } from '../../src/kernels/attention-prefill.js'
-import { KERNEL_FORMS } from '../../src/kernels/forms.js'
 import { attention } from '../../src/kernels/reference/attention.js'
 import { Prng } from '../fixtures/prng.js'
 import { activeRows, expectClose, gpuSuite, noise, planOf, range, takeRows } from '../gpu/testing.js'
@@ -11,6 +10,9 @@ const VARIANTS = [
   { heads: 6, kvHeads: 2, headDim: 20, rows: 'active' },
   { heads: 2, kvHeads: 2, headDim: 4, rows: 'all' },
   { heads: 3, kvHeads: 1, headDim: 40, rows: 'active' },
+  { heads: 4, kvHeads: 2, headDim: 64, rows: 'active' },
+  // The largest, with smaller tiles.
+  { heads: 2, kvHeads: 1, headDim: 256, rows: 'active' },
 ] as const
 
 const CHUNKS = [
@@ -22,39 +24,37 @@ const CHUNKS = [
 ]
 
 gpuSuite('attention-prefill', (bench) => {
-  for (const { name, value } of KERNEL_FORMS) {
-    describe.each(VARIANTS)(`${name}, $heads/$kvHeads heads of $headDim, $rows rows`, (variant) => {
-      const { heads, kvHeads, headDim } = variant
-      const prng = new Prng(headDim)
-      const width = heads * headDim
-      const kvWidth = kvHeads * headDim
-      const q = noise(prng, CAPACITY * width, 2)
-      const kv = noise(prng, (CAPACITY + 10) * 2 * kvWidth)
+  describe.each(VARIANTS)('$heads/$kvHeads heads of $headDim, $rows rows', (variant) => {
+    const { heads, kvHeads, headDim } = variant
+    const prng = new Prng(headDim)
+    const width = heads * headDim
+    const kvWidth = kvHeads * headDim
+    const q = noise(prng, CAPACITY * width, 2)
+    const kv = noise(prng, (CAPACITY + 10) * 2 * kvWidth)
 
-      it.each(CHUNKS)('$name', async ({ start, mask }) => {
-        const { gpu, arena } = bench
-        const from = variant.rows === 'active' ? activeRows(mask) : range(mask.length)
-        const kernel = await attentionPrefillKernel(gpu, { ...variant, queries: value.queries })
-        const positions = start + mask.length
-        const buffers = {
-          plan: bench.upload(planOf({ rows: mask.length, start, capacity: CAPACITY, execute: [[1], mask] })),
-          q: bench.upload(q),
-          // Positions that are not yet in the cache hold what is no number.
-          kv: bench.upload(kv.map((v, i) => (i < positions * 2 * kvWidth ? v : Number.NaN))),
-          out: bench.poisoned(CAPACITY * width),
-        }
-        await bench.run([kernel(arena, buffers, { slot: planSlot(1, CAPACITY) })], { rows: CAPACITY })
-        const k = takeRows(kv, range(positions), kvWidth, 2 * kvWidth)
-        const v = takeRows(kv.subarray(kvWidth), range(positions), kvWidth, 2 * kvWidth)
-        const queries = q.subarray(0, from.length * width)
-        const at = from.map((row) => start + row)
-        const written = { from: 0, to: from.length * width }
-        expectClose(
-          (await bench.floats(buffers.out)).subarray(0, written.to),
-          attention(queries, k, v, at, heads, kvHeads, headDim),
-        )
-        await bench.expectUntouched(buffers.out, written)
-      })
+    it.each(CHUNKS)('$name', async ({ start, mask }) => {
+      const { gpu, arena } = bench
+      const from = variant.rows === 'active' ? activeRows(mask) : range(mask.length)
+      const kernel = await attentionPrefillKernel(gpu, variant)
+      const positions = start + mask.length
+      const buffers = {
+        plan: bench.upload(planOf({ rows: mask.length, start, capacity: CAPACITY, execute: [[1], mask] })),
+        q: bench.upload(q),
+        // Positions that are not yet in the cache hold what is no number.
+        kv: bench.upload(kv.map((value, i) => (i < positions * 2 * kvWidth ? value : Number.NaN))),
+        out: bench.poisoned(CAPACITY * width),
+      }
+      await bench.run([kernel(arena, buffers, { slot: planSlot(1, CAPACITY) })], { rows: CAPACITY })
+      const k = takeRows(kv, range(positions), kvWidth, 2 * kvWidth)
+      const v = takeRows(kv.subarray(kvWidth), range(positions), kvWidth, 2 * kvWidth)
+      const queries = q.subarray(0, from.length * width)
+      const at = from.map((row) => start + row)
+      const written = { from: 0, to: from.length * width }
+      expectClose(
+        (await bench.floats(buffers.out)).subarray(0, written.to),
+        attention(queries, k, v, at, heads, kvHeads, headDim),
+      )
+      await bench.expectUntouched(buffers.out, written)
     })
-  }
+  })
 })

@@ -14,7 +14,7 @@ import { rmsNormKernel } from '../../src/kernels/rms-norm.js'
 import { ropeRowsKernel } from '../../src/kernels/rope-rows.js'
 import { routerLinearKernel } from '../../src/kernels/router-linear.js'
 import { routerTwoLayerKernel } from '../../src/kernels/router-two-layer.js'
-import { sampleKernel, sampleSettings } from '../../src/kernels/sample.js'
+import { SETTINGS_BYTES, sampleKernel, sampleSettings } from '../../src/kernels/sample.js'
 import { ropeTable } from '../../src/model/rope.js'
 import { routerBlocks } from '../../src/runtime/router-arena.js'
 import { loadOps, type OpCase, sharedPresent } from '../fixtures/golden.js'
@@ -33,9 +33,8 @@ import { foldRouter } from '../reference/routers.js'
 
 type Run = (bench: Bench, c: OpCase, forms: KernelForms) => Promise<void>
 
-/** Operations whose kernels come in several forms; the others run once. */
-const RUN_IN_EVERY_FORM: Record<string, Run> = {
-  async attention_prefill(bench, c, forms) {
+const RUN: Record<string, Run> = {
+  async attention_prefill(bench, c) {
     const [, heads, headDim] = c.shape('q') as [number, number, number]
     const kvHeads = c.shape('k')[1]!
     const { past, new: rows, count } = c.params as { past: number; new: number; count: number }
@@ -46,7 +45,6 @@ const RUN_IN_EVERY_FORM: Record<string, Run> = {
       kvHeads,
       headDim,
       rows: 'active',
-      queries: forms.queries,
     })
     const buffers = {
       plan: bench.upload(planOf({ rows, start: past, capacity: rows, execute: [mask] })),
@@ -251,9 +249,7 @@ const RUN_IN_EVERY_FORM: Record<string, Run> = {
     ])
     expectGolden(c, 'y', takeRows(await bench.floats(x), [0], d, 4 * d4))
   },
-}
 
-const RUN: Record<string, Run> = {
   async rms_norm(bench, c) {
     const [rows, d] = c.shape('x') as [number, number]
     const vectors = vectorTable({ norm: c.floats('weight') })
@@ -368,11 +364,11 @@ const RUN: Record<string, Run> = {
   /** The sampler at temperature 0. */
   async argmax(bench, c) {
     const vocab = c.shape('x')[0]!
-    const kernel = await sampleKernel(bench.gpu, { vocab, stride: 1 })
+    const kernel = await sampleKernel(bench.gpu)
     const { memory, device } = bench.gpu
-    const settings = memory.create('settings', 32, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST)
+    const settings = memory.create('settings', SETTINGS_BYTES, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST)
     const greedy = { temperature: 0, topP: 1, minP: 0, repetitionPenalty: 1, topK: 0, seed: 0, stopCount: 0 }
-    device.queue.writeBuffer(settings, 0, sampleSettings(greedy))
+    device.queue.writeBuffer(settings, 0, sampleSettings({ ...greedy, vocab, stride: 1 }))
     const buffers = {
       logits: bench.upload(c.floats('x')),
       seen: bench.inout(new Uint32Array(Math.ceil(vocab / 32))),
@@ -411,25 +407,24 @@ const cases = sharedPresent ? loadOps() : []
 
 describe.skipIf(!sharedPresent)('golden operations', () => {
   it('are all run, but for those without a kernel', () => {
-    const known = [...Object.keys(RUN), ...Object.keys(RUN_IN_EVERY_FORM), ...NO_KERNEL]
+    const known = [...Object.keys(RUN), ...NO_KERNEL]
     expect(new Set(cases.map((c) => c.op))).toEqual(new Set(known))
   })
 
   gpuSuite('on the GPU', (bench) => {
     for (const [op, run] of Object.entries(RUN)) {
-      it(op, () => runAll(bench, op, KERNEL_FORMS[0]!.value, run))
-    }
-    for (const { name, value } of KERNEL_FORMS) {
-      for (const [op, run] of Object.entries(RUN_IN_EVERY_FORM)) {
-        it(`${op}, ${name}`, () => runAll(bench, op, value, run))
-      }
+      describe(op, () => {
+        // The forms take turns: each is held to the reference at other sizes in its kernel's own tests.
+        cases
+          .filter((c) => c.op === op)
+          .forEach((c, i) => {
+            const form = KERNEL_FORMS[i % KERNEL_FORMS.length]!
+            it(`${c.name}, ${form.name}`, () => run(bench, c, form.value))
+          })
+      })
     }
   })
 })
-
-async function runAll(bench: Bench, op: string, forms: KernelForms, run: Run): Promise<void> {
-  for (const c of cases.filter((candidate) => candidate.op === op)) await run(bench, c, forms)
-}
 
 /** Within the limit that the golden README suggests. */
 function expectGolden(c: OpCase, output: string, actual: ArrayLike<number>): void {

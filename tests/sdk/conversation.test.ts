@@ -1,0 +1,224 @@
+import { describe, expect, it } from 'vitest'
+import type { ChatMessage, GenerateOptions, Session } from '../../src/index.js'
+import { executed } from '../../src/runtime/trace.js'
+import { randomIds } from '../fixtures/tiny-model.js'
+import { type Bench, type Collected, collect, describeSdk, expectError, generated, PLAIN } from './support.js'
+
+const IDS = randomIds(14, 91)
+
+/** What a fresh session gives for the whole text. */
+async function fresh(bench: Bench, ids: readonly number[], options?: GenerateOptions): Promise<Collected> {
+  using session = bench.session({ policy: 'skipgpt' })
+  return generated(session, ids, options)
+}
+
+/** Everything that a session shows of its past must fit together. */
+function expectConsistent(session: Session): void {
+  const { steps } = session.trace()
+  expect(session.stats().positions).toBe(steps.length)
+  expect(steps.map(({ token }) => token)).toEqual(session.tokens.slice(0, steps.length))
+  const skipped = steps.flatMap(({ attention, mlp }) => [...attention, ...mlp]).filter((bit) => bit === '0').length
+  expect(session.stats().skip.total).toBeCloseTo(steps.length === 0 ? 0 : skipped / (6 * steps.length), 12)
+}
+
+describeSdk('conversations', (bench) => {
+  const open = (options = {}) => bench().session({ policy: 'skipgpt', ...options })
+
+  it('delivers a prompt, tokens and an end, with positions and bits that the trace repeats', async () => {
+    using session = open({ margins: true })
+    const { prompt, steps, end, tokens, text } = await generated(session, IDS, { maxTokens: 20, logits: true })
+    expect(steps.map(({ kind }) => kind)).toEqual(['prompt', ...Array(20).fill('token'), 'end'])
+    expect(prompt).toMatchObject({ tokens: IDS, position: 0, text: '' })
+    expect(prompt.executed).toHaveLength(IDS.length)
+    expect(prompt.margins).toHaveLength(6 * IDS.length)
+    expect(prompt.logits).toHaveLength(100)
+    expect(prompt.logits!.indexOf(Math.max(...prompt.logits!))).toBe(tokens[0])
+    expect(end).toMatchObject({ finishReason: 'length', tokens })
+    const trace = session.trace()
+    expect(trace.steps).toHaveLength(IDS.length + 19)
+    let i = 0
+    for (const step of steps) {
+      if (step.kind !== 'token') continue
+      expect(step.position).toBe(IDS.length - 1 + i++)
+      const { attention, mlp, marginAttention, marginMlp } = trace.steps[step.position]!
+      for (let layer = 0; layer < 3; layer++) {
+        expect(executed(step.executed, 2 * layer)).toBe(attention[layer] === '1')
+        expect(executed(step.executed, 2 * layer + 1)).toBe(mlp[layer] === '1')
+        expect(step.margins![2 * layer]).toBe(marginAttention![layer])
+        expect(step.margins![2 * layer + 1]).toBe(marginMlp![layer])
+        expect(step.margins![2 * layer]! >= 0).toBe(attention[layer] === '1')
+      }
+    }
+    expectConsistent(session)
+    const tokenizer = await bench().model.text.tokenizer()
+    expect(text).toBe(
+      tokenizer.decode(
+        tokens.filter((id) => id < 98),
+        { skipSpecialTokens: true },
+      ),
+    )
+    const { timings } = session.stats()
+    expect(timings!.prefillMs).toBeGreaterThan(0)
+    expect(timings!.decodeTokensPerSecond).toBeGreaterThan(0)
+  })
+
+  it('gives a first text BOS, and later ones none', async () => {
+    using session = open()
+    const first = await generated(session, 'Hello', { maxTokens: 3 })
+    const tokenizer = await bench().model.text.tokenizer()
+    expect(first.prompt.tokens).toEqual([1, ...tokenizer.encode('Hello', { addSpecialTokens: false })])
+    const second = await generated(session, ' you', { maxTokens: 3 })
+    expect(second.prompt.tokens).toEqual([first.tokens[2], ...tokenizer.encode(' you', { addSpecialTokens: false })])
+  })
+
+  it('feeds only what the cache does not hold', async () => {
+    using session = open()
+    const first = await generated(session, IDS, { maxTokens: 12 })
+    const second = await generated(session, [40, 41, 42], { maxTokens: 12 })
+    expect(second.prompt.tokens).toEqual([first.tokens[11], 40, 41, 42])
+    expect(second.prompt.position).toBe(IDS.length + 11)
+    expect(second.prompt.executed).toHaveLength(4)
+    expect(second.tokens).toEqual(
+      (await fresh(bench(), [...IDS, ...first.tokens, 40, 41, 42], { maxTokens: 12 })).tokens,
+    )
+    expectConsistent(session)
+  })
+
+  it('stops at a stop token, and goes on behind it', async () => {
+    const free = (await fresh(bench(), IDS, { maxTokens: 30 })).tokens
+    const at = free.findIndex((token, i) => i > 8 && free.indexOf(token) === i)
+    const tiny = bench().model
+    // The tiny model's files name 2; a stop token is what its configuration says.
+    expect(tiny.generation.eosTokenIds).toEqual([2])
+    using session = open()
+    const { tokens, end } = await generated(session, IDS, { maxTokens: 30, stop: [] })
+    expect(end.finishReason).toBe('length')
+    expect(tokens[at]).toBe(free[at])
+  })
+
+  describe('stop strings', () => {
+    it.each([1, 8, undefined])('end the text, and are not part of it (%s steps per submit)', async (stepsPerSubmit) => {
+      const free = await fresh(bench(), IDS, { maxTokens: 60 })
+      const tokenizer = await bench().model.text.tokenizer()
+      const lengths = free.tokens.map((id) =>
+        id < 98 ? tokenizer.decode([id], { skipSpecialTokens: true }).length : 0,
+      )
+      for (const length of [1, 2, 5]) {
+        const stop = free.text.slice(20, 20 + length)
+        const at = free.text.indexOf(stop)
+        let end = 0
+        const kept = lengths.findIndex((n) => {
+          end += n
+          return end > at
+        })
+        using session = open()
+        const run = await generated(session, IDS, { maxTokens: 60, stop: ['never this', stop], stepsPerSubmit })
+        expect(run.text).toBe(free.text.slice(0, at))
+        expect(run.end).toMatchObject({ finishReason: 'stop', tokens: free.tokens.slice(0, kept) })
+        expect(session.tokens).toEqual([...IDS, ...free.tokens.slice(0, kept)])
+        expect(session.stats().positions).toBe(IDS.length + kept)
+        expectConsistent(session)
+
+        const next = await generated(session, [50, 51], { maxTokens: 10 })
+        expect(next.prompt.tokens).toEqual([50, 51])
+        const whole = await fresh(bench(), [...IDS, ...free.tokens.slice(0, kept), 50, 51], { maxTokens: 10 })
+        expect(next.tokens).toEqual(whole.tokens)
+        expectConsistent(session)
+      }
+    })
+
+    it('that never come leave the text whole, their beginnings included', async () => {
+      const free = await fresh(bench(), IDS, { maxTokens: 30 })
+      using session = open()
+      const run = await generated(session, IDS, { maxTokens: 30, stop: `${free.text.at(-1)}never` })
+      expect(run.text).toBe(free.text)
+      expect(run.end).toMatchObject({ finishReason: 'length', tokens: free.tokens, text: free.text.at(-1) })
+    })
+  })
+
+  it('rewinds to any length', async () => {
+    using session = open()
+    const first = await generated(session, IDS, { maxTokens: 20 })
+    const all = [...IDS, ...first.tokens]
+    for (const length of [40, all.length, all.length - 1, 20, IDS.length, 3, 0]) {
+      session.rewind(length)
+      const left = all.slice(0, length)
+      expect(session.tokens).toEqual(left)
+      expectConsistent(session)
+      const run = await generated(session, [33, 34], { maxTokens: 6 })
+      expect(run.tokens).toEqual((await fresh(bench(), [...left, 33, 34], { maxTokens: 6 })).tokens)
+      session.rewind(length)
+    }
+    for (const length of [-1, 1.5, Number.NaN]) await expectError(() => session.rewind(length), 'bad-option')
+  })
+
+  it('fills its context, and says so', async () => {
+    using session = open({ contextLength: 40 })
+    const { tokens, end } = await generated(session, IDS)
+    expect(end.finishReason).toBe('length')
+    // The last position's token cannot be fed, but it is there.
+    expect(session.tokens).toHaveLength(41)
+    expect(session.stats().positions).toBe(40)
+    expect(tokens).toEqual((await fresh(bench(), IDS, { maxTokens: 27 })).tokens)
+    await expectError(generated(session, []), 'context-full')
+    await expectError(generated(session, [5]), 'context-full')
+    expect(session.tokens).toHaveLength(41)
+    session.rewind(39)
+    const rest = await generated(session, [], { maxTokens: 9 })
+    expect(rest.tokens).toEqual(tokens.slice(25))
+    expectConsistent(session)
+  })
+
+  it('a prompt of exactly the context gives one token', async () => {
+    using session = open({ contextLength: 14 })
+    const { tokens, end } = await generated(session, IDS)
+    expect(tokens).toHaveLength(1)
+    expect(end.finishReason).toBe('length')
+  })
+
+  describe('chat', () => {
+    const user = (content: string): ChatMessage => ({ role: 'user', content })
+    const chat = (session: Session, messages: ChatMessage[]) =>
+      collect(session.chat(messages, { ...PLAIN, maxTokens: 12 }))
+
+    it('feeds only what is new, and equals a fresh session over the whole text', async () => {
+      using session = open()
+      const first = await chat(session, [user('Hi there')])
+      const held = [...session.tokens]
+      const messages = [user('Hi there'), { role: 'assistant', content: first.text }, user('More?')]
+      const second = await chat(session, messages)
+
+      const tokenizer = await bench().model.text.tokenizer()
+      const whole = tokenizer.encode(await bench().model.text.render(messages), { addSpecialTokens: false })
+      const shared = Math.min(
+        whole.findIndex((id, i) => id !== held[i]),
+        held.length - 1,
+      )
+      expect(shared).toBeGreaterThanOrEqual(first.prompt.tokens.length)
+      expect(second.prompt).toMatchObject({ position: shared, tokens: whole.slice(shared) })
+      expect(session.tokens).toEqual([...whole, ...second.tokens])
+      using other = open()
+      expect((await chat(other, messages)).tokens).toEqual(second.tokens)
+      expect(session.trace()).toEqual(other.trace())
+      expectConsistent(session)
+    })
+
+    it('rewinds to what is shared where the beginning changes', async () => {
+      using session = open()
+      await chat(session, [user('Hello you')])
+      const second = await chat(session, [user('Hello me')])
+      expect(second.prompt.position).toBe('<s>[u]Hello '.length - 2)
+      using other = open()
+      expect((await chat(other, [user('Hello me')])).tokens).toEqual(second.tokens)
+      expect(session.trace()).toEqual(other.trace())
+    })
+
+    it('repeats itself for the same messages', async () => {
+      using session = open()
+      const first = await chat(session, [user('Again')])
+      const second = await chat(session, [user('Again')])
+      expect(second.prompt.tokens).toHaveLength(1)
+      expect(second.tokens).toEqual(first.tokens)
+    })
+  })
+})
