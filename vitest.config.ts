@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config'
 
-/** Tests that run kernels: the same files on every software adapter. */
-const gpuTests = ['tests/kernels/**/*.test.ts', 'tests/gpu/**/*.test.ts']
+/** Kernels, and golden runs of whole models: the same files on every software adapter. */
+const gpuTests = ['tests/kernels/**/*.test.ts', 'tests/gpu/**/*.test.ts', 'tests/golden/{own,shared}.test.ts']
 
 const onAdapter = (adapter: 'lavapipe' | 'swiftshader') => ({
   extends: true as const,
@@ -27,6 +27,7 @@ export default defineConfig({
       },
       onAdapter('lavapipe'),
       onAdapter('swiftshader'),
+      { extends: true, test: { name: 'long', include: ['tests/long/**/*.test.ts'], testTimeout: 1_800_000 } },
     ],
   },
 })

@@ -43,10 +43,12 @@ export class ReadbackRing {
   }
 
   async #read(buffer: GPUBuffer, size: number): Promise<Uint32Array> {
+    this.#check(buffer)
     this.#waits++
     try {
       await mapped(this.gpu, buffer, size)
     } catch (cause) {
+      this.#check(buffer)
       await this.gpu.lostSoon()
       throw this.gpu.isLost
         ? this.gpu.lostError()
@@ -58,6 +60,13 @@ export class ReadbackRing {
     buffer.unmap()
     this.#free.push(buffer)
     return words
+  }
+
+  /** The ring may be destroyed while somebody still waits for it. */
+  #check(buffer: GPUBuffer): void {
+    if (!this.#all.has(buffer)) {
+      throw new SkipstoneError('disposed', 'What these results belong to was disposed of before they were read.')
+    }
   }
 
   #take(size: number): GPUBuffer {

@@ -1,3 +1,4 @@
+import { SkipstoneError } from '../errors.js'
 import type { Engine } from '../runtime/engine.js'
 import { GREEDY } from '../runtime/sampling.js'
 import { Sequence } from '../runtime/sequence.js'
@@ -64,6 +65,7 @@ export async function bench(engine: Engine, options: BenchOptions): Promise<Benc
     for (const phase of ['prefill', 'decode'] as const) {
       const variants = makeVariants(engine, options)
       try {
+        for (const { sequence } of variants) await demandRealLogits(sequence)
         const measure = phase === 'prefill' ? prefillOnce : decodeOnce
         // The first round compiles and warms up.
         for (let round = 0; round <= options.repeats; round++) {
@@ -105,6 +107,13 @@ function makeVariants(engine: Engine, options: BenchOptions): Variant[] {
     ...options.skips.map((skip) => make('skip', skip)),
     ...options.masked.map((skip) => make('masked', skip)),
   ]
+}
+
+/** A shader that exceeds a limit may silently do nothing, and be very fast at it. */
+async function demandRealLogits(sequence: Sequence): Promise<void> {
+  const { logits } = await sequence.prefill([1, 2, 3], { sampling: GREEDY, logits: true })
+  if (logits?.every(Number.isFinite) && logits.some((value) => value !== 0)) return
+  throw new SkipstoneError('internal', 'The benchmark computed nothing, or no numbers: its times would mean nothing.')
 }
 
 async function prefillOnce(engine: Engine, sequence: Sequence, tokens: number): Promise<Sample> {

@@ -14,6 +14,8 @@ const OFF: SampleSettings = {
   topK: 0,
   seed: 0,
   stopCount: 0,
+  vocab: 0,
+  stride: 0,
 }
 /** One size for all tests, because each compiles anew: more than one value for some lanes of the group. */
 const VOCAB = 300

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import type { ChatMessage, GenerateOptions, Session } from '../../src/index.js'
+import { type ChatMessage, type GenerateOptions, loadModel, type Session } from '../../src/index.js'
 import { executed } from '../../src/runtime/trace.js'
-import { randomIds } from '../fixtures/tiny-model.js'
+import { json, randomIds, tinyModel } from '../fixtures/tiny-model.js'
 import { type Bench, type Collected, collect, describeSdk, expectError, generated, PLAIN } from './support.js'
 
 const IDS = randomIds(14, 91)
@@ -9,7 +9,7 @@ const IDS = randomIds(14, 91)
 /** What a fresh session gives for the whole text. */
 async function fresh(bench: Bench, ids: readonly number[], options?: GenerateOptions): Promise<Collected> {
   using session = bench.session({ policy: 'skipgpt' })
-  return generated(session, ids, options)
+  return await generated(session, ids, options)
 }
 
 /** Everything that a session shows of its past must fit together. */
@@ -21,7 +21,7 @@ function expectConsistent(session: Session): void {
   expect(session.stats().skip.total).toBeCloseTo(steps.length === 0 ? 0 : skipped / (6 * steps.length), 12)
 }
 
-describeSdk('conversations', (bench) => {
+describeSdk('conversations', (bench, gpu) => {
   const open = (options = {}) => bench().session({ policy: 'skipgpt', ...options })
 
   it('delivers a prompt, tokens and an end, with positions and bits that the trace repeats', async () => {
@@ -84,16 +84,26 @@ describeSdk('conversations', (bench) => {
     expectConsistent(session)
   })
 
-  it('stops at a stop token, and goes on behind it', async () => {
-    const free = (await fresh(bench(), IDS, { maxTokens: 30 })).tokens
-    const at = free.findIndex((token, i) => i > 8 && free.indexOf(token) === i)
-    const tiny = bench().model
-    // The tiny model's files name 2; a stop token is what its configuration says.
-    expect(tiny.generation.eosTokenIds).toEqual([2])
-    using session = open()
-    const { tokens, end } = await generated(session, IDS, { maxTokens: 30, stop: [] })
-    expect(end.finishReason).toBe('length')
-    expect(tokens[at]).toBe(free[at])
+  it('stops at a stop token, which is no part of it, and goes on behind it', async () => {
+    const free = (await fresh(bench(), IDS, { maxTokens: 40 })).tokens
+    const at = free.findIndex((token, i) => i > 17 && free.indexOf(token) === i)
+    const tiny = tinyModel()
+    tiny.files.set('generation_config.json', json({ eos_token_id: [2, free[at]] }))
+    const model = await loadModel(tiny.source, { gpu: gpu() })
+    for (const stepsPerSubmit of [1, 7, undefined]) {
+      using session = model.createSession({ policy: 'skipgpt' })
+      const options = { maxTokens: 40, temperature: 0, ignoreEos: false, stepsPerSubmit }
+      const { end, tokens } = await generated(session, IDS, options)
+      expect(end).toMatchObject({ finishReason: 'stop', tokens: free.slice(0, at) })
+      expect(tokens).toEqual(free.slice(0, at))
+      expect(session.tokens).toEqual([...IDS, ...tokens])
+      expect(session.stats().positions).toBe(IDS.length + at)
+      expectConsistent(session)
+      const next = await generated(session, [60], { maxTokens: 8 })
+      expect(next.prompt.tokens).toEqual([60])
+      expect(next.tokens).toEqual((await fresh(bench(), [...IDS, ...tokens, 60], { maxTokens: 8 })).tokens)
+    }
+    model.dispose()
   })
 
   describe('stop strings', () => {
