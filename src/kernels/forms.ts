@@ -23,7 +23,7 @@ export const KERNEL_FORMS: readonly Form<KernelForms>[] = [
     value: {
       matvec: { workgroup: 32, lanes: 1, rowsPerSlot: 2 },
       heads: { workgroup: 32, lanes: 1, rowsPerSlot: 1 },
-      gemm: { rows: 4, columns: 4, lanesX: 16, lanesY: 1, staged: false },
+      gemm: { rows: 8, columns: 4, lanesX: 16, lanesY: 1, staged: false },
     },
   },
   {

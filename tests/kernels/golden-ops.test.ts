@@ -367,7 +367,17 @@ const RUN: Record<string, Run> = {
     const kernel = await sampleKernel(bench.gpu)
     const { memory, device } = bench.gpu
     const settings = memory.create('settings', SETTINGS_BYTES, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST)
-    const greedy = { temperature: 0, topP: 1, minP: 0, repetitionPenalty: 1, topK: 0, seed: 0, stopCount: 0 }
+    const greedy = {
+      temperature: 0,
+      topP: 1,
+      minP: 0,
+      repetitionPenalty: 1,
+      topK: 0,
+      seed: 0,
+      stopCount: 0,
+      vocab,
+      stride: 1,
+    }
     device.queue.writeBuffer(settings, 0, sampleSettings({ ...greedy, vocab, stride: 1 }))
     const buffers = {
       logits: bench.upload(c.floats('x')),

@@ -6,6 +6,11 @@ import { type SampleSettings, SETTINGS_BYTES, sampleKernel, sampleSettings } fro
 import { Prng } from '../fixtures/prng.js'
 import { gpuSuite, noise, POISON, planOf, range } from '../gpu/testing.js'
 
+/** More than one value for some lanes of the group. */
+const VOCAB = 300
+const STRIDE = 3
+const START = 20
+
 const OFF: SampleSettings = {
   temperature: 0,
   topP: 1,
@@ -17,11 +22,6 @@ const OFF: SampleSettings = {
   vocab: 0,
   stride: 0,
 }
-/** One size for all tests, because each compiles anew: more than one value for some lanes of the group. */
-const VOCAB = 300
-const STRIDE = 3
-const START = 20
-
 gpuSuite('sample', (bench) => {
   interface Run {
     logits: Float32Array
@@ -90,6 +90,10 @@ gpuSuite('sample', (bench) => {
       expect(await tokenOf(logits)).toBe(277)
       logits.fill(-3.2e38)
       expect(await tokenOf(logits)).toBe(0)
+    })
+
+    it('takes the only token of a vocabulary of one', async () => {
+      expect(await tokenOf(Float32Array.of(-7))).toBe(0)
     })
   })
 

@@ -128,11 +128,15 @@ describeRuntime('feeding a prompt', (bench) => {
   it('counts the bytes of what a destroyed sequence was still waiting for', async () => {
     const { memory } = bench().engine.gpu
     const before = memory.bytes
-    const sequence = bench().sequence(forced({ skip: 0.3 }))
-    const running = sequence.prefill(randomIds(600))
-    sequence.destroy()
-    await expect(running).rejects.toMatchObject({ code: 'disposed' })
-    await expect(sequence.decode(1)).rejects.toMatchObject({ code: 'disposed' })
-    expect(memory.bytes).toBe(before)
+    // At every point where a call waits for pipelines, and while it waits for the GPU.
+    for (let turns = 0; turns < 150; turns = 1 + Math.floor(turns * 1.3)) {
+      const sequence = bench().sequence(forced({ skip: 0.3 }))
+      const running = expect(sequence.prefill(randomIds(600))).rejects.toMatchObject({ code: 'disposed' })
+      for (let i = 0; i < turns; i++) await Promise.resolve()
+      sequence.destroy()
+      await running
+      await expect(sequence.decode(1)).rejects.toMatchObject({ code: 'disposed' })
+      expect(memory.bytes, `bytes after ${turns} turns`).toBe(before)
+    }
   })
 })

@@ -38,6 +38,10 @@ describeRuntime('routing', (bench) => {
     it('execute on an exact tie', async () => {
       const run = await generate(bench().sequence(skipgptPolicy({ routers: constantRouters(0.5), delta: 0.5 })), ids, 4)
       expect([...new Set(bits(run.records))]).toEqual(['111111'])
+      // The bits are one reading of the margin, what runs in decode and in prefill two others.
+      const expected = await generate(bench().sequence(dense), ids, 4)
+      expect(run.tokens).toEqual(expected.tokens)
+      expect(run.logits).toEqual(expected.logits)
     })
 
     it('equal embedding, norm and head', async () => {
