@@ -48,16 +48,17 @@ const COMMANDS: Readonly<Record<string, CommandSpec>> = {
   generate: { strings: [...COMMON, ...SAMPLING, 'prompt', 'ids', 'logits', 'trace'], flags: ['ignore-eos'] },
   eval: { strings: [...COMMON, 'text', 'ids-file'], flags: [] },
   compare: { strings: [...COMMON, ...SAMPLING, 'policies', 'prompt'], flags: ['sweep', 'ignore-eos'] },
-  bench: { strings: [...COMMON, 'shape', 'skip', 'tokens', 'repeats'], flags: ['profile'] },
+  bench: { strings: [...COMMON, 'shape', 'skip', 'tokens', 'repeats', 'phase'], flags: ['profile'] },
   inspect: { strings: COMMON, flags: [] },
 }
+const PHASES = ['prefill', 'decode'] as const
 const PLANNED = ['calibrate', 'convert']
 
 export const USAGE = `skipstone generate   (--prompt TEXT | --ids 1,2,3) [--max-tokens 64] [--ignore-eos] [--stop TEXT] [--temperature 0]
                      [--top-k K] [--top-p P] [--min-p P] [--repetition-penalty R] [--seed 0] [--logits FILE] [--trace FILE]
 skipstone eval       (--text FILE | --ids-file FILE) [--context N]
 skipstone compare    --policies a,b,c --prompt TEXT [--sweep]
-skipstone bench      [--shape NAME] [--skip 0,0.25,0.5,0.75] [--tokens 64,256,512] [--repeats 3]
+skipstone bench      [--shape NAME] [--skip 0,0.25,0.5,0.75] [--tokens 64,256,512] [--repeats 3] [--phase prefill|decode]
 skipstone inspect
 all of them: [--model DIR|FILE|URL|NAME] [--policy NAME[:key=value,...]] [--routers DIR|FILE] [--lora DIR] [--dtype stored|f32|f16]
              [--context N] [--backend dawn|chromium|firefox] [--adapter auto|swiftshader|lavapipe] [--json]
@@ -180,6 +181,7 @@ function request(command: string, common: CommonOptions, values: Values): Reques
         skips: list('skip', text('skip') ?? '0,0.25,0.5,0.75'),
         tokens: list('tokens', text('tokens') ?? '64,256,512'),
         repeats: whole('repeats', values, 3),
+        phases: values.phase === undefined ? PHASES : [oneOf('phase', text('phase') as string, PHASES)],
       }
     default:
       return { command: 'inspect', model: common.model }

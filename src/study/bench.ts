@@ -32,6 +32,7 @@ export interface BenchOptions {
   skips: readonly number[]
   tokens: readonly number[]
   repeats: number
+  phases: readonly BenchRow['phase'][]
   /** Shares for which the masked control runs too. */
   masked: readonly number[]
   signal?: AbortSignal | undefined
@@ -62,7 +63,7 @@ interface Sample {
 export async function bench(engine: Engine, options: BenchOptions): Promise<BenchRow[]> {
   const rows: BenchRow[] = []
   for (const tokens of options.tokens) {
-    for (const phase of ['prefill', 'decode'] as const) {
+    for (const phase of options.phases) {
       const variants = makeVariants(engine, options)
       try {
         for (const { sequence } of variants) await demandRealLogits(sequence)
@@ -73,6 +74,7 @@ export async function bench(engine: Engine, options: BenchOptions): Promise<Benc
             options.signal?.throwIfAborted()
             options.progress(`${options.shape} ${phase} ${tokens} ${variant.mode} ${variant.skip}, round ${round}\n`)
             const sample = await measure(engine, variant.sequence, tokens)
+            options.progress(`  ${sample.ms.toFixed(2)} ms\n`)
             if (round === 0) continue
             variant.ms.push(sample.ms)
             variant.work.push(sample.work)

@@ -11,6 +11,7 @@ export interface BenchCommand extends Pick<CommonOptions, 'dtype'> {
   readonly skips: readonly number[]
   readonly tokens: readonly number[]
   readonly repeats: number
+  readonly phases: readonly BenchRow['phase'][]
 }
 
 export interface BenchResult {
@@ -43,9 +44,9 @@ export async function benchCommand(context: CommandContext, options: BenchComman
       form = engine.choice.form.name
       try {
         const masked = options.skips.filter((s) => s > 0).slice(-1)
-        const { skips, tokens, repeats } = options
+        const { skips, tokens, repeats, phases } = options
         const { signal, progress } = context
-        rows.push(...(await bench(engine, { shape, skips, tokens, repeats, masked, signal, progress })))
+        rows.push(...(await bench(engine, { shape, skips, tokens, repeats, phases, masked, signal, progress })))
       } finally {
         engine.destroy()
       }
