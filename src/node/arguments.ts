@@ -112,9 +112,13 @@ function parse(command: string, spec: CommandSpec, argv: readonly string[]): Val
   try {
     return parseArgs({ args: joinNegative(argv), options, strict: true, allowPositionals: false }).values as Values
   } catch (cause) {
-    throw new SkipstoneError('bad-option', `skipstone ${command}: ${(cause as Error).message.split('\n')[0]}`, {
-      cause,
-    })
+    throw new SkipstoneError(
+      'bad-option',
+      `skipstone ${command}: ${(cause as Error).message.split('\n')[0]}. "skipstone help" lists the options.`,
+      {
+        cause,
+      },
+    )
   }
 }
 
