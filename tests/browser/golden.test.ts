@@ -6,20 +6,9 @@ import { findChromium, findFirefox } from '../../src/node/browsers.js'
 import { buildPageBundle } from '../../src/node/page-bundle.js'
 import { type PageServer, startPageServer } from '../../src/node/page-server.js'
 import { loadModelGolden, type ModelMode, sharedDir, sharedPresent } from '../fixtures/golden.js'
-import { sharedCase } from '../golden/cases.js'
+import { SHARED_LOADS, SHARED_MODELS, sharedCase } from '../golden/cases.js'
 import { compareRun, type Outcome } from '../golden/compare.js'
 import type { PageLoad } from './golden-page.js'
-
-const MODELS = ['stories260k', 'tinystories-656k'] as const
-
-/** Modes that load the same files share a load. */
-const LOADS = [
-  ['dense', 'skipgpt-25', 'skipgpt-25-delta'],
-  ['skipgpt-40', 'skipgpt-40-post-attention'],
-  ['skipgpt-25-lora'],
-  ['skipgpt-40-lora'],
-  ['skipgpt-mlp-router'],
-]
 
 const BROWSERS: readonly { backend: BrowserBackend; path: string | undefined }[] = [
   { backend: 'chromium', path: findChromium() },
@@ -53,9 +42,9 @@ describe.skipIf(!sharedPresent)('golden runs in a browser page', () => {
         await server?.close()
       })
 
-      describe.each(MODELS)('%s', (name) => {
+      describe.each(SHARED_MODELS)('%s', (name) => {
         const golden = sharedPresent ? loadModelGolden(name) : undefined
-        describe.each(LOADS.map((modes) => ({ modes })))('$modes', ({ modes }) => {
+        describe.each(SHARED_LOADS.map((modes) => ({ modes })))('$modes', ({ modes }) => {
           beforeAll(async () => {
             await page.evaluate('load', pageLoad(name, golden!.modes[modes.at(-1)!]!))
           }, COMPILING)

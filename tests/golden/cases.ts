@@ -6,6 +6,18 @@ import type { OwnGolden, OwnGoldenCase } from '../fixtures/own-golden.js'
 import type { Expected, Near } from './compare.js'
 import type { Case } from './run-case.js'
 
+/** Models with golden runs in ../shared. */
+export const SHARED_MODELS = ['stories260k', 'tinystories-656k'] as const
+
+/** Modes that load the same files share a model; `dense` needs none and goes with the first. */
+export const SHARED_LOADS = [
+  ['dense', 'skipgpt-25', 'skipgpt-25-delta'],
+  ['skipgpt-40', 'skipgpt-40-post-attention'],
+  ['skipgpt-25-lora'],
+  ['skipgpt-40-lora'],
+  ['skipgpt-mlp-router'],
+]
+
 /** What a run of a mode in ../shared needs, and what it must give. */
 export function sharedCase(golden: ModelGolden, prompt: string, mode: string): { run: Case; expected: Expected } {
   const found = golden.find(prompt, mode)

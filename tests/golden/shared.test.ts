@@ -6,31 +6,20 @@ import { DirectorySource } from '../../src/node/fs-source.js'
 import { describeWithGpu } from '../fixtures/dawn.js'
 import { loadModelGolden, type ModelMode, sharedDir, sharedPresent } from '../fixtures/golden.js'
 import { MemorySource } from '../fixtures/memory-source.js'
-import { sharedCase } from './cases.js'
+import { SHARED_LOADS, SHARED_MODELS, sharedCase } from './cases.js'
 import { compareRun } from './compare.js'
 import { runCase } from './run-case.js'
 
-const MODELS = ['stories260k', 'tinystories-656k'] as const
-
-/** Modes that load the same files share a model; `dense` needs none and goes with the first. */
-const LOADS = [
-  ['dense', 'skipgpt-25', 'skipgpt-25-delta'],
-  ['skipgpt-40', 'skipgpt-40-post-attention'],
-  ['skipgpt-25-lora'],
-  ['skipgpt-40-lora'],
-  ['skipgpt-mlp-router'],
-]
-
 describe.skipIf(!sharedPresent)('golden runs of an independent implementation', () => {
-  describeWithGpu.each(MODELS)('%s', (gpu, name) => {
+  describeWithGpu.each(SHARED_MODELS)('%s', (gpu, name) => {
     const golden = sharedPresent ? loadModelGolden(name) : undefined
 
     it('covers every mode that this version runs', () => {
       const routed = Object.entries(golden!.modes).filter(([, { kind }]) => kind === 'dense' || kind === 'skipgpt')
-      expect(LOADS.flat().sort()).toEqual(routed.map(([mode]) => mode).sort())
+      expect(SHARED_LOADS.flat().sort()).toEqual(routed.map(([mode]) => mode).sort())
     })
 
-    describe.each(LOADS.map((modes) => ({ modes })))('$modes', ({ modes }) => {
+    describe.each(SHARED_LOADS.map((modes) => ({ modes })))('$modes', ({ modes }) => {
       let model: Model
       beforeAll(async () => {
         model = await load(gpu(), golden!.folder, golden!.modes[modes.at(-1)!]!)

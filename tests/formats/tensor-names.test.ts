@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { normaliseTensorName } from '../../src/model/tensor-names.js'
+import { normaliseTensorName } from '../../src/formats/tensor-names.js'
 
 describe('normaliseTensorName', () => {
   it.each([
