@@ -67,7 +67,7 @@ export class ModelPanel {
       case 'folder': {
         const files = Array.from(this.#folder.files ?? [])
         if (files.length === 0) throw new SkipstoneError('bad-option', 'Choose a folder of model files.')
-        return { key: `folder ${this.#folderChanges}`, name: 'the model', source: filesOfModel(files) }
+        return { key: `folder ${this.#folderChanges}`, name: 'the model', source: files }
       }
       default:
         return { key: 'embedded', name: 'random-tiny', source: new URL('models/random-tiny/', document.baseURI) }
@@ -105,10 +105,4 @@ export class ModelPanel {
     this.#bar.removeAttribute('value')
     this.#text.textContent = phase === 'pipelines' ? 'Compiling shaders…' : READING
   }
-}
-
-/** Adapters in folders below a model bring files of the same names: where the folder itself is a model, they are left out. */
-function filesOfModel(files: File[]): File[] {
-  const own = files.filter((file) => file.webkitRelativePath.split('/').length <= 2)
-  return own.some((file) => file.name === 'config.json') ? own : files
 }

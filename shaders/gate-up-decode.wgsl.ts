@@ -3,6 +3,7 @@ import { type MatvecForm, matvecBody, matvecDeclarations, rowsPerGroup } from '.
 import { normalisedInput } from './snippets/norm.js'
 import { type Obey, obeyGuard } from './snippets/obey.js'
 import { unroll, workgroupReduce } from './snippets/reduce.js'
+import { silu } from './snippets/silu.js'
 import type { WeightDtype } from './snippets/weights.js'
 
 export interface GateUpDecodeOptions {
@@ -40,6 +41,7 @@ ${matvecDeclarations({ form: o.form, k4: o.k4, dtype: o.dtype, binding: 2 })}
 @group(0) @binding(4) var<storage, read_write> a: array<f32>;
 @group(0) @binding(5) var<uniform> params: Params;
 ${workgroupReduce(o.form.workgroup, ['sum'])}
+${silu}
 fn rowStart() -> u32 { return 0u; }
 ${normalisedInput({ d: o.d, d4: o.k4, eps: o.eps, workgroup: o.form.workgroup })}
 
@@ -66,7 +68,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       let n = row + ${i * slots}u;
       if (n < ${o.ff}u) {
         let gate = sum${i}${bias('n')};
-        a[n] = gate / (1.0 + exp(-gate)) * (sum${i + rows}${bias(`n + ${o.ff}u`)});
+        a[n] = silu(gate) * (sum${i + rows}${bias(`n + ${o.ff}u`)});
       }
     }`,
     )}

@@ -1,6 +1,7 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
 import { loopBound, planRows, type Rows } from './snippets/plan.js'
 import { unroll } from './snippets/reduce.js'
+import { silu } from './snippets/silu.js'
 import { type WeightDtype, weightVector, widenWeights } from './snippets/weights.js'
 
 /** Register tile (rows x columns per invocation) and how operands reach it. */
@@ -66,7 +67,7 @@ export function gemmShader(o: GemmOptions): string {
         return `if (z[params.z + rowAt(i)] >= 0.0) { y[rowAt(i) * ${o.outputStride}u + column] += ${value}; }`
       case 'silu-up':
         return `let gate = ${value};
-        y[i * ${o.outputStride}u + column] = gate / (1.0 + exp(-gate)) * (c${m}_${n}_1${biasAt(`column + ${o.n}u`)});`
+        y[i * ${o.outputStride}u + column] = silu(gate) * (c${m}_${n}_1${biasAt(`column + ${o.n}u`)});`
     }
   }
   const weightRow = (column: string, j: number) => `params.firstRow + ${j * o.n}u + min(${column}, ${o.n - 1}u)`
@@ -90,6 +91,7 @@ struct Params { slot: u32, firstRow: u32, bias: u32, z: u32 }
 #endif
 @group(0) @binding(5) var<uniform> params: Params;
 ${widenWeights(o.dtype)}
+${o.epilogue === 'silu-up' ? silu : ''}
 ${planRows(o.rows)}
 ${loopBound}
 #if ${staged}

@@ -41,13 +41,17 @@ export class PipelineCache {
           : [{ binding, visibility: GPUShaderStage.COMPUTE, buffer: { type: BUFFER_TYPES[kind] } as const }],
       ),
     })
+    // The scope keeps a bad shader from being reported a second time, as an error that nobody caught.
+    this.device.pushErrorScope('validation')
     const module = this.device.createShaderModule({ label, code })
+    const scope = this.device.popErrorScope().catch(() => null)
     try {
       const pipeline = await this.device.createComputePipelineAsync({
         label,
         layout: this.device.createPipelineLayout({ bindGroupLayouts: [layout] }),
         compute: { module, entryPoint: 'main' },
       })
+      await scope
       return { label, pipeline, layout, bindings }
     } catch (cause) {
       const info = await module.getCompilationInfo()

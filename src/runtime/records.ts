@@ -18,7 +18,6 @@ export function readRecords(
   o: { stride: number; routed: boolean; margins: boolean; tokens: 'every' | 'last' | 'none' },
 ): StepRecord[] {
   const count = words.length / o.stride
-  const allBits = executeAll(shape)
   return Array.from({ length: count }, (_, i) => {
     const first = i * o.stride
     const sampled = o.tokens === 'every' || (o.tokens === 'last' && i === count - 1)
@@ -26,7 +25,7 @@ export function readRecords(
     const marginsAt = first + 1 + shape.bitWords
     return {
       token: sampled && token !== NO_TOKEN ? token : undefined,
-      bits: o.routed ? words.slice(first + 1, first + 1 + shape.bitWords) : allBits,
+      bits: o.routed ? words.slice(first + 1, first + 1 + shape.bitWords) : executeAll(shape),
       margins:
         o.margins && o.routed
           ? new Float32Array(

@@ -91,6 +91,11 @@ export class Sequence {
     return this.#ring.waits
   }
 
+  /** Compiles what a first call would wait for; its own work is then all that is timed. */
+  async prepare(): Promise<void> {
+    await this.#program()
+  }
+
   /** Dispatches per layer of one decode step, and of one prefill chunk. */
   async dispatchesPerLayer(): Promise<{ decode: number; prefill: number }> {
     const { decode, prefill, finish } = await this.#program()

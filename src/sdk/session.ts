@@ -19,7 +19,7 @@ export interface SessionStats {
   positions: number
   /** Share of sublayer visits skipped, prompt included. */
   skip: SkipRatios
-  /** Of the last generate call; undefined before the first. */
+  /** Of the last generate call, without the compiling of shaders on first use; undefined before the first. */
   timings:
     | {
         prefillMs: number
@@ -74,7 +74,8 @@ export class Session {
 
   /**
    * Continues the conversation with `prompt`: text, or token ids taken as they are. A first prompt gets the
-   * tokenizer's special tokens (BOS), later ones continue without. Only what the cache does not hold is processed.
+   * tokenizer's special tokens (BOS), later ones continue without. No ids at all, `[]`, go on where the conversation
+   * stopped. Only what the cache does not hold is processed.
    *
    * Stopping the loop early, or an abort while tokens are generated, keeps what was delivered. Any failure before the
    * first token leaves the conversation as it was.
@@ -177,6 +178,7 @@ export class Session {
     const continuation = new Continuation(tokenizer, tokens, stops)
     const engine = await this.model.engine()
     const sequence = await this.#live(engine, options.signal)
+    await sequence.prepare()
 
     // At least the last token is fed again: its result chooses the next one.
     let shared = 0

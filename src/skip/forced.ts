@@ -7,6 +7,9 @@ export function forced(options: { skip?: number; seed?: number } = {}): SkipPoli
   if (!(skip >= 0 && skip <= 1)) {
     throw new SkipstoneError('bad-option', `forced: skip is a share between 0 and 1, not ${skip}.`)
   }
+  if (!Number.isInteger(seed)) {
+    throw new SkipstoneError('bad-option', `forced: seed is a whole number, not ${seed}.`)
+  }
   return {
     name: `forced:skip=${skip},seed=${seed}`,
     decide: () => 'routed',

@@ -18,18 +18,24 @@ export interface PolicyContext {
   calibrate(policyAt: (delta: number) => SkipPolicy, budget: number): Promise<number>
 }
 
+type Resolver = (context: PolicyContext) => SkipPolicy | Promise<SkipPolicy>
+
 interface Entry {
   readonly keys: readonly string[]
-  resolve(options: PolicyRequest['options'], context: PolicyContext): SkipPolicy | Promise<SkipPolicy>
+  /** Checks the options' values, and returns what joins them with a model's weights. */
+  prepare(options: PolicyRequest['options']): Resolver
 }
 
 const POLICIES: Readonly<Record<string, Entry>> = {
-  dense: { keys: [], resolve: () => dense },
+  dense: { keys: [], prepare: () => () => dense },
   forced: {
     keys: ['skip', 'seed'],
-    resolve: (o) => forced({ skip: number('skip', o.skip ?? 0.5), seed: number('seed', o.seed ?? 0) }),
+    prepare: (o) => {
+      const policy = forced({ skip: number('skip', o.skip ?? 0.5), seed: number('seed', o.seed ?? 0) })
+      return () => policy
+    },
   },
-  skipgpt: { keys: ['delta', 'budget', 'input'], resolve: resolveSkipgpt },
+  skipgpt: { keys: ['delta', 'budget', 'input'], prepare: prepareSkipgpt },
 }
 
 /** Policies that the design names and that a later version brings. */
@@ -69,8 +75,18 @@ export function parsePolicy(text: string): PolicyRequest {
   return checkPolicy({ name: name.trim(), options })
 }
 
-/** @throws as `parsePolicy`. */
+/** @throws as `parsePolicy`, and `bad-option` for a value out of range. */
 export function checkPolicy(request: PolicyRequest): PolicyRequest {
+  prepare(request)
+  return request
+}
+
+/** Joins a request with a model's weights. */
+export async function resolvePolicy(request: PolicyRequest, context: PolicyContext): Promise<SkipPolicy> {
+  return prepare(request)(context)
+}
+
+function prepare(request: PolicyRequest): Resolver {
   const entry = Object.hasOwn(POLICIES, request.name) ? POLICIES[request.name] : undefined
   if (!entry) {
     const planned = PLANNED.includes(request.name)
@@ -86,36 +102,35 @@ export function checkPolicy(request: PolicyRequest): PolicyRequest {
     const known = entry.keys.length > 0 ? `it has ${entry.keys.join(', ')}` : 'it has none'
     throw new SkipstoneError('bad-option', `The policy "${request.name}" has no option "${key}": ${known}.`)
   }
-  return request
+  return entry.prepare(request.options)
 }
 
-/** Joins a request with a model's weights. */
-export async function resolvePolicy(request: PolicyRequest, context: PolicyContext): Promise<SkipPolicy> {
-  const { name, options } = checkPolicy(request)
-  return (POLICIES[name] as Entry).resolve(options, context)
-}
-
-async function resolveSkipgpt(options: PolicyRequest['options'], context: PolicyContext): Promise<SkipPolicy> {
-  const { routers } = context
-  if (!routers) {
-    throw new SkipstoneError(
-      'missing-weights',
-      'The policy "skipgpt" needs router weights: give --routers (or the option `routers`) a folder with routers.safetensors.',
-    )
-  }
+function prepareSkipgpt(options: PolicyRequest['options']): Resolver {
   const input = options.input ?? 'entry'
   if (input !== 'entry' && input !== 'post-attention') {
     throw new SkipstoneError('bad-option', `skipgpt: input is "entry" or "post-attention", not "${input}".`)
   }
-  const policyAt = (delta: number) => skipgptPolicy({ routers, delta, input })
-  if (options.budget === undefined) return policyAt(number('delta', options.delta ?? 0))
-  if (options.delta !== undefined) {
+  if (options.budget !== undefined && options.delta !== undefined) {
     throw new SkipstoneError('bad-option', 'skipgpt: give delta or budget, not both; a budget chooses its delta.')
   }
-  return policyAt(await context.calibrate(policyAt, number('budget', options.budget)))
+  const delta = number('delta', options.delta ?? 0)
+  const budget = options.budget === undefined ? undefined : number('budget', options.budget)
+  if (budget !== undefined && !(budget >= 0 && budget <= 1)) {
+    throw new SkipstoneError('bad-option', `skipgpt: budget is a share between 0 and 1, not ${budget}.`)
+  }
+  return async ({ routers, calibrate }) => {
+    if (!routers) {
+      throw new SkipstoneError(
+        'missing-weights',
+        'The policy "skipgpt" needs router weights: give --routers (or the option `routers`) a folder with routers.safetensors.',
+      )
+    }
+    const policyAt = (delta: number) => skipgptPolicy({ routers, delta, input })
+    return policyAt(budget === undefined ? delta : await calibrate(policyAt, budget))
+  }
 }
 
 function number(key: string, value: number | string): number {
-  if (typeof value === 'number') return value
-  throw new SkipstoneError('bad-option', `The policy option ${key} is a number, not "${value}".`)
+  if (Number.isFinite(value)) return value as number
+  throw new SkipstoneError('bad-option', `The policy option ${key} is a finite number, not "${value}".`)
 }

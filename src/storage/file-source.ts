@@ -3,16 +3,18 @@ import { type ByteRange, type FileSource, notFound, resolveRange } from './sourc
 
 /**
  * Files that a person chose in a browser, by base name. From a folder picker (`webkitRelativePath`) the file nearest to the
- * chosen folder wins, so that a model's own `config.json` is found beside those of adapters in folders below it.
- * Two equally near files of one name are `bad-option` once that name is asked for.
+ * chosen folder wins; two equally near files of one name are `bad-option` once that name is asked for. Where the chosen
+ * folder is a model's (it holds `config.json`), folders below it are left out: adapters and routers of the same names.
  */
 export class PickedFilesSource implements FileSource {
   readonly description = 'the chosen files'
   readonly #files = new Map<string, { file: File; path: string; rivals: string[] }>()
 
   constructor(files: Iterable<File>) {
-    for (const file of files) {
-      const path = file.webkitRelativePath || file.name
+    const all = [...files]
+    const own = all.filter((file) => depth(pathOf(file)) <= 2)
+    for (const file of own.some(({ name }) => name === 'config.json') ? own : all) {
+      const path = pathOf(file)
       const known = this.#files.get(file.name)
       if (!known || depth(path) < depth(known.path)) this.#files.set(file.name, { file, path, rivals: [] })
       else if (depth(path) === depth(known.path)) known.rivals.push(path)
@@ -63,4 +65,9 @@ export class PickedFilesSource implements FileSource {
 
 function depth(path: string): number {
   return path.split('/').length
+}
+
+/** Node's File, and a file that was chosen by itself, has no path. */
+function pathOf(file: File): string {
+  return file.webkitRelativePath || file.name
 }

@@ -1,4 +1,3 @@
-import { SkipstoneError } from '../errors.js'
 import type { Engine } from '../runtime/engine.js'
 import { generateTokens } from '../runtime/generate.js'
 import { GREEDY } from '../runtime/sampling.js'
@@ -31,8 +30,7 @@ export async function sampleText(engine: Engine, contextLength: number, signal?:
 
 /**
  * The δ at which `policyAt(δ)` skips `budget` of the sublayer visits on `ids`, by bisection: skipping changes what later
- * routers read, so every candidate is run.
- * @throws `bad-option` where the budget is outside [0, 1].
+ * routers read, so every candidate is run. `budget` is a share between 0 and 1.
  */
 export async function calibrateDelta(
   engine: Engine,
@@ -41,9 +39,6 @@ export async function calibrateDelta(
   ids: readonly number[],
   options: { contextLength: number; signal?: AbortSignal | undefined },
 ): Promise<number> {
-  if (!(budget >= 0 && budget <= 1)) {
-    throw new SkipstoneError('bad-option', `budget is a share between 0 and 1, not ${budget}.`)
-  }
   const run = async (delta: number) => {
     const sequence = new Sequence(engine, policyAt(delta), { contextLength: options.contextLength, margins: true })
     try {

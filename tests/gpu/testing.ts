@@ -61,7 +61,7 @@ export class Bench {
   #gpu: GpuDevice | undefined
   #arena: ParamsArena | undefined
   #bytesBefore = 0
-  #errorsForgiven = 0
+  #errorsReported = 0
   readonly #buffers = new Map<GPUBuffer, { words: number; guard: number | undefined }>()
 
   get gpu(): GpuDevice {
@@ -86,16 +86,10 @@ export class Bench {
     for (const buffer of this.#buffers.keys()) this.gpu.memory.destroy(buffer)
     this.#buffers.clear()
     await settled(this.gpu)
-    const errors = this.gpu.uncapturedErrors.slice(this.#errorsForgiven)
-    this.#errorsForgiven += errors.length // the next test is not to blame for them
+    const errors = this.gpu.uncapturedErrors.slice(this.#errorsReported)
+    this.#errorsReported += errors.length // the next test is not to blame for them
     expect(errors, 'validation errors').toEqual([])
     expect(this.gpu.memory.bytes, 'bytes in buffers after the test').toBe(this.#bytesBefore)
-  }
-
-  /** For tests that make validation errors on purpose: those reported so far do not count. */
-  async forgiveErrors(): Promise<void> {
-    await settled(this.gpu)
-    this.#errorsForgiven = this.gpu.uncapturedErrors.length
   }
 
   close(): void {

@@ -37,8 +37,6 @@ describeSdk('budgets', (bench) => {
   })
 
   it.each([-0.1, 1.1, Number.NaN])('of %d are refused', async (budget) => {
-    using session = bench().session({ policy: skipgpt({ budget }) })
-    await expectError(generated(session, [1, 2]), 'bad-option')
-    await bench().stillWorks()
+    await expectError(() => skipgpt({ budget }), 'bad-option')
   })
 })

@@ -32,6 +32,16 @@ describe('PickedFilesSource', () => {
     expect(await text(new PickedFilesSource(files.reverse()).read('config.json'))).toBe('model')
   })
 
+  it('leaves out folders below a model', async () => {
+    const source = new PickedFilesSource([
+      picked('model/skipgpt-25/routers.safetensors', '25'),
+      picked('model/skipgpt-40/routers.safetensors', '40'),
+      picked('model/config.json', 'model'),
+    ])
+    expect(await source.has('routers.safetensors')).toBe(false)
+    expect(await text(source.read('config.json'))).toBe('model')
+  })
+
   it('refuses to choose between two equally near files, but only once they are asked for', async () => {
     const files = [picked('m/a/config.json', '1'), picked('m/b/config.json', '2'), picked('m/b/other.json', '3')]
     const source = new PickedFilesSource(files)

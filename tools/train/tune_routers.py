@@ -1,0 +1,61 @@
+#!/usr/bin/env python3
+"""SkipGPT's first stage: trains the routers; the base model stays as it is.
+
+    python3 tune_routers.py --data DIR --model RUN/model.safetensors --skip 0.25 --out RUN-25 --steps 800
+
+loss = CE + weight * |(1 - skip) - execute rate|, hard Gumbel-softmax gates with a straight-through gradient, temperature 5 -> 1.
+"""
+import argparse
+import os
+
+import torch
+
+import base
+import data
+import optimiser
+import routing
+import run
+import safetensors_file
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    run.add_arguments(ap)
+    base.add_arguments(ap)
+    ap.add_argument('--skip', type=float, required=True, help='share of the sublayers to skip')
+    ap.add_argument('--chunks', type=int, default=8)
+    ap.add_argument('--lr', type=float, default=2e-3)
+    ap.add_argument('--weight', type=float, default=8.0)
+    a = ap.parse_args()
+
+    model = base.load(a)
+    config = model.config
+    routers = routing.Routers(config.num_hidden_layers, config.hidden_size, a.seed).to(a.device)
+    tokens = data.Tokens(os.path.join(a.data, 'train.bin'), config.max_position_embeddings, a.seed)
+    adamw = torch.optim.AdamW(routers.parameters(), a.lr, weight_decay=0.01)
+    training = run.Run(a, [routers], [adamw])
+
+    def step(n):
+        tau = 5 - 4 * n / a.steps
+        optimiser.set_rate([adamw], optimiser.cosine(n, a.steps, max(1, a.steps // 10)))
+        inputs, targets = (t.to(a.device) for t in tokens.batch(n, a.chunks))
+        sampled = routing.Sampled(routers, tau, routing.gumbel(run.generator_of(a.seed, n), a.device))
+        ce, rate, loss = stage1_loss(model.loss(inputs, targets, sampled), sampled, a.skip, a.weight)
+        adamw.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(routers.parameters(), 1.0)
+        adamw.step()
+        return {'ce': ce.item(), 'execute': rate.item(), 'tau': tau}
+
+    if training.loop(step, a.chunks * config.max_position_embeddings):
+        safetensors_file.save(os.path.join(a.out, 'routers.safetensors'), routers.tensors())
+
+
+def stage1_loss(ce, sampled, skip, weight):
+    """(cross-entropy, execute rate, total) after a forward pass under `sampled`."""
+    rate = sampled.execute_rate()
+    return ce, rate, ce + weight * (1 - skip - rate).abs()
+
+
+if __name__ == '__main__':
+    main()
