@@ -16,7 +16,7 @@ export interface TensorEntry {
 }
 
 /** A whole file in memory. */
-export interface Safetensors {
+export interface TensorFile {
   readonly entries: ReadonlyMap<string, TensorEntry>
   /** The free-form `__metadata__` of the file. */
   readonly metadata: ReadonlyMap<string, string>
@@ -71,13 +71,21 @@ export function parseSafetensorsHeader(
 }
 
 /** A whole file in memory (routers, adapters, small models). `bad-file` as in the two functions above. */
-export function parseSafetensors(bytes: Uint8Array): Safetensors {
+export function parseSafetensors(bytes: Uint8Array): TensorFile {
   const headerLength = safetensorsHeaderLength(bytes.subarray(0, 8), bytes.byteLength)
   const header = headerObject(bytes.subarray(8, 8 + headerLength))
-  const entries = tensorEntries(header, headerLength, bytes.byteLength)
+  return tensorFile(bytes, tensorEntries(header, headerLength, bytes.byteLength), metadataOf(header))
+}
+
+/** A file in memory whose tensors are known. */
+export function tensorFile(
+  bytes: Uint8Array,
+  entries: ReadonlyMap<string, TensorEntry>,
+  metadata: ReadonlyMap<string, string> = new Map(),
+): TensorFile {
   return {
     entries,
-    metadata: metadataOf(header),
+    metadata,
     data(name) {
       const entry = entries.get(name)
       if (!entry) {

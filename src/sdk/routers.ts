@@ -1,17 +1,20 @@
 import { parseSafetensors, readF32 } from '../formats/safetensors.js'
+import { parseTorch } from '../formats/torch.js'
+import { isZip } from '../formats/zip.js'
 import type { ModelConfig } from '../model/config.js'
 import { type RouterWeights, readRouters } from '../skip/router-weights.js'
 import type { FileSource } from '../storage/source.js'
 
 export const ROUTER_FILE = 'routers.safetensors'
 
-/** Reads `routers.safetensors` and checks it against the model. */
+/** Reads `routers.safetensors`, or a PyTorch file under that name, and checks it against the model. */
 export async function loadRouters(
   source: FileSource,
   config: ModelConfig,
   signal: AbortSignal | undefined,
 ): Promise<RouterWeights> {
-  const file = parseSafetensors(await source.read(ROUTER_FILE, undefined, signal))
+  const bytes = await source.read(ROUTER_FILE, undefined, signal)
+  const file = isZip(bytes) ? parseTorch(bytes) : parseSafetensors(bytes)
   const tensors = [...file.entries.values()]
     .filter((entry) => entry.name.includes('router'))
     .map((entry) => [entry.name, { shape: entry.shape, data: readF32(entry, file.data(entry.name)) }] as const)
