@@ -2,8 +2,8 @@ import { defineConfig } from 'vitest/config'
 
 /** Kernels, and golden runs of whole models: the same files on every software adapter. */
 const gpuTests = ['tests/kernels/**/*.test.ts', 'tests/gpu/**/*.test.ts', 'tests/golden/own.test.ts']
-/** The larger golden set: minutes on SwiftShader, so there it is one of the long tests. */
-const sharedGolden = 'tests/golden/shared.test.ts'
+/** Larger models: minutes on SwiftShader, so there they are long tests. */
+const largerGoldens = ['tests/golden/shared.test.ts', 'tests/golden/pebble.test.ts']
 
 const onAdapter = (name: string, adapter: 'lavapipe' | 'swiftshader', include: readonly string[]) => ({
   extends: true as const,
@@ -24,12 +24,12 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['tests/**/*.test.ts'],
-          exclude: ['tests/long/**', 'node_modules/**', ...gpuTests, sharedGolden],
+          exclude: ['tests/long/**', 'node_modules/**', ...gpuTests, ...largerGoldens],
         },
       },
-      onAdapter('kernels-lavapipe', 'lavapipe', [...gpuTests, sharedGolden]),
+      onAdapter('kernels-lavapipe', 'lavapipe', [...gpuTests, ...largerGoldens]),
       onAdapter('kernels-swiftshader', 'swiftshader', gpuTests),
-      onAdapter('long-swiftshader', 'swiftshader', [sharedGolden]),
+      onAdapter('long-swiftshader', 'swiftshader', largerGoldens),
       { extends: true, test: { name: 'long', include: ['tests/long/**/*.test.ts'], testTimeout: 1_800_000 } },
     ],
   },

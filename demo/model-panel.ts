@@ -8,6 +8,8 @@ interface Choice {
   readonly key: string
   readonly name: string
   readonly source: ModelSource
+  readonly routers?: ModelSource
+  readonly lora?: ModelSource
 }
 
 const READING = 'Reading the configuration…'
@@ -15,6 +17,7 @@ const READING = 'Reading the configuration…'
 /** Lets the user pick a model and loads it, one at a time. */
 export class ModelPanel {
   readonly #url = byId('model-url', HTMLInputElement)
+  readonly #pebble = byId('pebble-routers', HTMLSelectElement)
   readonly #folder = byId('model-folder', HTMLInputElement)
   readonly #progress = byId('load-progress', HTMLElement)
   readonly #bar = byId('load-bar', HTMLProgressElement)
@@ -36,18 +39,18 @@ export class ModelPanel {
 
   /** What is chosen, in a word or two. */
   describe(): string {
-    return { url: 'from an address', folder: 'from this device' }[checkedValue('model')] ?? 'random-tiny'
+    return { url: 'from an address', folder: 'from this device' }[checkedValue('model')] ?? 'Pebble'
   }
 
   /** The chosen model, loaded where it is not yet. */
   async ready(signal: AbortSignal): Promise<Model> {
-    const { key, name, source } = this.#choice()
+    const { key, name, source, ...weights } = this.#choice()
     if (this.#loaded?.key === key) return this.#loaded.model
     this.#unload() // before, not after: two models may not fit
     say(`Loading ${name}…`)
     this.#show(true)
     try {
-      const model = await loadModel(source, { signal, onProgress: (progress) => this.#report(progress) })
+      const model = await loadModel(source, { ...weights, signal, onProgress: (progress) => this.#report(progress) })
       this.#loaded = { key, model }
       say(`${name} is loaded.`)
       this.onLoaded(model)
@@ -70,7 +73,7 @@ export class ModelPanel {
         return { key: `folder ${this.#folderChanges}`, name: 'the model', source: files }
       }
       default:
-        return { key: 'embedded', name: 'random-tiny', source: new URL('models/random-tiny/', document.baseURI) }
+        return pebble(this.#pebble.value)
     }
   }
 
@@ -83,6 +86,7 @@ export class ModelPanel {
 
   #showFields(): void {
     const chosen = checkedValue('model')
+    byId('pebble-field', HTMLElement).hidden = chosen !== 'embedded'
     byId('url-field', HTMLElement).hidden = chosen !== 'url'
     byId('folder-field', HTMLElement).hidden = chosen !== 'folder'
     byId('routers-hint', HTMLElement).hidden = chosen === 'embedded'
@@ -105,4 +109,11 @@ export class ModelPanel {
     this.#bar.removeAttribute('value')
     this.#text.textContent = phase === 'pipelines' ? 'Compiling shaders…' : READING
   }
+}
+
+/** The embedded model; `target` names the routers and the adapter that go with it, '' neither. */
+function pebble(target: string): Choice {
+  const at = (folder: string) => new URL(`models/pebble/${folder}`, document.baseURI)
+  const base = { key: `pebble ${target}`, name: 'Pebble', source: at('') }
+  return target === '' ? base : { ...base, routers: at(`skipgpt-${target}/`), lora: at(`skipgpt-${target}/lora/`) }
 }

@@ -1,6 +1,7 @@
 import { SkipstoneError } from '../errors.js'
 import { pairLora, parseAdapterConfig } from '../formats/peft.js'
-import { parseSafetensors, readF32 } from '../formats/safetensors.js'
+import { readF32 } from '../formats/safetensors.js'
+import { parseTensorFile } from '../formats/tensor-file.js'
 import { type FileSource, readJson } from '../storage/source.js'
 
 /** One weight's low-rank update, `W + scale · B A` (Hu et al. 2021). */
@@ -18,10 +19,10 @@ export interface LoraUpdate {
 /** Updates by the normalised name of the weight they change. */
 export type Adapter = ReadonlyMap<string, LoraUpdate>
 
-/** Reads a PEFT folder: `adapter_config.json` and `adapter_model.safetensors`. */
+/** Reads a PEFT folder: `adapter_config.json`, and `adapter_model.safetensors` or `.bin`. */
 export async function readAdapter(source: FileSource, signal?: AbortSignal): Promise<Adapter> {
   const config = parseAdapterConfig(await readJson(source, 'adapter_config.json', signal))
-  const file = parseSafetensors(await source.read('adapter_model.safetensors', undefined, signal))
+  const file = parseTensorFile(await readAdapterFile(source, signal))
   const tensor = (name: string) => {
     const entry = file.entries.get(name)
     if (!entry) throw new SkipstoneError('bad-file', `The adapter file lacks ${name}.`)
@@ -44,4 +45,11 @@ export async function readAdapter(source: FileSource, signal?: AbortSignal): Pro
     updates.set(name, { rank, scale, a: a.data, b: b.data, k: a.shape[1] as number, n: b.shape[0] as number })
   }
   return updates
+}
+
+/** The bytes of an adapter's tensors: `adapter_model.safetensors`, or the `.bin` of older versions of PEFT. */
+export async function readAdapterFile(source: FileSource, signal?: AbortSignal): Promise<Uint8Array> {
+  const [preferred, older] = ['adapter_model.safetensors', 'adapter_model.bin'] as const
+  const old = !(await source.has(preferred, signal)) && (await source.has(older, signal))
+  return source.read(old ? older : preferred, undefined, signal)
 }

@@ -23,6 +23,7 @@ export interface Invocation {
   /** Files to write, resolved. */
   readonly logitsFile: string | undefined
   readonly traceFile: string | undefined
+  readonly outFile: string | undefined
 }
 
 const COMMON = [
@@ -50,9 +51,10 @@ const COMMANDS: Readonly<Record<string, CommandSpec>> = {
   compare: { strings: [...COMMON, ...SAMPLING, 'policies', 'prompt'], flags: ['sweep', 'ignore-eos'] },
   bench: { strings: [...COMMON, 'shape', 'skip', 'tokens', 'repeats', 'phase'], flags: ['profile'] },
   inspect: { strings: COMMON, flags: [] },
+  convert: { strings: ['routers', 'lora', 'out'], flags: [] },
 }
 const PHASES = ['prefill', 'decode'] as const
-const PLANNED = ['calibrate', 'convert']
+const PLANNED = ['calibrate']
 
 export const USAGE = `skipstone generate   (--prompt TEXT | --ids 1,2,3) [--max-tokens 64] [--ignore-eos] [--stop TEXT] [--temperature 0]
                      [--top-k K] [--top-p P] [--min-p P] [--repetition-penalty R] [--seed 0] [--logits FILE] [--trace FILE]
@@ -60,6 +62,7 @@ skipstone eval       (--text FILE | --ids-file FILE) [--context N]
 skipstone compare    --policies a,b,c --prompt TEXT [--sweep]
 skipstone bench      [--shape NAME] [--skip 0,0.25,0.5,0.75] [--tokens 64,256,512] [--repeats 3] [--phase prefill|decode]
 skipstone inspect
+skipstone convert    (--routers FILE | --lora DIR) --out FILE
 all of them: [--model DIR|FILE|URL|NAME] [--policy NAME[:key=value,...]] [--routers DIR|FILE] [--lora DIR] [--dtype stored|f32|f16]
              [--context N] [--backend dawn|chromium|firefox] [--adapter auto|swiftshader|lavapipe] [--json]
 `
@@ -102,6 +105,7 @@ export function parseArguments(argv: readonly string[]): Invocation {
     json: values.json === true,
     logitsFile: file('logits'),
     traceFile: file('trace'),
+    outFile: file('out'),
   }
 }
 
@@ -187,6 +191,11 @@ function request(command: string, common: CommonOptions, values: Values): Reques
         repeats: whole('repeats', values, 3),
         phases: values.phase === undefined ? PHASES : [oneOf('phase', text('phase') as string, PHASES)],
       }
+    case 'convert': {
+      const out = text('out')
+      if (!out) throw new SkipstoneError('bad-option', 'Give --out FILE, the file to write.')
+      return { command, out }
+    }
     default:
       return { command: 'inspect', model: common.model }
   }

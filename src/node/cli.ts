@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { SkipstoneError } from '../errors.js'
 import { type Invocation, parseArguments, USAGE } from './arguments.js'
 import { runInBrowser } from './browser-backend.js'
+import type { ConvertOutcome } from './commands/convert.js'
 import type { GenerateOutcome } from './commands/generate.js'
 import { type Places, runOnDawn } from './dawn-backend.js'
 import { loraLocation, modelLocation, routersLocation } from './locations.js'
@@ -24,9 +25,9 @@ async function main(argv: readonly string[]): Promise<0 | 1> {
   try {
     const invocation = parseArguments(argv)
     const result = await run(invocation, abort.signal)
-    const plain = invocation.request.command === 'generate' ? saveFiles(invocation, result as GenerateOutcome) : result
+    const plain = saveFiles(invocation, result)
     const command = `skipstone ${argv.join(' ')}`
-    writeStdout(invocation.json ? `${JSON.stringify(plain)}\n` : report(invocation.request, result, command))
+    writeStdout(invocation.json ? `${JSON.stringify(plain)}\n` : report(invocation.request, plain, command))
     return 0
   } catch (error) {
     const { code, message } = error instanceof SkipstoneError ? error : { code: 'internal', message: String(error) }
@@ -40,7 +41,7 @@ async function main(argv: readonly string[]): Promise<0 | 1> {
 function run(invocation: Invocation, signal: AbortSignal): Promise<unknown> {
   const { request, backend, adapter, routers, lora } = invocation
   const places: Places = {
-    model: request.command === 'bench' ? undefined : modelLocation(invocation.model),
+    model: ['bench', 'convert'].includes(request.command) ? undefined : modelLocation(invocation.model),
     routers: routers === undefined ? undefined : routersLocation(routers),
     lora: lora === undefined ? undefined : loraLocation(lora),
   }
@@ -50,8 +51,22 @@ function run(invocation: Invocation, signal: AbortSignal): Promise<unknown> {
     : runInBrowser(backend, request, places, adapter, reporting)
 }
 
-/** Writes what `--logits` and `--trace` ask for; returns the result proper. */
-function saveFiles(invocation: Invocation, outcome: GenerateOutcome): GenerateOutcome['result'] {
+/** Writes the files that were asked for; returns the result proper. */
+function saveFiles(invocation: Invocation, outcome: unknown): unknown {
+  switch (invocation.request.command) {
+    case 'generate':
+      return saveGenerated(invocation, outcome as GenerateOutcome)
+    case 'convert': {
+      const { result, file } = outcome as ConvertOutcome
+      writeFileSync(invocation.outFile ?? result.out, file)
+      return result
+    }
+    default:
+      return outcome
+  }
+}
+
+function saveGenerated(invocation: Invocation, outcome: GenerateOutcome): GenerateOutcome['result'] {
   if (invocation.logitsFile && outcome.logits) {
     const view = new DataView(new ArrayBuffer(4 * outcome.logits.length))
     outcome.logits.forEach((logit, i) => {

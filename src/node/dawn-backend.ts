@@ -20,14 +20,17 @@ export interface Reporting {
   readonly signal: AbortSignal
 }
 
-/** Runs a command in this process. Headers can be inspected without a GPU. */
+/** Commands that read files and compute nothing. */
+const WITHOUT_GPU: readonly string[] = ['inspect', 'convert']
+
+/** Runs a command in this process. */
 export async function runOnDawn(
   request: Request,
   places: Places,
   adapter: AdapterName,
   reporting: Reporting,
 ): Promise<unknown> {
-  const dawn = request.command === 'inspect' ? undefined : await createDawnGpu(adapter)
+  const dawn = WITHOUT_GPU.includes(request.command) ? undefined : await createDawnGpu(adapter)
   const source = (place: Location | undefined) => place && openLocation(place)
   return runCommand(
     {

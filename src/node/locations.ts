@@ -14,7 +14,7 @@ export interface Location {
 }
 
 /** The embedded model that commands use where none is named. */
-export const DEFAULT_MODEL = 'random-tiny'
+export const DEFAULT_MODEL = 'pebble'
 
 const isUrl = (text: string) => /^https?:\/\//.test(text)
 
@@ -28,10 +28,10 @@ export function modelLocation(text: string): Location {
   const given = resolveUserPath(text)
   if (existsSync(given)) {
     if (statSync(given).isDirectory()) return { kind: 'folder', place: given, aliases: {} }
-    refuseOtherFormats(given)
+    refuseOtherFormats(given, ['.safetensors'])
     return { kind: 'folder', place: path.dirname(given), aliases: { 'model.safetensors': path.basename(given) } }
   }
-  const embedded = /^[\w.-]+$/.test(text) ? embeddedModel(text) : undefined
+  const embedded = embeddedFolder(text)
   if (embedded) return { kind: 'folder', place: embedded, aliases: {} }
   throw new SkipstoneError(
     'not-found',
@@ -39,21 +39,24 @@ export function modelLocation(text: string): Location {
   )
 }
 
-/** `--routers`: a folder with routers.safetensors, or a safetensors file of any name. */
+/**
+ * `--routers`: a folder with routers.safetensors, or a safetensors or PyTorch file of any name; or an embedded folder,
+ * `pebble/skipgpt-25`.
+ */
 export function routersLocation(text: string): Location {
   if (isUrl(text)) {
     if (!/\.\w+$/.test(new URL(text).pathname)) return { kind: 'url', place: text, aliases: {} }
-    refuseOtherFormats(text)
+    refuseOtherFormats(text, ROUTER_FORMATS)
     const file = text.slice(text.lastIndexOf('/') + 1)
     return { kind: 'url', place: text.slice(0, -file.length), aliases: { [ROUTER_FILE]: file } }
   }
   const given = existing(text, 'router file or folder')
   if (statSync(given).isDirectory()) return { kind: 'folder', place: given, aliases: {} }
-  refuseOtherFormats(given)
+  refuseOtherFormats(given, ROUTER_FORMATS)
   return { kind: 'folder', place: path.dirname(given), aliases: { [ROUTER_FILE]: path.basename(given) } }
 }
 
-/** `--lora`: a PEFT folder. */
+/** `--lora`: a PEFT folder, or an embedded one, `pebble/skipgpt-25/lora`. */
 export function loraLocation(text: string): Location {
   return isUrl(text)
     ? { kind: 'url', place: text, aliases: {} }
@@ -62,20 +65,25 @@ export function loraLocation(text: string): Location {
 
 function existing(text: string, what: string): string {
   const given = resolveUserPath(text)
-  if (!existsSync(given)) throw new SkipstoneError('not-found', `There is no ${what} at "${text}".`)
-  return given
+  if (existsSync(given)) return given
+  const embedded = embeddedFolder(text)
+  if (embedded) return embedded
+  throw new SkipstoneError('not-found', `There is no ${what} at "${text}".`)
 }
 
-function refuseOtherFormats(file: string): void {
-  if (file.endsWith('.safetensors')) return
+const ROUTER_FORMATS = ['.safetensors', '.pth', '.pt', '.bin']
+
+function refuseOtherFormats(file: string, formats: readonly string[]): void {
+  if (formats.some((ending) => file.endsWith(ending))) return
   throw new SkipstoneError(
     'unsupported',
-    `${path.basename(file)}: this version reads safetensors only; GGUF and PyTorch files come later.`,
+    `${path.basename(file)}: this version reads ${formats.join(', ')} here; other formats come later.`,
   )
 }
 
-/** Models lie in public/ of a checkout, and beside the built modules of a package. */
-function embeddedModel(name: string): string | undefined {
+/** Models lie in public/ of a checkout, and beside the built modules of a package. A name never leads out of there. */
+function embeddedFolder(name: string): string | undefined {
+  if (!/^\w[\w.-]*(\/\w[\w.-]*)*$/.test(name)) return undefined
   const here = path.dirname(fileURLToPath(import.meta.url))
   return [path.join(here, 'models', name), path.join(here, '../../public/models', name)].find(existsSync)
 }

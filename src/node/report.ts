@@ -2,6 +2,7 @@ import { cpus, type } from 'node:os'
 import type { Evaluation } from '../study/evaluate.js'
 import type { BenchResult } from './commands/bench.js'
 import type { CompareResult } from './commands/compare.js'
+import type { ConvertOutcome } from './commands/convert.js'
 import type { GenerateOutcome } from './commands/generate.js'
 import type { Request } from './commands/index.js'
 import type { InspectResult } from './commands/inspect.js'
@@ -9,11 +10,11 @@ import type { InspectResult } from './commands/inspect.js'
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`
 const megabytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`
 
-/** A result as people read it. `command` is the line that was typed. */
+/** A result as people read it, its files saved. `command` is the line that was typed. */
 export function report(request: Request, result: unknown, command: string): string {
   switch (request.command) {
     case 'generate':
-      return generated((result as GenerateOutcome).result)
+      return generated(result as GenerateOutcome['result'])
     case 'eval':
       return evaluated(result as Evaluation)
     case 'compare':
@@ -22,6 +23,8 @@ export function report(request: Request, result: unknown, command: string): stri
       return benchmarked(result as BenchResult, command)
     case 'inspect':
       return inspected(result as InspectResult)
+    case 'convert':
+      return converted(result as ConvertOutcome['result'])
   }
 }
 
@@ -30,6 +33,10 @@ function generated({ text, skip, timings, finishReason, adapter }: GenerateOutco
 
 [${finishReason}] skipped ${percent(skip.total)} (attention ${percent(skip.attention)}, MLP ${percent(skip.mlp)}); prefill ${timings.prefillTokensPerSecond.toFixed(1)} and decode ${timings.decodeTokensPerSecond.toFixed(1)} tokens/s on ${adapter}
 `
+}
+
+function converted({ out, tensors, bytes }: ConvertOutcome['result']): string {
+  return `${tensors.length} tensors, ${megabytes(bytes)}, written to ${out}\n`
 }
 
 function evaluated({ tokens, nll, perplexity, skip }: Evaluation): string {

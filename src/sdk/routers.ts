@@ -1,6 +1,5 @@
-import { parseSafetensors, readF32 } from '../formats/safetensors.js'
-import { parseTorch } from '../formats/torch.js'
-import { isZip } from '../formats/zip.js'
+import { readF32 } from '../formats/safetensors.js'
+import { parseTensorFile } from '../formats/tensor-file.js'
 import type { ModelConfig } from '../model/config.js'
 import { type RouterWeights, readRouters } from '../skip/router-weights.js'
 import type { FileSource } from '../storage/source.js'
@@ -13,8 +12,7 @@ export async function loadRouters(
   config: ModelConfig,
   signal: AbortSignal | undefined,
 ): Promise<RouterWeights> {
-  const bytes = await source.read(ROUTER_FILE, undefined, signal)
-  const file = isZip(bytes) ? parseTorch(bytes) : parseSafetensors(bytes)
+  const file = parseTensorFile(await source.read(ROUTER_FILE, undefined, signal))
   const tensors = [...file.entries.values()]
     .filter((entry) => entry.name.includes('router'))
     .map((entry) => [entry.name, { shape: entry.shape, data: readF32(entry, file.data(entry.name)) }] as const)

@@ -13,8 +13,7 @@ def add_arguments(ap):
 
 def load(a):
     with open(a.model.rsplit('model.safetensors', 1)[0] + 'config.json') as f:
-        values = json.load(f)
-    config = llama.Config(**{k: values[k] for k in llama.Config.__dataclass_fields__})
+        config = llama.Config.of(json.load(f))
     model = llama.Llama(config, compute=run.compute_type(a))
     model.load_state_dict(safetensors_file.load(a.model))
     return model.requires_grad_(False).to(a.device)

@@ -6,8 +6,8 @@ import routing
 
 def delta_for(model, routers, batches, skip):
     """Threshold by bisection on batches of ids."""
-    low, high = -30.0, 30.0
-    for _ in range(20):
+    low, high = -20.0, 20.0
+    for _ in range(15):
         delta = (low + high) / 2
         low, high = (delta, high) if skipped(model, routers, delta, batches) < skip else (low, delta)
     return (low + high) / 2

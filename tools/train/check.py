@@ -34,9 +34,7 @@ def report(name, worst, limit):
 # ------------------------------------------------------------------------------------------------ golden gradients
 
 def golden_model(spec, tensors):
-    c = spec['config']
-    fields = {k: c[k] for k in llama.Config.__dataclass_fields__ if k in c}
-    model = llama.Llama(llama.Config(**fields))
+    model = llama.Llama(llama.Config.of(spec['config']))
     weights = {k[len('weights.'):]: t for k, t in tensors.items() if k.startswith('weights.')}
     head = weights.pop('lm_head.weight')
     model.load_state_dict(weights)

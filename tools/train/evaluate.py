@@ -99,7 +99,7 @@ def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     base.add_arguments(ap)
     ap.add_argument('--routed', nargs='*', default=[], metavar='NAME=FOLDER')
-    ap.add_argument('--windows', type=int, default=64)
+    ap.add_argument('--windows', type=int, default=40)
     ap.add_argument('--out', required=True)
     ap.add_argument('--threads', type=int, default=os.cpu_count())
     ap.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
@@ -109,7 +109,7 @@ def main():
     model = base.load(a)
     context = model.config.max_position_embeddings
     every = data.windows(os.path.join(a.data, 'valid.bin'), context)[0]
-    chosen = every[torch.linspace(0, len(every) - 1, a.windows).long()].to(a.device)
+    chosen = every[[i * (len(every) - 1) // (a.windows - 1) for i in range(a.windows)]].to(a.device)
     with open(a.out + '.ids.json', 'w') as f:
         f.write(json.dumps(chosen.tolist()))
     batches = chosen.split(8)
@@ -121,6 +121,9 @@ def main():
     with open(a.out, 'w') as f:
         f.write(json.dumps({'windows': a.windows, 'rows': rows}, indent=1) + '\n')
     print_table(rows)
+    for row in rows:
+        if row['kind'] == 'routers + LoRA':
+            print_parts(row, rows[0])
 
 
 def print_table(rows):
@@ -132,6 +135,21 @@ def print_table(rows):
         share = lambda key: '%.1f %%' % (100 * skip[key]) if key in skip else '–'
         print('| %s %% | %s | %.4f | %.2f | %+.2f %% | %s | %s | %s |' % (
             r['target'], r['kind'], r['nll'], r['perplexity'], 100 * (r['nll'] / dense - 1), share('attention'), share('mlp'), share('total')))
+
+
+def print_parts(row, dense):
+    skip, percent = row['skip'], lambda share: '%.0f' % (100 * share)
+    print('\nTarget %s %%, skipped by layer, %%:\n' % row['target'])
+    print('| layer | %s |' % ' | '.join(str(l) for l in range(len(skip['by_layer']))))
+    print('| --- |%s' % (' --- |' * len(skip['by_layer'])))
+    for kind, name in enumerate(('attention', 'MLP')):
+        print('| %s | %s |' % (name, ' | '.join(percent(layer[kind]) for layer in skip['by_layer'])))
+    print('\nTarget %s %%, by position in the context:\n' % row['target'])
+    print('| positions | loss, dense | loss, routed | attention skipped, %% | MLP skipped, %% |'.replace('%%', '%'))
+    print('| --- | --- | --- | --- | --- |')
+    for band, (attention, mlp) in skip['by_position'].items():
+        print('| %s | %.4f | %.4f | %s | %s |' % (
+            band, dense['nll_by_position'][band], row['nll_by_position'][band], percent(attention), percent(mlp)))
 
 
 if __name__ == '__main__':

@@ -25,8 +25,7 @@ def main():
     ap.add_argument('--out', required=True)
     a = ap.parse_args()
     with open(os.path.join(a.model, 'config.json')) as f:
-        values = json.load(f)
-    config = llama.Config(**{k: values[k] for k in llama.Config.__dataclass_fields__})
+        config = llama.Config.of(json.load(f))
     model = llama.Llama(config, compute=torch.float64).double()
     model.load_state_dict(safetensors_file.load(os.path.join(a.model, 'model.safetensors')))
     model.requires_grad_(False)

@@ -22,6 +22,11 @@ class Config:
     rms_norm_eps: float = 1e-5
     rope_theta: float = 10000.0
 
+    @classmethod
+    def of(cls, values):
+        """From a config.json, read."""
+        return cls(**{k: values[k] for k in cls.__dataclass_fields__ if k in values})
+
     @property
     def head_dim(self):
         return self.hidden_size // self.num_attention_heads

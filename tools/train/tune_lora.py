@@ -39,7 +39,7 @@ def main():
     routers = routing.Routers.of(safetensors_file.load(a.routers)).requires_grad_(False).to(a.device)
     tokens = data.Tokens(os.path.join(a.data, 'train.bin'), model.config.max_position_embeddings, a.seed + 1)
     with torch.no_grad():
-        sample = [tokens.batch(i, 8)[0].to(a.device) for i in range(4)]
+        sample = [tokens.batch(i, 8)[0].to(a.device) for i in range(2)]
         delta = calibrate.delta_for(model, routers, sample, a.skip)
     adapters = torch.nn.ModuleDict({k.replace('.', '/'): v for k, v in lora.attach(model, a.rank, a.alpha, a.seed).items()})
     adamw = torch.optim.AdamW(adapters.parameters(), a.lr, weight_decay=0.01)

@@ -1,6 +1,7 @@
 import { type BenchCommand, benchCommand } from './bench.js'
 import { type CompareCommand, compareCommand } from './compare.js'
 import type { CommandContext } from './context.js'
+import { convertCommand } from './convert.js'
 import { type EvaluateCommand, evaluateCommand } from './evaluate.js'
 import { type GenerateCommand, generateCommand } from './generate.js'
 import { inspectCommand } from './inspect.js'
@@ -12,6 +13,7 @@ export type Request =
   | ({ readonly command: 'compare' } & CompareCommand)
   | ({ readonly command: 'bench' } & BenchCommand)
   | { readonly command: 'inspect'; readonly model: string }
+  | { readonly command: 'convert'; readonly out: string }
 
 /** Runs a command; what comes back is plain data too. */
 export function runCommand(context: CommandContext, request: Request): Promise<unknown> {
@@ -26,5 +28,7 @@ export function runCommand(context: CommandContext, request: Request): Promise<u
       return benchCommand(context, request)
     case 'inspect':
       return inspectCommand(context, request)
+    case 'convert':
+      return convertCommand(context, request)
   }
 }

@@ -1,0 +1,52 @@
+import { SkipstoneError } from '../../errors.js'
+import { tensorDtype } from '../../formats/safetensors.js'
+import { type TensorToWrite, writeSafetensors } from '../../formats/safetensors-writer.js'
+import { parseTensorFile } from '../../formats/tensor-file.js'
+import { normaliseTensorName } from '../../formats/tensor-names.js'
+import { readAdapterFile } from '../../model/adapter.js'
+import { ROUTER_FILE } from '../../sdk/routers.js'
+import { toFileSource } from '../../sdk/sources.js'
+import type { CommandContext } from './context.js'
+
+export interface ConvertOutcome {
+  result: { out: string; tensors: string[]; bytes: number }
+  file: Uint8Array
+}
+
+/** Routers or an adapter as one safetensors file, with nothing else of the file that they came in; needs no GPU. */
+export async function convertCommand(context: CommandContext, options: { out: string }): Promise<ConvertOutcome> {
+  const { routers, lora } = context
+  if ((routers === undefined) === (lora === undefined)) {
+    throw new SkipstoneError('bad-option', 'Give what to convert: --routers FILE, or --lora DIR.')
+  }
+  const bytes = routers
+    ? await toFileSource(routers).read(ROUTER_FILE)
+    : await readAdapterFile(toFileSource(lora ?? []))
+  const { entries, data } = parseTensorFile(bytes)
+  const tensors = new Map<string, TensorToWrite>()
+  for (const entry of entries.values()) {
+    const name = routers ? routerName(entry.name) : adapterName(entry.name)
+    if (name === undefined) continue
+    tensors.set(name, { dtype: tensorDtype(entry), shape: entry.shape, data: data(entry.name) })
+  }
+  if (tensors.size === 0) {
+    throw new SkipstoneError(
+      'missing-weights',
+      `The file holds no ${routers ? 'SkipGPT routers' : 'LoRA matrices'}; give another one.`,
+    )
+  }
+  const file = writeSafetensors(tensors, { format: 'pt' })
+  return { result: { out: options.out, tensors: [...tensors.keys()], bytes: file.byteLength }, file }
+}
+
+/** The official key. */
+function routerName(name: string): string | undefined {
+  const normalised = normaliseTensorName(name)
+  return /\.router_(attention|mlp)\./.test(normalised) ? normalised : undefined
+}
+
+/** The key that PEFT writes; while training it has the adapter's name in it. */
+function adapterName(name: string): string | undefined {
+  const [, stem, side] = /^(.*)\.lora_([AB])(?:\.\w+)?\.weight$/.exec(name) ?? []
+  return stem === undefined ? undefined : `base_model.model.${normaliseTensorName(stem)}.lora_${side}.weight`
+}
