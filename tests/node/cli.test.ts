@@ -121,7 +121,7 @@ describe.skipIf(!findDriverManifest('lavapipe') && !strict)('commands on the emb
     expect(ids.value).toMatchObject({ tokens: 3 })
   })
 
-  it('compares policies and sweeps', async () => {
+  it('compares policies', async () => {
     const policies = 'dense,forced:skip=0.3,seed=2,skipgpt'
     const { value } = await json(
       'compare',
@@ -133,12 +133,22 @@ describe.skipIf(!findDriverManifest('lavapipe') && !strict)('commands on the emb
       'Hello',
       '--max-tokens',
       '8',
-      '--sweep',
     )
     const runs = value.runs as { policy: string; agreement: number; partsAt: number | null; skip: { total: number } }[]
     expect(runs.map((r) => r.policy)).toEqual(['dense', 'forced:skip=0.3,seed=2', 'skipgpt'])
     expect(runs[0]).toMatchObject({ agreement: 1, partsAt: null, skip: { total: 0 } })
-    expect((value.sweep as unknown[]).length).toBeGreaterThan(6)
+  })
+
+  it('sweeps a policy over shares', async () => {
+    const args = ['--policies', 'dense,forced', '--prompt', 'Hello', '--max-tokens', '4', '--sweep']
+    const { value } = await json('compare', ...here, ...args)
+    const sweep = value.sweep as { policy: string; skip: number; nll: number }[]
+    expect(sweep.map(({ policy }) => policy)).toEqual([
+      'dense',
+      ...[0, 0.1, 0.2, 0.3, 0.4, 0.5].map((share) => `forced:skip=${share}`),
+    ])
+    expect(sweep.every(({ nll }) => nll > 0)).toBe(true)
+    expect(sweep.at(-1)?.skip).toBeGreaterThan(0.2)
   })
 
   it('prints text for people without --json', async () => {

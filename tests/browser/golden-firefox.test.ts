@@ -1,0 +1,4 @@
+import { findFirefox } from '../../src/node/browsers.js'
+import { describeGoldenRuns } from './golden-runs.js'
+
+describeGoldenRuns('firefox', findFirefox())
