@@ -10,7 +10,16 @@ export default defineConfig({
   server: { host: '127.0.0.1' },
   preview: { host: '127.0.0.1' },
   // Found while the first text is made otherwise, and the page would reload under it.
-  optimizeDeps: { include: ['@huggingface/tokenizers', '@huggingface/jinja', 'wgsl-preprocessor'] },
+  optimizeDeps: {
+    include: [
+      '@huggingface/tokenizers',
+      '@huggingface/jinja',
+      '@noble/hashes/sha2.js',
+      '@noble/hashes/utils.js',
+      'idb-keyval',
+      'wgsl-preprocessor',
+    ],
+  },
   build: {
     outDir: path.join(import.meta.dirname, 'dist/demo'),
     emptyOutDir: true,

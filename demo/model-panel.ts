@@ -14,6 +14,15 @@ interface Choice {
 
 const READING = 'Reading the configuration…'
 
+const DOING: Readonly<Record<LoadProgress['phase'], string>> = {
+  config: READING,
+  download: 'Downloading:',
+  verify: 'Comparing with the published hash:',
+  upload: 'Moving to the GPU:',
+  pipelines: 'Compiling shaders…',
+  ready: 'Ready.',
+}
+
 /** Lets the user pick a model and loads it, one at a time. */
 export class ModelPanel {
   readonly #url = byId('model-url', HTMLInputElement)
@@ -100,14 +109,15 @@ export class ModelPanel {
   }
 
   #report({ phase, loaded, total }: LoadProgress): void {
-    if (phase === 'weights' && total > 0) {
+    const doing = DOING[phase]
+    if (total > 0) {
       this.#bar.max = total
       this.#bar.value = loaded
-      this.#text.textContent = `${bytes(loaded)} of ${bytes(total)}`
+      this.#text.textContent = `${doing} ${bytes(loaded)} of ${bytes(total)}`
       return
     }
     this.#bar.removeAttribute('value')
-    this.#text.textContent = phase === 'pipelines' ? 'Compiling shaders…' : READING
+    this.#text.textContent = doing
   }
 }
 

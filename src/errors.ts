@@ -20,6 +20,9 @@ export const ERROR_CODES = [
   'disposed', // used after dispose()
   'not-found', // a file, model, or browser that is not there
   'network', // a request failed
+  'quota', // the browser gives this site no more room
+  'storage', // the browser's database failed
+  'corrupt', // bytes differ from the hash that was published or noted for them
   'internal', // a kernel failed validation or its self-test: a bug in Skipstone
 ] as const
 

@@ -12,10 +12,14 @@ export type {
   ModelSource,
   PromptStep,
   SessionOptions,
+  SourceOptions,
   Step,
   TokenStep,
 } from './sdk/options.js'
 export { dense, forced, type PolicyRequest, policy, type SkipgptRequest, skipgpt } from './sdk/policies.js'
 export type { Session, SessionStats } from './sdk/session.js'
-export type { ByteRange, FileSource } from './storage/source.js'
+export { deleteModel, keepModels, listModels, modelSize, verifyModel } from './sdk/stored-models.js'
+export type { HubOptions } from './storage/hub.js'
+export type { StoredFile, StoredModel, Verification } from './storage/library.js'
+export type { ByteRange, FetchOptions, FetchProgress, FileSource } from './storage/source.js'
 export type { ChatMessage } from './text/chat-template.js'

@@ -64,6 +64,15 @@ export function parseAdapterConfig(json: unknown): AdapterConfig {
   return { r, alpha, rankStabilised, rankFor, scaleFor }
 }
 
+/** Which matrix of which module (`model.layers.0.self_attn.q_proj`) a name in an adapter's file means; undefined for other tensors. */
+export function loraMatrix(name: string): { module: string; side: 'A' | 'B' } | undefined {
+  // While training, PEFT puts the adapter's name in the middle: `….lora_A.default.weight`.
+  const [, stem, side] = /^(.+)\.lora_([AB])(?:\.[^.]+)?\.weight$/.exec(name) ?? []
+  if (stem === undefined) return undefined
+  const module = normaliseTensorName(`${stem}.weight`).slice(0, -'.weight'.length)
+  return { module, side: side === 'A' ? 'A' : 'B' }
+}
+
 /**
  * The adapted weights of an adapter file: base weight (normalised name) to its pair. Names without `lora_` are passed over,
  * since a full training checkpoint holds the base weights too. `bad-file` where there is no pair, half of one, or two for one
@@ -73,15 +82,15 @@ export function pairLora(names: Iterable<string>): Map<string, LoraPair> {
   const halves = new Map<string, { a?: string; b?: string }>()
   for (const name of names) {
     if (!name.includes('lora_')) continue
-    const found = /^(.+)\.lora_([AB])(?:\.[^.]+)?\.weight$/.exec(name)
-    if (!found) {
+    const matrix = loraMatrix(name)
+    if (!matrix) {
       throw new SkipstoneError(
         'unsupported',
         `The adapter holds "${name}"; Skipstone merges lora_A and lora_B of linear layers only. Merge it with peft first.`,
       )
     }
-    const base = normaliseTensorName(`${found[1]}.weight`)
-    const side = found[2] === 'A' ? 'a' : 'b'
+    const base = `${matrix.module}.weight`
+    const side = matrix.side === 'A' ? 'a' : 'b'
     const pair = halves.get(base) ?? {}
     if (pair[side] !== undefined) {
       throw new SkipstoneError(

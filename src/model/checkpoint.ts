@@ -7,11 +7,16 @@ import { type FileSource, readJson } from '../storage/source.js'
 /** The tensors of a model by normalised name, read piece by piece. */
 export interface Checkpoint {
   readonly entries: ReadonlyMap<string, TensorEntry>
+  /** The files that hold them. */
+  readonly files: readonly string[]
   /** Bytes `start` to `end` of one tensor's data, counted from its own beginning. */
   read(name: string, start: number, end: number, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>>
 }
 
 export const SINGLE_FILE = 'model.safetensors'
+/** How a Git LFS pointer begins, as far as a header's length is read. */
+const LFS_POINTER = 'version '
+
 export const SHARD_INDEX = 'model.safetensors.index.json'
 
 /**
@@ -39,6 +44,12 @@ interface OpenFile {
 async function openFile(source: FileSource, file: string, signal?: AbortSignal): Promise<OpenFile> {
   const size = await source.size(file, signal)
   const head = await source.read(file, { start: 0, end: Math.min(8, size) }, signal)
+  if (new TextDecoder().decode(head) === LFS_POINTER) {
+    throw new SkipstoneError(
+      'bad-file',
+      `${file} in ${source.description} is a Git LFS pointer, not the weights: run "git lfs pull", or use the address under /resolve/.`,
+    )
+  }
   const length = safetensorsHeaderLength(head, size)
   const header = await source.read(file, { start: 8, end: 8 + length }, signal)
   return { file, entries: parseSafetensorsHeader(header, size) }
@@ -55,6 +66,7 @@ function join(source: FileSource, files: readonly OpenFile[]): Checkpoint {
   }
   return {
     entries,
+    files: files.map(({ file }) => file),
     async read(name, start, end, signal) {
       const entry = entries.get(name) as TensorEntry
       const range = { start: entry.start + start, end: entry.start + end }

@@ -1,7 +1,7 @@
 import type { WeightDtype } from '../../shaders/snippets/weights.js'
 import { SkipstoneError, throwIfAborted } from '../errors.js'
 import { FLOAT_BYTES } from '../formats/half.js'
-import { tensorDtype } from '../formats/safetensors.js'
+import { type TensorEntry, tensorDtype } from '../formats/safetensors.js'
 import type { GpuDevice } from '../gpu/device.js'
 import { ParamsArena, record } from '../gpu/dispatch.js'
 import { padded } from '../gpu/memory.js'
@@ -10,7 +10,7 @@ import type { LoraUpdate } from './adapter.js'
 import type { Checkpoint } from './checkpoint.js'
 
 /** JS and staging memory hold at most this much of a matrix at a time. */
-const PIECE_BYTES = 8 << 20
+const PIECE_BYTES = 4 << 20
 
 export const DTYPE_OF = { F32: 'f32', F16: 'f16', BF16: 'bf16' } as const
 
@@ -29,17 +29,10 @@ export class MatrixLoader {
   ) {}
 
   /**
-   * Loads `name` (`[rows, k]`) into `buffer` from row `targetRow` on.
-   * @throws `missing-tensor`, or `bad-file` where its shape is another.
+   * Whether `name` can be loaded as `[rows, k]`, with this update.
+   * @throws `missing-tensor`, `bad-file` where its shape is another, `unsupported` for its dtype, `wrong-model` for the update.
    */
-  async load(
-    name: string,
-    rows: number,
-    k: number,
-    buffer: GPUBuffer,
-    targetRow: number,
-    lora: LoraUpdate | undefined,
-  ): Promise<void> {
+  check(name: string, rows: number, k: number, lora: LoraUpdate | undefined): TensorEntry {
     const entry = this.checkpoint.entries.get(name)
     if (!entry) throw new SkipstoneError('missing-tensor', `The checkpoint lacks the tensor ${name}.`)
     if (entry.shape.length !== 2 || entry.shape[0] !== rows || entry.shape[1] !== k) {
@@ -54,7 +47,20 @@ export class MatrixLoader {
         `The adapter's update of ${name} is for [${lora.n}, ${lora.k}], but this model has [${rows}, ${k}]: it belongs to another model.`,
       )
     }
-    const stored = tensorDtype(entry)
+    tensorDtype(entry)
+    return entry
+  }
+
+  /** Loads `name` (`[rows, k]`) into `buffer` from row `targetRow` on. @throws as `check`. */
+  async load(
+    name: string,
+    rows: number,
+    k: number,
+    buffer: GPUBuffer,
+    targetRow: number,
+    lora: LoraUpdate | undefined,
+  ): Promise<void> {
+    const stored = tensorDtype(this.check(name, rows, k, lora))
     const from = DTYPE_OF[stored]
     const rowBytes = k * FLOAT_BYTES[stored]
     const direct = from === this.dtype && k % 4 === 0 && !lora

@@ -119,26 +119,33 @@ async function load(
   }
 
   const loader = new MatrixLoader(gpu, checkpoint, dtype, { signal, onBytes })
-  const matrix = async (label: string, k: number, parts: readonly (readonly [name: string, rows: number])[]) => {
+  const jobs = new Map<string, () => Promise<void>>()
+  const matrix = (label: string, k: number, parts: readonly (readonly [name: string, rows: number])[]) => {
     const rows = parts.reduce((sum, [, n]) => sum + n, 0)
+    for (const [name, n] of parts) loader.check(name, n, k, adapter?.get(name))
     const buffer = gpu.memory.storage(label, matrixBytes(rows, k, dtype))
     buffers.push(buffer)
     let row = 0
     for (const [name, n] of parts) {
+      const first = row
       unused.delete(name)
-      await loader.load(name, n, k, buffer, row, adapter?.get(name))
+      jobs.set(name, () => loader.load(name, n, k, buffer, first, adapter?.get(name)))
       row += n
     }
     return buffer
   }
   const vectors = new VectorArena()
-  const vector = async (parts: readonly (readonly [name: string | undefined, length: number])[]) => {
+  const vector = (parts: readonly (readonly [name: string | undefined, length: number])[]) => {
     const values: Float32Array[] = []
     for (const [name, length] of parts) {
       if (name === undefined) continue
-      values.push(await readVector(checkpoint, name, length, signal))
-      const entry = checkpoint.entries.get(name) as TensorEntry
-      onBytes(entry.end - entry.start)
+      const entry = vectorEntry(checkpoint, name, length)
+      const target = new Float32Array(length)
+      values.push(target)
+      jobs.set(name, async () => {
+        target.set(readF32(entry, await checkpoint.read(name, 0, entry.end - entry.start, signal)))
+        onBytes(entry.end - entry.start)
+      })
     }
     return vectors.add(values)
   }
@@ -146,57 +153,59 @@ async function load(
   // A tied file may hold the one matrix under either name.
   const tied = config.tiedEmbeddings
   const embeddingName = tied && !checkpoint.entries.has(names.embedding) ? names.head : names.embedding
-  const embedding = await matrix('embedding', hiddenSize, [[embeddingName, vocabSize]])
-  const head = tied ? embedding : await matrix('head', hiddenSize, [[names.head, vocabSize]])
+  const embedding = matrix('embedding', hiddenSize, [[embeddingName, vocabSize]])
+  const head = tied ? embedding : matrix('head', hiddenSize, [[names.head, vocabSize]])
   const layers: LayerWeights[] = []
   for (let i = 0; i < config.layers; i++) {
     const n = names.layer(i, config)
     const q = heads * headDim
     const kv = kvHeads * headDim
     // Each head's norm weights start at a whole vec4.
-    const qNorm = await vector([[n.qNorm, headDim]])
-    await vector([[n.kNorm, headDim]])
+    const qNorm = vector([[n.qNorm, headDim]])
+    vector([[n.kNorm, headDim]])
     layers.push({
-      qkv: await matrix(`layer ${i} qkv`, hiddenSize, [
+      qkv: matrix(`layer ${i} qkv`, hiddenSize, [
         [n.q, q],
         [n.k, kv],
         [n.v, kv],
       ]),
-      o: await matrix(`layer ${i} o`, q, [[n.o, hiddenSize]]),
-      gateUp: await matrix(`layer ${i} gate, up`, hiddenSize, [
+      o: matrix(`layer ${i} o`, q, [[n.o, hiddenSize]]),
+      gateUp: matrix(`layer ${i} gate, up`, hiddenSize, [
         [n.gate, intermediateSize],
         [n.up, intermediateSize],
       ]),
-      down: await matrix(`layer ${i} down`, intermediateSize, [[n.down, hiddenSize]]),
-      inputNorm: await vector([[n.inputNorm, hiddenSize]]),
-      postNorm: await vector([[n.postNorm, hiddenSize]]),
-      qkvBias: await vector([
+      down: matrix(`layer ${i} down`, intermediateSize, [[n.down, hiddenSize]]),
+      inputNorm: vector([[n.inputNorm, hiddenSize]]),
+      postNorm: vector([[n.postNorm, hiddenSize]]),
+      qkvBias: vector([
         [n.qBias, q],
         [n.kBias, kv],
         [n.vBias, kv],
       ]),
       qkNorm: qNorm,
-      oBias: await vector([[n.oBias, hiddenSize]]),
-      gateUpBias: await vector([
+      oBias: vector([[n.oBias, hiddenSize]]),
+      gateUpBias: vector([
         [n.gateBias, intermediateSize],
         [n.upBias, intermediateSize],
       ]),
-      downBias: await vector([[n.downBias, hiddenSize]]),
+      downBias: vector([[n.downBias, hiddenSize]]),
     })
   }
-  const finalNorm = await vector([[names.finalNorm, hiddenSize]])
+  const finalNorm = vector([[names.finalNorm, hiddenSize]])
   if (unused.size > 0) {
     throw new SkipstoneError(
       'wrong-model',
       `The adapter changes ${[...unused][0]}, which this model does not have: it belongs to another model.`,
     )
   }
+  // In the order of the files: each of their chunks is read once.
+  for (const name of checkpoint.entries.keys()) await jobs.get(name)?.()
   const vectorBuffer = gpu.memory.upload('vectors', vectors.concatenate())
   buffers.push(vectorBuffer)
   return { dtype, embedding, head, vectors: vectorBuffer, finalNorm, layers }
 }
 
-async function readVector(checkpoint: Checkpoint, name: string, length: number, signal?: AbortSignal) {
+function vectorEntry(checkpoint: Checkpoint, name: string, length: number): TensorEntry {
   const entry = checkpoint.entries.get(name)
   if (!entry) throw new SkipstoneError('missing-tensor', `The checkpoint lacks the tensor ${name}.`)
   if (entry.shape.length !== 1 || entry.shape[0] !== length) {
@@ -205,5 +214,5 @@ async function readVector(checkpoint: Checkpoint, name: string, length: number, 
       `The tensor ${name} has shape [${entry.shape.join(', ')}], but config.json asks for [${length}].`,
     )
   }
-  return readF32(entry, await checkpoint.read(name, 0, entry.end - entry.start, signal))
+  return entry
 }

@@ -23,7 +23,6 @@ export interface Invocation {
   /** Files to write, resolved. */
   readonly logitsFile: string | undefined
   readonly traceFile: string | undefined
-  readonly outFile: string | undefined
 }
 
 const COMMON = [
@@ -105,7 +104,6 @@ export function parseArguments(argv: readonly string[]): Invocation {
     json: values.json === true,
     logitsFile: file('logits'),
     traceFile: file('trace'),
-    outFile: file('out'),
   }
 }
 

@@ -8,6 +8,7 @@ import { type Places, runOnDawn } from './dawn-backend.js'
 import { loraLocation, modelLocation, routersLocation } from './locations.js'
 import { ownStdout, writeStdout } from './own-stdout.mjs'
 import { report } from './report.js'
+import { resolveUserPath } from './user-path.js'
 
 // Dawn prints on standard output from native code; with --json nothing but the result may appear there.
 await ownStdout()
@@ -58,7 +59,7 @@ function saveFiles(invocation: Invocation, outcome: unknown): unknown {
       return saveGenerated(invocation, outcome as GenerateOutcome)
     case 'convert': {
       const { result, file } = outcome as ConvertOutcome
-      writeFileSync(invocation.outFile ?? result.out, file)
+      writeFileSync(resolveUserPath(result.out), file)
       return result
     }
     default:

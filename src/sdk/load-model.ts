@@ -11,28 +11,30 @@ import { type FileSource, readJson } from '../storage/source.js'
 import { Model } from './model.js'
 import type { LoadOptions, ModelSource } from './options.js'
 import { loadRouters, ROUTER_FILE } from './routers.js'
-import { toFileSource } from './sources.js'
+import { openSource } from './sources.js'
 import { TextCodec } from './text-codec.js'
 
 /**
  * Loads a Hugging Face checkpoint as it is: `config.json`, `model.safetensors` or its shards, `tokenizer.json`.
- * @throws `no-webgpu`, `no-adapter`, `not-found`, `network`, `bad-file`, `unsupported`, `missing-tensor`, `wrong-model`,
- * `out-of-memory`, `aborted`.
+ * What comes from a server is kept in the browser's database; a load that was interrupted goes on where it stopped.
+ * @throws `no-webgpu`, `no-adapter`, `not-found`, `network`, `quota`, `storage`, `corrupt`, `bad-file`, `unsupported`,
+ * `missing-tensor`, `wrong-model`, `out-of-memory`, `aborted`.
  */
 export async function loadModel(source: ModelSource, options: LoadOptions = {}): Promise<Model> {
-  const files = toFileSource(source)
   const { signal, onProgress } = options
   throwIfAborted(signal)
+  const files = await openSource(source, options)
   onProgress?.({ phase: 'config', loaded: 0, total: 0 })
   const config = parseModelConfig(await readJson(files, 'config.json', signal))
   // What the kernels cannot lay out is refused before anything large is read.
   runtimeShape(config)
   const generation = parseGenerationConfig(await optionalJson(files, 'generation_config.json', signal))
-  const adapter = options.lora ? await readAdapter(toFileSource(options.lora), signal) : undefined
-  const routerFiles = options.routers ? toFileSource(options.routers) : files
+  const adapter = options.lora ? await readAdapter(await openSource(options.lora, options), signal) : undefined
+  const routerFiles = options.routers ? await openSource(options.routers, options) : files
   const hasRouters = options.routers !== undefined || (await files.has(ROUTER_FILE, signal))
   const routers = hasRouters ? await loadRouters(routerFiles, config, signal) : undefined
   const checkpoint = await openCheckpoint(files, signal)
+  await files.fetch?.(checkpoint.files, { signal, onProgress })
 
   const openEngine = async (progress: LoadOptions['onProgress'], abort: AbortSignal | undefined) => {
     const gpu = await GpuDevice.open(options.gpu ? { gpu: options.gpu } : {})
@@ -41,7 +43,7 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
         dtype: options.dtype ?? 'stored',
         adapter,
         signal: abort,
-        onProgress: (loaded, total) => progress?.({ phase: 'weights', loaded, total }),
+        onProgress: (loaded, total) => progress?.({ phase: 'upload', loaded, total }),
       })
       progress?.({ phase: 'pipelines', loaded: 0, total: 0 })
       return await Engine.create(gpu, config, weights)

@@ -1,18 +1,33 @@
 import type { DtypeOption } from '../model/weights.js'
+import type { HubOptions } from '../storage/hub.js'
 import type { FileSource } from '../storage/source.js'
 import type { PolicyRequest } from './policies.js'
 
-/** A folder of model files: its URL, files that the user picked, or anything that implements `FileSource`. */
+/**
+ * A folder of model files: its URL, a model on a hub (`owner/name` or `owner/name@revision`; a relative URL of that form begins
+ * with `./`), files that the user picked, or anything that implements `FileSource`.
+ */
 export type ModelSource = string | URL | FileSource | readonly File[]
 
 export interface LoadProgress {
-  phase: 'config' | 'weights' | 'pipelines' | 'ready'
-  /** Bytes read and to read; both 0 outside the phase `weights`. */
+  /** `download`: from the server into the browser's database; `verify`: against a published hash; `upload`: to the GPU. */
+  phase: 'config' | 'download' | 'verify' | 'upload' | 'pipelines' | 'ready'
+  /** Bytes done and to do; both 0 in the phases that move none. */
   loaded: number
   total: number
 }
 
-export interface LoadOptions {
+/** Where and how model files are fetched. */
+export interface SourceOptions {
+  /** Keep what is downloaded in the browser's database, and load from it the next time. Default true. */
+  store?: boolean
+  /** Where `owner/name` lies, and the token for models that need one. */
+  hub?: HubOptions
+  /** What went other than it should, and does not keep the model from loading. Default: `console.warn`. */
+  onWarning?: (message: string) => void
+}
+
+export interface LoadOptions extends SourceOptions {
   /** How to hold weights on the GPU. Default `stored`. */
   dtype?: DtypeOption
   /** A folder with `routers.safetensors`. Default: the model's own folder, where it has that file. */

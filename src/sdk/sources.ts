@@ -1,17 +1,71 @@
 import { SkipstoneError } from '../errors.js'
+import { defaultStore } from '../storage/default-store.js'
 import { PickedFilesSource } from '../storage/file-source.js'
+import { HttpFolder } from '../storage/http-folder.js'
+import { hubModel, parseHubName } from '../storage/hub.js'
+import { fromManifest, fromPointers } from '../storage/published.js'
 import type { FileSource } from '../storage/source.js'
+import { StoredSource } from '../storage/stored-source.js'
 import { UrlSource } from '../storage/url-source.js'
-import type { ModelSource } from './options.js'
+import type { ModelSource, SourceOptions } from './options.js'
 
-/** @throws `bad-option` for something that is no URL. */
-export function toFileSource(source: ModelSource): FileSource {
-  if (typeof source === 'string' || source instanceof URL) {
-    const base = typeof location === 'undefined' ? undefined : location.href
-    if (!URL.canParse(source, base)) {
-      throw new SkipstoneError('bad-option', `"${source}" is not a URL: give the address of a folder of model files.`)
-    }
-    return new UrlSource(new URL(source, base).href)
+/** A folder of a server, and what is known of it beside its address. */
+interface Place {
+  readonly address: string
+  readonly pointers?: string
+  readonly immutable: boolean
+  readonly token: string | undefined
+}
+
+/**
+ * The files of `source`. What comes from a server is kept in the browser's database, unless `store` is false.
+ * @throws `bad-option` for something that is no URL, `unsupported` for a database of a newer version.
+ */
+export async function openSource(source: ModelSource, options: SourceOptions): Promise<FileSource> {
+  const place = placeOf(source, options)
+  if (!place) return localSource(source)
+  const { token, pointers, immutable } = place
+  const folder = new HttpFolder(place.address, { token })
+  if (options.store === false) return new UrlSource(place.address, { token })
+  const { store, lasting } = await defaultStore()
+  if (!lasting) {
+    warn(
+      options,
+      'There is no IndexedDB here (a private window?): the model is kept in memory, and fetched again next time.',
+    )
   }
-  return 'read' in source ? source : new PickedFilesSource(source)
+  const published = pointers ? fromPointers(new HttpFolder(pointers, { token })) : fromManifest(folder)
+  return new StoredSource({ folder, store, immutable, published })
+}
+
+/** The files of `source`, read where they lie and not kept. @throws `bad-option` for something that is no URL. */
+export function directSource(source: ModelSource, options: Pick<SourceOptions, 'hub'> = {}): FileSource {
+  const place = placeOf(source, options)
+  return place ? new UrlSource(place.address, { token: place.token }) : localSource(source)
+}
+
+function placeOf(source: ModelSource, { hub }: Pick<SourceOptions, 'hub'>): Place | undefined {
+  if (typeof source !== 'string' && !(source instanceof URL)) return undefined
+  const name = typeof source === 'string' ? parseHubName(source) : undefined
+  if (name) {
+    const { files, pointers, immutable } = hubModel(name, hub)
+    return { address: files, pointers, immutable, token: hub?.token }
+  }
+  const base = typeof location === 'undefined' ? undefined : location.href
+  if (!URL.canParse(source, base)) {
+    throw new SkipstoneError(
+      'bad-option',
+      `"${source}" is neither a URL nor owner/name: give the address of a folder of model files.`,
+    )
+  }
+  return { address: new URL(source, base).href, immutable: false, token: undefined }
+}
+
+function localSource(source: ModelSource): FileSource {
+  return 'read' in (source as FileSource) ? (source as FileSource) : new PickedFilesSource(source as readonly File[])
+}
+
+function warn({ onWarning }: SourceOptions, message: string): void {
+  if (onWarning) onWarning(message)
+  else console.warn(message)
 }

@@ -6,6 +6,18 @@ export interface ByteRange {
   readonly end: number
 }
 
+/** Bytes that came and bytes there are, of all files of a call. */
+export interface FetchProgress {
+  readonly phase: 'download' | 'verify'
+  readonly loaded: number
+  readonly total: number
+}
+
+export interface FetchOptions {
+  readonly signal?: AbortSignal | undefined
+  readonly onProgress?: ((progress: FetchProgress) => void) | undefined
+}
+
 /**
  * A folder of model files, wherever it lies. Names are relative to it. Every call may fail with `aborted`; `size` and `read`
  * fail with `not-found` where there is no such file, `bad-file` where a range exceeds it, `network` where a request failed.
@@ -18,6 +30,8 @@ export interface FileSource {
   size(name: string, signal?: AbortSignal): Promise<number>
   /** The whole file, or a range of it. */
   read(name: string, range?: ByteRange, signal?: AbortSignal): Promise<Uint8Array>
+  /** Sources that keep what they fetch: brings these files here whole, before they are read piece by piece. */
+  fetch?(names: readonly string[], options?: FetchOptions): Promise<void>
 }
 
 /** A JSON file, parsed. `bad-file` where it is not valid UTF-8 JSON, otherwise as `FileSource.read`. */
@@ -26,9 +40,14 @@ export async function readJson(source: FileSource, name: string, signal?: AbortS
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
   } catch (cause) {
-    throw new SkipstoneError('bad-file', `${name} in ${source.description} is not valid JSON; fetch it again.`, {
-      cause,
-    })
+    const isPage = /^\s*<(?:!doctype|html)/i.test(new TextDecoder().decode(bytes.subarray(0, 100)))
+    throw new SkipstoneError(
+      'bad-file',
+      isPage
+        ? `${name} in ${source.description} is a web page, not JSON; check the address, and whether the model needs a sign-in.`
+        : `${name} in ${source.description} is not valid JSON; fetch it again.`,
+      { cause },
+    )
   }
 }
 

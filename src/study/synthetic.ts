@@ -60,6 +60,7 @@ export function syntheticCheckpoint(config: ModelConfig): Checkpoint {
   }
   return {
     entries,
+    files: [],
     async read(name, start, end) {
       const shape = shapes.get(name) as readonly number[]
       const values = new Float32Array((end - start) / 4)

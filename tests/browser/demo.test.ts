@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright'
@@ -6,13 +6,13 @@ import { build } from 'vite'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { findChromium } from '../../src/node/browsers.js'
 import { type PageServer, startPageServer } from '../../src/node/page-server.js'
+import { copyPebble, PEBBLE } from '../fixtures/pebble.js'
 
 // The demo page as it is built, in Chromium on its software adapter.
 
 const ROOT = path.join(import.meta.dirname, '../..')
 const executablePath = findChromium()
 
-const PEBBLE = path.join(ROOT, 'public/models/pebble')
 /** “Once upon a time, there was a”, with BOS. */
 const PROMPT_TOKENS = 10
 /** “ More” */
@@ -181,11 +181,9 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
     })
 
     it('reads a folder, and skips what a budget asks for', async () => {
-      // A short context makes a short calibration.
-      const folder = copyModel('with-routers')
+      const folder = path.join(temporary, 'with-routers')
+      copyPebble(folder, 48)
       cpSync(path.join(PEBBLE, 'skipgpt-25/routers.safetensors'), path.join(folder, 'routers.safetensors'))
-      const config = path.join(folder, 'config.json')
-      writeFileSync(config, readFileSync(config, 'utf8').replace(/("max_position_embeddings": )\d+/, '$148'))
       await page.check('input[value="folder"]')
       await page.setInputFiles('#model-folder', folder)
       await page.check('input[value="budget"]')
@@ -202,7 +200,8 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
     })
 
     it('says that a model has no routers', async () => {
-      const folder = copyModel('without-routers')
+      const folder = path.join(temporary, 'without-routers')
+      cpSync(PEBBLE, folder, { recursive: true })
       await page.setInputFiles('#model-folder', folder)
       await page.fill('#max-tokens', '3')
       await page.click('#generate')
@@ -303,12 +302,6 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
 })
 
 /** The embedded model in a folder that a test may change. */
-function copyModel(name: string): string {
-  const folder = path.join(temporary, name)
-  cpSync(PEBBLE, folder, { recursive: true })
-  return folder
-}
-
 async function open(options: BrowserContextOptions = {}, script?: () => void): Promise<Page> {
   const page = await browser.newPage(options)
   page.setDefaultTimeout(SLOW)

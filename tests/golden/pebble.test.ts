@@ -1,10 +1,9 @@
-import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { dense, loadModel, type Model, skipgpt } from '../../src/index.js'
-import { DirectorySource } from '../../src/node/fs-source.js'
 import { describeWithGpu } from '../fixtures/dawn.js'
 import { type Bitmaps, readJson } from '../fixtures/golden.js'
+import { pebbleSource } from '../fixtures/pebble.js'
 import { compareRun, type Expected, type Near } from './compare.js'
 import { runCase } from './run-case.js'
 
@@ -26,17 +25,15 @@ interface PebbleCase {
 }
 
 const MODES = ['dense', 'skipgpt-25', 'skipgpt-40'] as const
-const FOLDER = fileURLToPath(new URL('../../public/models/pebble', import.meta.url))
 const golden = readJson(fileURLToPath(new URL('../golden-own/pebble.json', import.meta.url))) as PebbleGolden
 
 // Made in float64 by the code that trained the model, tools/train/golden.py.
 describeWithGpu.each(MODES)('Pebble, %s', (gpu, mode) => {
   let model: Model
   beforeAll(async () => {
-    const at = (...names: string[]) => new DirectorySource(path.join(FOLDER, ...names))
-    const routed = mode !== 'dense' && { routers: at(mode), lora: at(mode, 'lora') }
+    const routed = mode !== 'dense' && { routers: pebbleSource(mode), lora: pebbleSource(mode, 'lora') }
     // f32: the merged LoRA is not rounded to the f16 of the file.
-    model = await loadModel(at(), { gpu: gpu(), dtype: mode === 'dense' ? 'stored' : 'f32', ...routed })
+    model = await loadModel(pebbleSource(), { gpu: gpu(), dtype: mode === 'dense' ? 'stored' : 'f32', ...routed })
   })
   afterAll(() => model?.dispose())
 

@@ -3,10 +3,10 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { dense, loadModel, type PolicyRequest, skipgpt } from '../../src/index.js'
-import { DirectorySource } from '../../src/node/fs-source.js'
 import { windowsOf } from '../../src/study/evaluate.js'
 import { describeWithGpu } from '../fixtures/dawn.js'
 import { readJson, sharedDir, sharedPresent } from '../fixtures/golden.js'
+import { pebbleSource } from '../fixtures/pebble.js'
 
 /** What tools/train/evaluate.py measured; the rows that need no training code. */
 interface Report {
@@ -14,7 +14,6 @@ interface Report {
   readonly rows: readonly { target: string; kind: string; nll: number; skip?: { total: number } }[]
 }
 
-const FOLDER = fileURLToPath(new URL('../../public/models/pebble', import.meta.url))
 const report = readJson(fileURLToPath(new URL('../golden-own/pebble-report.json', import.meta.url))) as Report
 
 const ROWS: readonly { kind: string; target: string; lora: boolean; policy: PolicyRequest }[] = [
@@ -32,11 +31,10 @@ describe.skipIf(!sharedPresent)('the table of Pebble', () => {
       '$target % $kind',
       async ({ kind, target, lora, policy }) => {
         const expected = report.rows.find((row) => row.kind === kind && row.target === target)
-        const at = (...names: string[]) => new DirectorySource(path.join(FOLDER, ...names))
-        const model = await loadModel(at(), {
+        const model = await loadModel(pebbleSource(), {
           gpu: gpu(),
-          ...(target !== '0' && { routers: at(`skipgpt-${target}`) }),
-          ...(lora && { lora: at(`skipgpt-${target}`, 'lora') }),
+          ...(target !== '0' && { routers: pebbleSource(`skipgpt-${target}`) }),
+          ...(lora && { lora: pebbleSource(`skipgpt-${target}`, 'lora') }),
         })
         const { nll, skip } = await model.evaluate(await heldOut(model), { policy })
         model.dispose()
@@ -48,7 +46,7 @@ describe.skipIf(!sharedPresent)('the table of Pebble', () => {
   })
 })
 
-/** The windows of the report: spread evenly over the text, as torch.linspace cuts them. */
+/** The windows of the report, spread evenly over the text. */
 async function heldOut(model: Awaited<ReturnType<typeof loadModel>>): Promise<number[][]> {
   const file = path.join(sharedDir, 'data', 'classics', 'valid.txt.xz')
   const text = execFileSync('xz', ['-dc', file], { encoding: 'utf8', maxBuffer: 2 ** 28 })

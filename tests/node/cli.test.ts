@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { findDriverManifest } from '../../src/node/adapters.js'
 import { findChromium, findFirefox } from '../../src/node/browsers.js'
+import { copyPebble } from '../fixtures/pebble.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const strict = Boolean(process.env.CI)
@@ -140,12 +141,15 @@ describe.skipIf(!findDriverManifest('lavapipe') && !strict)('commands on the emb
   })
 
   it('sweeps a policy over shares', async () => {
-    const args = ['--policies', 'dense,forced', '--prompt', 'Hello', '--max-tokens', '4', '--sweep']
-    const { value } = await json('compare', ...here, ...args)
+    const model = path.join(folder, 'short-context')
+    copyPebble(model, 48)
+    const args = ['--policies', 'dense,forced,skipgpt', '--prompt', 'Hello', '--max-tokens', '4', '--sweep']
+    const { value } = await json('compare', '--model', model, ...here, ...routed, ...args)
     const sweep = value.sweep as { policy: string; skip: number; nll: number }[]
     expect(sweep.map(({ policy }) => policy)).toEqual([
       'dense',
       ...[0, 0.1, 0.2, 0.3, 0.4, 0.5].map((share) => `forced:skip=${share}`),
+      ...[0, 0.1, 0.2, 0.3, 0.4, 0.5].map((share) => `skipgpt:budget=${share}`),
     ])
     expect(sweep.every(({ nll }) => nll > 0)).toBe(true)
     expect(sweep.at(-1)?.skip).toBeGreaterThan(0.2)

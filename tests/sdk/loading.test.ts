@@ -69,6 +69,11 @@ const BAD_FILES: [string, string, (tiny: TinyModel, file: Uint8Array) => Uint8Ar
       return file
     },
   ],
+  [
+    'that is a Git LFS pointer',
+    'bad-file',
+    () => new TextEncoder().encode('version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 12\n'),
+  ],
   ['that is no safetensors', 'bad-file', () => new Uint8Array(4096).fill(0x20)],
   ['with a transposed matrix', 'bad-file', (tiny) => withTensors(tiny, (t) => t.get(DOWN)!.shape.reverse())],
   [
@@ -207,7 +212,7 @@ describeSdk('loading', (bench, gpu) => {
 
   it('abort: before, in every phase, and between two pieces', async () => {
     await expectFailure(filesOf(), 'aborted', { signal: AbortSignal.abort() })
-    for (const at of ['config', 'weights', 'pipelines']) {
+    for (const at of ['config', 'upload', 'pipelines']) {
       const controller = new AbortController()
       const onProgress: LoadOptions['onProgress'] = ({ phase }) => phase === at && controller.abort()
       await expectFailure(filesOf(), 'aborted', { signal: controller.signal, onProgress })
@@ -219,10 +224,10 @@ describeSdk('loading', (bench, gpu) => {
     const progress: { phase: string; loaded: number; total: number }[] = []
     const { source } = tinyModel()
     const model = await loadModel(source, { gpu: gpu(), onProgress: (p) => progress.push({ ...p }) })
-    const weights = progress.filter(({ phase }) => phase === 'weights')
-    expect(weights.length).toBeGreaterThan(10)
-    expect(weights.map(({ loaded }) => loaded)).toEqual(weights.map(({ loaded }) => loaded).sort((a, b) => a - b))
-    const last = weights.at(-1)!
+    const upload = progress.filter(({ phase }) => phase === 'upload')
+    expect(upload.length).toBeGreaterThan(10)
+    expect(upload.map(({ loaded }) => loaded)).toEqual(upload.map(({ loaded }) => loaded).sort((a, b) => a - b))
+    const last = upload.at(-1)!
     expect(last.loaded / last.total).toBeGreaterThan(0.9)
     expect(progress.at(-1)!.phase).toBe('ready')
     model.dispose()

@@ -1,11 +1,12 @@
 import { SkipstoneError } from '../../errors.js'
+import { loraMatrix } from '../../formats/peft.js'
 import { tensorDtype } from '../../formats/safetensors.js'
 import { type TensorToWrite, writeSafetensors } from '../../formats/safetensors-writer.js'
 import { parseTensorFile } from '../../formats/tensor-file.js'
 import { normaliseTensorName } from '../../formats/tensor-names.js'
 import { readAdapterFile } from '../../model/adapter.js'
 import { ROUTER_FILE } from '../../sdk/routers.js'
-import { toFileSource } from '../../sdk/sources.js'
+import { directSource } from '../../sdk/sources.js'
 import type { CommandContext } from './context.js'
 
 export interface ConvertOutcome {
@@ -20,8 +21,8 @@ export async function convertCommand(context: CommandContext, options: { out: st
     throw new SkipstoneError('bad-option', 'Give what to convert: --routers FILE, or --lora DIR.')
   }
   const bytes = routers
-    ? await toFileSource(routers).read(ROUTER_FILE)
-    : await readAdapterFile(toFileSource(lora ?? []))
+    ? await directSource(routers).read(ROUTER_FILE)
+    : await readAdapterFile(directSource(lora ?? []))
   const { entries, data } = parseTensorFile(bytes)
   const tensors = new Map<string, TensorToWrite>()
   for (const entry of entries.values()) {
@@ -45,8 +46,8 @@ function routerName(name: string): string | undefined {
   return /\.router_(attention|mlp)\./.test(normalised) ? normalised : undefined
 }
 
-/** The key that PEFT writes; while training it has the adapter's name in it. */
+/** The key that PEFT writes. */
 function adapterName(name: string): string | undefined {
-  const [, stem, side] = /^(.*)\.lora_([AB])(?:\.\w+)?\.weight$/.exec(name) ?? []
-  return stem === undefined ? undefined : `base_model.model.${normaliseTensorName(stem)}.lora_${side}.weight`
+  const matrix = loraMatrix(name)
+  return matrix && `base_model.model.${matrix.module}.lora_${matrix.side}.weight`
 }

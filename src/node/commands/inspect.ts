@@ -2,7 +2,7 @@ import { openCheckpoint } from '../../model/checkpoint.js'
 import { type ModelConfig, parseModelConfig } from '../../model/config.js'
 import { matrixBytes } from '../../model/matrix-loader.js'
 import { loadRouters, ROUTER_FILE } from '../../sdk/routers.js'
-import { toFileSource } from '../../sdk/sources.js'
+import { directSource } from '../../sdk/sources.js'
 import { readJson } from '../../storage/source.js'
 import type { CommandContext } from './context.js'
 
@@ -21,7 +21,7 @@ export interface InspectResult {
 
 /** Reads headers only; needs no GPU. */
 export async function inspectCommand(context: CommandContext, options: { model: string }): Promise<InspectResult> {
-  const files = toFileSource(context.model)
+  const files = directSource(context.model)
   const config = parseModelConfig(await readJson(files, 'config.json'))
   const checkpoint = await openCheckpoint(files)
   const tensors = [...checkpoint.entries.values()].map(({ name, dtype, shape, start, end }) => ({
@@ -52,7 +52,7 @@ export async function inspectCommand(context: CommandContext, options: { model: 
   }
 
   async function routerSummary(): Promise<InspectResult['routers']> {
-    const source = context.routers ? toFileSource(context.routers) : files
+    const source = context.routers ? directSource(context.routers) : files
     if (!context.routers && !(await source.has(ROUTER_FILE))) return null
     const routers = await loadRouters(source, config, undefined)
     const d = config.hiddenSize

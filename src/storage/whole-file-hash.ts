@@ -1,0 +1,104 @@
+import { throwIfAborted } from '../errors.js'
+import type { ChunkStore } from './chunk-store.js'
+import type { Ledger } from './ledger.js'
+
+/** Bytes hashed at a time: a few milliseconds, so that a page stays responsive where there is no worker. */
+const SLICE_BYTES = 256 << 10
+
+/**
+ * SHA-256 of a stored file in hexadecimal, in one pass over its chunks. In a browser it is computed in a worker; SubtleCrypto
+ * hashes nothing in pieces, so a library does.
+ */
+export async function wholeFileHash(
+  store: ChunkStore,
+  ledger: Ledger,
+  signal: AbortSignal | undefined,
+  onBytes: (loaded: number) => void,
+): Promise<string> {
+  const hasher = await openHasher()
+  try {
+    let loaded = 0
+    for (let index = 0; index < ledger.chunks.length; index++) {
+      throwIfAborted(signal)
+      const chunk = await store.get(ledger.url, index)
+      // Without it the hash is another one, which is what the caller asks for.
+      if (!chunk) return 'incomplete'
+      loaded += chunk.byteLength
+      await hasher.update(chunk)
+      onBytes(loaded)
+    }
+    return await hasher.digest()
+  } finally {
+    hasher.close()
+  }
+}
+
+interface Hasher {
+  /** Takes the chunk: its buffer may be gone afterwards. */
+  update(chunk: Uint8Array<ArrayBuffer>): Promise<void>
+  digest(): Promise<string>
+  close(): void
+}
+
+async function openHasher(): Promise<Hasher> {
+  const worker = await openWorker()
+  return worker ? new WorkerHasher(worker) : slicedHasher()
+}
+
+/** Undefined where there are no workers, or the page's policy forbids one made of inlined code. */
+async function openWorker(): Promise<Worker | undefined> {
+  if (typeof Worker === 'undefined') return undefined
+  try {
+    const { default: HashWorker } = await import('./hash-worker.js?worker&inline')
+    const worker = new HashWorker()
+    const ready = await new Promise<boolean>((resolve) => {
+      worker.onmessage = () => resolve(true)
+      worker.onerror = () => resolve(false)
+    })
+    if (ready) return worker
+    worker.terminate()
+  } catch {
+    // As above.
+  }
+  return undefined
+}
+
+class WorkerHasher implements Hasher {
+  constructor(private readonly worker: Worker) {}
+
+  async update(chunk: Uint8Array<ArrayBuffer>): Promise<void> {
+    await this.#ask(chunk, [chunk.buffer])
+  }
+
+  digest(): Promise<string> {
+    return this.#ask(null, [])
+  }
+
+  close(): void {
+    this.worker.terminate()
+  }
+
+  #ask(message: unknown, transfer: Transferable[]): Promise<string> {
+    return new Promise((resolve, reject) => {
+      this.worker.onmessage = ({ data }: MessageEvent<string>) => resolve(data)
+      this.worker.onerror = ({ message: text }) => reject(new Error(text))
+      this.worker.postMessage(message, transfer)
+    })
+  }
+}
+
+async function slicedHasher(): Promise<Hasher> {
+  const { sha256 } = await import('@noble/hashes/sha2.js')
+  const { bytesToHex } = await import('@noble/hashes/utils.js')
+  const hash = sha256.create()
+  return {
+    async update(chunk) {
+      for (let at = 0; at < chunk.byteLength; at += SLICE_BYTES) {
+        hash.update(chunk.subarray(at, at + SLICE_BYTES))
+        await new Promise((resolve) => setTimeout(resolve))
+      }
+    },
+    digest: async () => bytesToHex(hash.digest()),
+    close: () => undefined,
+  }
+}
