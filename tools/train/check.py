@@ -70,7 +70,7 @@ def check_stage1(name, spec, tensors, ids):
     named = {}
     for l in range(len(model.model.layers)):
         for kind, word in enumerate(routing.KINDS):
-            key = 'model.layers.%d.router_%s.weight_predictor.' % (l, word)
+            key = routing.KEY % (l, word)
             named[key + 'weight'], named[key + 'bias'] = routers.weight.grad[l, kind], routers.bias.grad[l, kind]
     report(name + ': gradients', worst_gradient(named, tensors, name + '.grads.'), 1e-4)
 

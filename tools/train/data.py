@@ -32,11 +32,9 @@ class Tokens:
 
 
 def windows(path, context):
-    """Evaluation windows as `skipstone eval` cuts them: BOS and context - 1 tokens, without overlap; the last may be shorter.
-    A list of int64 tensors [rows, length]."""
+    """Evaluation windows as `skipstone eval` cuts them, int64 [rows, context]: BOS and context - 1 tokens, without overlap. A
+    shorter one at the end is left out."""
     ids = torch.from_numpy(np.fromfile(path, '<u2').astype(np.int64))
     size = context - 1
-    whole = ids[:len(ids) // size * size].view(-1, size)
-    rest = ids[len(whole) * size:].view(1, -1)
-    with_bos = lambda t: torch.cat((torch.full_like(t[:, :1], BOS), t), 1)
-    return [with_bos(t) for t in (whole, rest) if t.numel() > 0]
+    text = ids[:len(ids) // size * size].view(-1, size)
+    return torch.cat((torch.full_like(text[:, :1], BOS), text), 1)

@@ -25,7 +25,7 @@ BANDS = ((0, 64), (64, 128), (128, 256), (256, 512))
 
 @torch.no_grad()
 def measure(model, batches, decide=None):
-    """Loss in nats, its mean by band of positions, and the rates by layer and kind where `decide` records its gates."""
+    """Loss in nats, and its mean by band of positions."""
     losses = torch.cat([position_losses(model, ids, decide) for ids in batches])
     nll = losses.mean().item()
     by_position = {'%d-%d' % (a, b - 1): losses[:, a:b].mean().item() for a, b in BANDS}
@@ -64,7 +64,8 @@ def similarity(model, batches):
     return sorted(sums, key=lambda k: -sums[k])
 
 
-def routed_rows(model, batches, calibration, name, folder):
+def routed_rows(model, batches, order, name, folder):
+    """The rows of one folder of routers; `order` are the sublayers from the most to the least similar."""
     layers = model.config.num_hidden_layers
     routers = routing.Routers.of(safetensors_file.load(os.path.join(folder, 'routers.safetensors'))).requires_grad_(False)
     routers.to(batches[0].device)
@@ -82,10 +83,11 @@ def routed_rows(model, batches, calibration, name, folder):
     rows.append(row('LoRA, dense', None))
     lora.detach(model)
     skip = rows[1]['skip']
-    lots = [measure(model, batches, routing.Lot(skip['attention'], skip['mlp'], seed)) for seed in range(3)]
+    rate = lambda layer, kind: skip[routing.KINDS[kind]]
+    lots = [measure(model, batches, routing.Lot(rate, torch.Generator().manual_seed(seed))) for seed in range(3)]
     mean = sum(r['nll'] for r in lots) / len(lots)
     rows.append({'target': name, 'kind': 'random', 'nll': mean, 'perplexity': math.exp(mean), 'skip': {'total': skip['total']}})
-    order, wanted = similarity(model, calibration), skip['total'] * 2 * layers
+    wanted = skip['total'] * 2 * layers
     # Whole sublayers rarely meet the share exactly: the losses on both sides of it are interpolated.
     low = int(wanted)
     around = [measure(model, batches, routing.Fixed(order[:n])) for n in (low, low + 1)]
@@ -108,16 +110,16 @@ def main():
     torch.set_num_threads(a.threads)
     model = base.load(a)
     context = model.config.max_position_embeddings
-    every = data.windows(os.path.join(a.data, 'valid.bin'), context)[0]
+    every = data.windows(os.path.join(a.data, 'valid.bin'), context)
     chosen = every[[i * (len(every) - 1) // (a.windows - 1) for i in range(a.windows)]].to(a.device)
     with open(a.out + '.ids.json', 'w') as f:
         f.write(json.dumps(chosen.tolist()))
     batches = chosen.split(8)
     train = data.Tokens(os.path.join(a.data, 'train.bin'), context, 7)
-    calibration = [train.batch(i, 8)[0].to(a.device) for i in range(4)]
+    order = similarity(model, [train.batch(i, 8)[0].to(a.device) for i in range(4)]) if a.routed else []
     rows = [{'target': '0', 'kind': 'dense', **measure(model, batches)}]
     for routed in a.routed:
-        rows += routed_rows(model, batches, calibration, *routed.split('=', 1))
+        rows += routed_rows(model, batches, order, *routed.split('=', 1))
     with open(a.out, 'w') as f:
         f.write(json.dumps({'windows': a.windows, 'rows': rows}, indent=1) + '\n')
     print_table(rows)

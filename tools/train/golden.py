@@ -52,23 +52,11 @@ def prompt(model, length):
     return ids
 
 
-class Margins:
-    """Arg-max decisions that keep z."""
-
-    def __init__(self, routers):
-        self.routers, self.z = routers, {}
-
-    def __call__(self, layer, kind, entry, x):
-        r = self.routers.logits(layer, kind, entry)
-        self.z[layer, kind] = (r[..., 0] - r[..., 1])[0]
-        return (self.z[layer, kind] >= 0).double()[None]
-
-
 def case(model, routers, prompt_name, ids, mode, tokens):
     """One greedy continuation. It is computed anew from the whole text at every step: no cache that could be wrong."""
     fed, out, gaps = list(ids), [], []
     for i in range(tokens):
-        decide = Margins(routers) if routers else None
+        decide = routing.ArgMax(routers, record=True) if routers else None
         logits = model(torch.tensor([fed]), decide)[0, -1]
         if i == 0:
             first = logits
@@ -80,7 +68,7 @@ def case(model, routers, prompt_name, ids, mode, tokens):
     result = {'prompt': prompt_name, 'mode': mode, 'logits': [round(v, 6) for v in first.tolist()], 'greedy': out,
               'greedyMinGap': min(gaps), 'greedyMinGapStep': gaps.index(min(gaps))}
     if routers:
-        result.update(bitmaps(decide.z, len(ids), model.config.num_hidden_layers))
+        result.update(bitmaps({key: z[0][0] for key, z in decide.margins.items()}, len(ids), model.config.num_hidden_layers))
     return result
 
 

@@ -15,25 +15,16 @@ import torch
 import data
 import llama
 import optimiser
+import routing
 import run
 import safetensors_file
-
-
-class RandomDrop:
-    """Gates of sublayers that are dropped at random. rate(layer) = peak * (layer + 1) / layers."""
-
-    def __init__(self, layers, peak, generator):
-        self.layers, self.peak, self.generator = layers, peak, generator
-
-    def __call__(self, layer, kind, entry, x):
-        rate = self.peak * (layer + 1) / self.layers
-        return (torch.rand(x.shape[:-1], generator=self.generator) >= rate).float().to(x.device)
 
 
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     run.add_arguments(ap)
     ap.add_argument('--data', required=True, help='folder that corpus.py wrote')
+    ap.add_argument('--start', help='a model.safetensors of the same shape to start from, instead of random weights')
     ap.add_argument('--layers', type=int, default=12)
     ap.add_argument('--hidden', type=int, default=192)
     ap.add_argument('--intermediate', type=int, default=384)
@@ -50,6 +41,8 @@ def main():
 
     config = llama.Config(a.hidden, a.intermediate, a.layers, a.heads, a.kv_heads)
     model = llama.Llama(config, a.seed, run.compute_type(a)).to(a.device)
+    if a.start:
+        model.load_state_dict(safetensors_file.load(a.start))
     tokens = data.Tokens(os.path.join(a.data, 'train.bin'), config.max_position_embeddings, a.seed)
     matrices = [p for n, p in model.named_parameters() if p.dim() == 2 and 'embed' not in n]
     others = [p for n, p in model.named_parameters() if p.dim() != 2 or 'embed' in n]
@@ -58,14 +51,15 @@ def main():
     training = run.Run(a, [model], optimisers)
     print('%d parameters, %d tokens in the data' % (sum(p.numel() for p in model.parameters()), len(tokens.ids)), flush=True)
 
+    decay = int(a.decay * a.steps)
+
     def step(n):
-        share = optimiser.trapezoid(n, a.steps, a.warm_up, int(a.decay * a.steps))
+        share = optimiser.trapezoid(n, a.steps, a.warm_up, decay)
         optimiser.set_rate(optimisers, share)
         pieces = 4 if n < a.short * a.steps else 1
         inputs, targets = (t.to(a.device) for t in tokens.batch(n, a.chunks, pieces))
-        fall = min(1.0, (a.steps - n) / max(1, int(a.decay * a.steps)))
-        drop = a.drop * (0.25 + 0.75 * fall)
-        decide = RandomDrop(config.num_hidden_layers, drop, run.generator_of(a.seed, n)) if a.drop > 0 else None
+        drop = a.drop * (0.25 + 0.75 * optimiser.trapezoid(n, a.steps, 0, decay)) / config.num_hidden_layers
+        decide = routing.Lot(lambda layer, kind: drop * (layer + 1), run.generator_of(a.seed, n)) if a.drop > 0 else None
         loss = model.loss(inputs, targets, decide)
         for o in optimisers:
             o.zero_grad(set_to_none=True)
@@ -75,7 +69,7 @@ def main():
             o.step()
         return {'loss': loss.item(), 'rate': share}
 
-    if training.loop(step, a.chunks * config.max_position_embeddings, a.steps - int(a.decay * a.steps)):
+    if training.loop(step, a.chunks * config.max_position_embeddings, a.steps - decay):
         safetensors_file.save(os.path.join(a.out, 'model.safetensors'), model.state_dict())
         with open(os.path.join(a.out, 'config.json'), 'w') as f:
             f.write(json.dumps(config.hugging_face(), indent=2) + '\n')

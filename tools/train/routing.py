@@ -7,37 +7,53 @@ import torch.nn.functional as F
 from torch import nn
 
 KINDS = ('attention', 'mlp')
+KEY = 'model.layers.%d.router_%s.weight_predictor.'
 
 
 class Routers(nn.Module):
-    """weight [layers, 2 kinds, 2 logits, d], bias [layers, 2, 2]. Kaiming-uniform with linear gain, zero bias."""
+    """weight [layers, 2 kinds, 2 logits, d], bias [layers, 2, 2].
 
-    def __init__(self, layers, d, seed=0):
+    The official code starts from Kaiming-uniform weights with linear gain and zero bias: `spread` 1, `favour` 0. `favour` is the
+    margin r0 - r1 for executing that the biases start with. `unit` [layers] is the size of a residual's entries at each layer's
+    entry: weights are learned for entries of size 1 and saved for the raw residual, so that one learning rate suits all layers."""
+
+    def __init__(self, layers, d, seed=0, spread=1.0, favour=0.0):
         super().__init__()
         generator = torch.Generator().manual_seed(seed)
-        bound = math.sqrt(3 / d)
+        bound = spread * math.sqrt(3 / d)
         self.weight = nn.Parameter(torch.empty(layers, 2, 2, d).uniform_(-bound, bound, generator=generator))
-        self.bias = nn.Parameter(torch.zeros(layers, 2, 2))
+        self.bias = nn.Parameter(torch.tensor([favour / 2, -favour / 2]).repeat(layers, 2, 1))
+        self.register_buffer('unit', torch.ones(layers))
+
+    @torch.no_grad()
+    def measure_unit(self, model, ids):
+        """Root mean square of the residual at each layer's entry, without the first position, whose residual is far larger."""
+        def observe(layer, kind, before, after):
+            if kind == 0:
+                self.unit[layer] = before[:, 1:].square().mean().sqrt()
+        model.hidden(ids, observe=observe)
 
     def logits(self, layer, kind, entry):
         """[B, T, 2], float32."""
-        return F.linear(entry, self.weight[layer, kind], self.bias[layer, kind])
+        return F.linear(entry / self.unit[layer], self.weight[layer, kind], self.bias[layer, kind])
 
     def tensors(self):
         """Under the keys of the official code."""
         out = {}
         for l in range(self.weight.shape[0]):
             for kind, name in enumerate(KINDS):
-                key = 'model.layers.%d.router_%s.weight_predictor.' % (l, name)
-                out[key + 'weight'], out[key + 'bias'] = self.weight[l, kind], self.bias[l, kind]
+                key = KEY % (l, name)
+                out[key + 'weight'], out[key + 'bias'] = self.weight[l, kind] / self.unit[l], self.bias[l, kind]
         return out
 
     @classmethod
     def of(cls, tensors):
         layers = 1 + max(int(k.split('.')[2]) for k in tensors)
-        routers = cls(layers, tensors['model.layers.0.router_mlp.weight_predictor.weight'].shape[1])
-        for key, t in routers.tensors().items():
-            t.data.copy_(tensors[key])
+        routers = cls(layers, tensors[KEY % (0, 'mlp') + 'weight'].shape[1])
+        for l in range(layers):
+            for kind, name in enumerate(KINDS):
+                key = KEY % (l, name)
+                routers.weight.data[l, kind], routers.bias.data[l, kind] = tensors[key + 'weight'], tensors[key + 'bias']
         return routers
 
     @torch.no_grad()
@@ -73,17 +89,22 @@ def gumbel(generator, device):
 
 
 class ArgMax:
-    """Inference: execute iff z = r0 - r1 >= delta. Keeps the gates where `record` is set: [layer, kind] -> list of [B, T]."""
+    """Inference: execute iff z = r0 - r1 >= delta. Keeps z - delta where `record` is set: [layer, kind] -> list of [B, T]."""
 
     def __init__(self, routers, delta=0.0, record=False):
-        self.routers, self.delta, self.record, self.gates = routers, delta, record, {}
+        self.routers, self.delta, self.record, self.margins = routers, delta, record, {}
 
     def __call__(self, layer, kind, entry, x):
         r = self.routers.logits(layer, kind, entry)
-        gate = (r[..., 0] - r[..., 1] >= self.delta).float()
+        margin = r[..., 0] - r[..., 1] - self.delta
         if self.record:
-            self.gates.setdefault((layer, kind), []).append(gate)
-        return gate
+            self.margins.setdefault((layer, kind), []).append(margin)
+        return (margin >= 0).float()
+
+    @property
+    def gates(self):
+        """The decisions that were recorded."""
+        return {key: [(m >= 0).float() for m in margins] for key, margins in self.margins.items()}
 
 
 class Fixed:
@@ -97,10 +118,10 @@ class Fixed:
 
 
 class Lot:
-    """Random skipping: each token skips a sublayer with the rate of its kind."""
+    """Gates by lot: each token skips a sublayer with probability rate(layer, kind)."""
 
-    def __init__(self, attention, mlp, seed):
-        self.rates, self.generator = (attention, mlp), torch.Generator().manual_seed(seed)
+    def __init__(self, rate, generator):
+        self.rate, self.generator = rate, generator
 
     def __call__(self, layer, kind, entry, x):
-        return (torch.rand(x.shape[:-1], generator=self.generator) >= self.rates[kind]).float().to(x.device)
+        return (torch.rand(x.shape[:-1], generator=self.generator) >= self.rate(layer, kind)).float().to(x.device)

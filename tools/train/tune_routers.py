@@ -24,15 +24,19 @@ def main():
     base.add_arguments(ap)
     ap.add_argument('--skip', type=float, required=True, help='share of the sublayers to skip')
     ap.add_argument('--chunks', type=int, default=8)
-    ap.add_argument('--lr', type=float, default=2e-3)
+    ap.add_argument('--lr', type=float, default=5e-3, help='of the weights, for residuals of size 1')
+    ap.add_argument('--bias-lr', type=float, default=5e-2)
+    ap.add_argument('--spread', type=float, default=0.3, help='of the first weights, against the official 1')
+    ap.add_argument('--favour', type=float, default=3.0, help='margin for executing that biases start with; 0 in the official code')
     ap.add_argument('--weight', type=float, default=8.0)
     a = ap.parse_args()
 
     model = base.load(a)
     config = model.config
-    routers = routing.Routers(config.num_hidden_layers, config.hidden_size, a.seed).to(a.device)
+    routers = routing.Routers(config.num_hidden_layers, config.hidden_size, a.seed, a.spread, a.favour).to(a.device)
     tokens = data.Tokens(os.path.join(a.data, 'train.bin'), config.max_position_embeddings, a.seed)
-    adamw = torch.optim.AdamW(routers.parameters(), a.lr, weight_decay=0.01)
+    routers.measure_unit(model, tokens.batch(0, a.chunks)[0].to(a.device))
+    adamw = torch.optim.AdamW([{'params': [routers.weight]}, {'params': [routers.bias], 'lr': a.bias_lr}], a.lr, weight_decay=0.01)
     training = run.Run(a, [routers], [adamw])
 
     def step(n):
