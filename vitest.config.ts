@@ -1,7 +1,12 @@
 import { defineConfig } from 'vitest/config'
 
 /** Kernels, and golden runs of whole models: the same files on every software adapter. */
-const gpuTests = ['tests/kernels/**/*.test.ts', 'tests/gpu/**/*.test.ts', 'tests/golden/own.test.ts']
+const gpuTests = [
+  'tests/kernels/**/*.test.ts',
+  'tests/gpu/**/*.test.ts',
+  'tests/golden/own.test.ts',
+  'tests/golden/gguf.test.ts',
+]
 /** Larger models: minutes on SwiftShader, so there they are long tests. */
 const largerGoldens = ['tests/golden/shared.test.ts', 'tests/golden/pebble.test.ts']
 

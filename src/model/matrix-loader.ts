@@ -1,18 +1,17 @@
 import type { WeightDtype } from '../../shaders/snippets/weights.js'
 import { SkipstoneError, throwIfAborted } from '../errors.js'
-import { FLOAT_BYTES } from '../formats/half.js'
-import { type TensorEntry, tensorDtype } from '../formats/safetensors.js'
+import { dequantise, GGML_BLOCKS } from '../formats/gguf-blocks.js'
+import type { TensorEntry } from '../formats/safetensors.js'
 import type { GpuDevice } from '../gpu/device.js'
 import { ParamsArena, record } from '../gpu/dispatch.js'
 import { padded } from '../gpu/memory.js'
 import { materialiseKernel } from '../kernels/materialise.js'
 import type { LoraUpdate } from './adapter.js'
 import type { Checkpoint } from './checkpoint.js'
+import { plainDtype, storedType } from './stored-type.js'
 
 /** JS and staging memory hold at most this much of a matrix at a time. */
 const PIECE_BYTES = 4 << 20
-
-export const DTYPE_OF = { F32: 'f32', F16: 'f16', BF16: 'bf16' } as const
 
 /** Bytes of a matrix of `rows` × `k` as the kernels read it: rows padded to a multiple of four values. */
 export function matrixBytes(rows: number, k: number, dtype: WeightDtype): number {
@@ -47,7 +46,10 @@ export class MatrixLoader {
         `The adapter's update of ${name} is for [${lora.n}, ${lora.k}], but this model has [${rows}, ${k}]: it belongs to another model.`,
       )
     }
-    tensorDtype(entry)
+    const type = storedType(entry)
+    if (k % GGML_BLOCKS[type].values !== 0) {
+      throw new SkipstoneError('bad-file', `Rows of ${k} values of the tensor ${name} are no whole blocks of ${type}.`)
+    }
     return entry
   }
 
@@ -60,20 +62,23 @@ export class MatrixLoader {
     targetRow: number,
     lora: LoraUpdate | undefined,
   ): Promise<void> {
-    const stored = tensorDtype(this.check(name, rows, k, lora))
-    const from = DTYPE_OF[stored]
-    const rowBytes = k * FLOAT_BYTES[stored]
+    const type = storedType(this.check(name, rows, k, lora))
+    const { values, bytes: blockBytes } = GGML_BLOCKS[type]
+    const rowBytes = (k / values) * blockBytes
+    const plain = plainDtype(type)
+    const from = plain ?? 'f32'
     const direct = from === this.dtype && k % 4 === 0 && !lora
     // An even number of rows keeps every piece of 16-bit values on a whole word.
-    const pieceRows = Math.max(2, Math.floor(PIECE_BYTES / rowBytes / 2) * 2)
+    const pieceRows = Math.max(2, Math.floor(PIECE_BYTES / (plain ? rowBytes : 4 * k) / 2) * 2)
     for (let row = 0; row < rows; row += pieceRows) {
       throwIfAborted(this.options.signal)
       this.gpu.check()
       const count = Math.min(pieceRows, rows - row)
-      const bytes = await this.checkpoint.read(name, row * rowBytes, (row + count) * rowBytes, this.options.signal)
-      if (direct) this.gpu.device.queue.writeBuffer(buffer, (targetRow + row) * rowBytes, bytes)
+      const stored = await this.checkpoint.read(name, row * rowBytes, (row + count) * rowBytes, this.options.signal)
+      const bytes = plain ? stored : new Uint8Array(dequantise(type, stored, count * k).buffer as ArrayBuffer)
+      if (direct) this.gpu.device.queue.writeBuffer(buffer, (targetRow + row) * (bytes.byteLength / count), bytes)
       else await this.#materialise(bytes, buffer, { from, row, rows: count, k, targetRow: targetRow + row, lora })
-      this.options.onBytes(bytes.byteLength)
+      this.options.onBytes(stored.byteLength)
     }
   }
 

@@ -1,12 +1,13 @@
 import type { WeightDtype } from '../../shaders/snippets/weights.js'
 import { SkipstoneError } from '../errors.js'
-import { readF32, type TensorEntry, tensorDtype } from '../formats/safetensors.js'
+import { readF32, type TensorEntry } from '../formats/safetensors.js'
 import type { GpuDevice } from '../gpu/device.js'
 import type { Adapter } from './adapter.js'
 import { ARCHITECTURES } from './architectures/index.js'
 import type { Checkpoint } from './checkpoint.js'
 import type { ModelConfig } from './config.js'
-import { DTYPE_OF, MatrixLoader, matrixBytes } from './matrix-loader.js'
+import { MatrixLoader, matrixBytes } from './matrix-loader.js'
+import { plainDtype, storedType } from './stored-type.js'
 import { VectorArena } from './vector-arena.js'
 
 /** One decoder layer on the GPU. Numbers are offsets into `ModelWeights.vectors`, in units of four values. */
@@ -53,13 +54,13 @@ export interface LoadWeightsOptions {
   onProgress?: ((loaded: number, total: number) => void) | undefined
 }
 
-/** The dtype that `option` means for this checkpoint: `stored` is that of the first query projection. */
+/** The dtype that `option` means for this checkpoint: `stored` is that of the first query projection, f16 where it is quantised. */
 export function resolveDtype(option: DtypeOption, config: ModelConfig, checkpoint: Checkpoint): WeightDtype {
   if (option !== 'stored') return option
   const names = ARCHITECTURES[config.architecture].tensors.layer(0, config)
   const entry = checkpoint.entries.get(names.q)
   if (!entry) throw new SkipstoneError('missing-tensor', `The checkpoint lacks the tensor ${names.q}.`)
-  return DTYPE_OF[tensorDtype(entry)]
+  return plainDtype(storedType(entry)) ?? 'f16'
 }
 
 /**

@@ -1,8 +1,11 @@
-import { existsSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { SkipstoneError } from '../errors.js'
+import { SHARD_INDEX, SINGLE_FILE } from '../model/checkpoint.js'
+import { asOnlyGguf } from '../model/gguf-file.js'
 import { ROUTER_FILE } from '../sdk/routers.js'
+import type { Aliases } from '../storage/alias-source.js'
 import { resolveUserPath } from './user-path.js'
 
 /** A folder of files: on disk or at a URL; `aliases` where a file goes by another name. */
@@ -10,7 +13,7 @@ export interface Location {
   readonly kind: 'folder' | 'url'
   /** Absolute path, or URL. */
   readonly place: string
-  readonly aliases: Readonly<Record<string, string>>
+  readonly aliases: Aliases
 }
 
 /** The embedded model that commands use where none is named. */
@@ -19,17 +22,17 @@ export const DEFAULT_MODEL = 'pebble'
 const isUrl = (text: string) => /^https?:\/\//.test(text)
 
 /**
- * `--model`: an existing path wins over the name of an embedded model. A folder is what it is, a safetensors file means
- * its folder with that file as the only one.
- * @throws `not-found`, `unsupported` (GGUF).
+ * `--model`: an existing path wins over the name of an embedded model. A folder means its safetensors, else its only GGUF
+ * file; a safetensors or GGUF file means its folder with that file as the only one.
+ * @throws `not-found`, `unsupported`, `bad-option` for a folder with several GGUF files and no safetensors.
  */
 export function modelLocation(text: string): Location {
-  if (isUrl(text)) return { kind: 'url', place: text, aliases: {} }
+  if (isUrl(text)) return modelUrl(text)
   const given = resolveUserPath(text)
   if (existsSync(given)) {
-    if (statSync(given).isDirectory()) return { kind: 'folder', place: given, aliases: {} }
-    refuseOtherFormats(given, ['.safetensors'])
-    return { kind: 'folder', place: path.dirname(given), aliases: { 'model.safetensors': path.basename(given) } }
+    if (statSync(given).isDirectory()) return modelFolder(given)
+    refuseOtherFormats(given, ['.safetensors', '.gguf'])
+    return { kind: 'folder', place: path.dirname(given), aliases: onlyFile(path.basename(given)) }
   }
   const embedded = embeddedFolder(text)
   if (embedded) return { kind: 'folder', place: embedded, aliases: {} }
@@ -37,6 +40,30 @@ export function modelLocation(text: string): Location {
     'not-found',
     `There is no model "${text}": give a folder with config.json and model.safetensors, a URL, or the name of an embedded model (${DEFAULT_MODEL}).`,
   )
+}
+
+function modelUrl(text: string): Location {
+  const [, file] = /([^/]+\.gguf)$/.exec(new URL(text).pathname) ?? []
+  if (file === undefined) return { kind: 'url', place: text, aliases: {} }
+  const folder = new URL(text)
+  folder.pathname = folder.pathname.slice(0, -file.length)
+  return { kind: 'url', place: folder.href, aliases: onlyFile(decodeURIComponent(file)) }
+}
+
+function modelFolder(folder: string): Location {
+  const names = readdirSync(folder)
+  const gguf = names.filter((name) => name.endsWith('.gguf'))
+  if (names.includes(SINGLE_FILE) || names.includes(SHARD_INDEX) || gguf.length === 0) {
+    return { kind: 'folder', place: folder, aliases: {} }
+  }
+  if (gguf.length > 1) {
+    throw new SkipstoneError('bad-option', `${folder} holds ${gguf.join(' and ')}: give the path of one of them.`)
+  }
+  return { kind: 'folder', place: folder, aliases: onlyFile(gguf[0] as string) }
+}
+
+function onlyFile(file: string): Aliases {
+  return file.endsWith('.gguf') ? asOnlyGguf(file) : { [SINGLE_FILE]: file }
 }
 
 /**

@@ -1,4 +1,4 @@
-import { AliasSource } from '../storage/alias-source.js'
+import { type Aliases, AliasSource } from '../storage/alias-source.js'
 import { UrlSource } from '../storage/url-source.js'
 import { type Request, runCommand } from './commands/index.js'
 import { PROGRESS_MARK } from './progress-mark.js'
@@ -6,7 +6,7 @@ import { PROGRESS_MARK } from './progress-mark.js'
 /** A folder as the page reaches it. */
 export interface PagePlace {
   readonly url: string
-  readonly aliases: Readonly<Record<string, string>>
+  readonly aliases: Aliases
 }
 
 export interface PageRun {

@@ -1,21 +1,20 @@
 import { SkipstoneError, throwIfAborted } from '../errors.js'
 import { GpuDevice } from '../gpu/device.js'
 import { readAdapter } from '../model/adapter.js'
-import { openCheckpoint } from '../model/checkpoint.js'
-import { parseModelConfig } from '../model/config.js'
 import { parseGenerationConfig } from '../model/generation-config.js'
 import { loadWeights } from '../model/weights.js'
 import { Engine } from '../runtime/engine.js'
 import { runtimeShape } from '../runtime/shape.js'
 import { type FileSource, readJson } from '../storage/source.js'
 import { Model } from './model.js'
+import { openModelFiles } from './model-files.js'
 import type { LoadOptions, ModelSource } from './options.js'
 import { loadRouters, ROUTER_FILE } from './routers.js'
 import { openSource } from './sources.js'
 import { TextCodec } from './text-codec.js'
 
 /**
- * Loads a Hugging Face checkpoint as it is: `config.json`, `model.safetensors` or its shards, `tokenizer.json`.
+ * Loads a Hugging Face checkpoint as it is (`config.json`, `model.safetensors` or its shards, `tokenizer.json`), or a GGUF file.
  * What comes from a server is kept in the browser's database; a load that was interrupted goes on where it stopped.
  * @throws `no-webgpu`, `no-adapter`, `not-found`, `network`, `quota`, `storage`, `corrupt`, `bad-file`, `unsupported`,
  * `missing-tensor`, `wrong-model`, `out-of-memory`, `aborted`.
@@ -23,9 +22,9 @@ import { TextCodec } from './text-codec.js'
 export async function loadModel(source: ModelSource, options: LoadOptions = {}): Promise<Model> {
   const { signal, onProgress } = options
   throwIfAborted(signal)
-  const files = await openSource(source, options)
+  const folder = await openSource(source, options)
   onProgress?.({ phase: 'config', loaded: 0, total: 0 })
-  const config = parseModelConfig(await readJson(files, 'config.json', signal))
+  const { files, config, checkpoint } = await openModelFiles(folder, signal)
   // What the kernels cannot lay out is refused before anything large is read.
   runtimeShape(config)
   const generation = parseGenerationConfig(await optionalJson(files, 'generation_config.json', signal))
@@ -33,7 +32,6 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
   const routerFiles = options.routers ? await openSource(options.routers, options) : files
   const hasRouters = options.routers !== undefined || (await files.has(ROUTER_FILE, signal))
   const routers = hasRouters ? await loadRouters(routerFiles, config, signal) : undefined
-  const checkpoint = await openCheckpoint(files, signal)
   await files.fetch?.(checkpoint.files, { signal, onProgress })
 
   const openEngine = async (progress: LoadOptions['onProgress'], abort: AbortSignal | undefined) => {

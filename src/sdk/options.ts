@@ -4,7 +4,7 @@ import type { FileSource } from '../storage/source.js'
 import type { PolicyRequest } from './policies.js'
 
 /**
- * A folder of model files: its URL, a model on a hub (`owner/name` or `owner/name@revision`; a relative URL of that form begins
+ * A folder of model files: its URL or that of a GGUF file in it, a model on a hub (`owner/name` or `owner/name@revision`; a relative URL of that form begins
  * with `./`), files that the user picked, or anything that implements `FileSource`.
  */
 export type ModelSource = string | URL | FileSource | readonly File[]
@@ -21,6 +21,8 @@ export interface LoadProgress {
 export interface SourceOptions {
   /** Keep what is downloaded in the browser's database, and load from it the next time. Default true. */
   store?: boolean
+  /** The GGUF file of the folder that is the model, where it holds several or is a server's. */
+  file?: string
   /** Where `owner/name` lies, and the token for models that need one. */
   hub?: HubOptions
   /** What went other than it should, and does not keep the model from loading. Default: `console.warn`. */

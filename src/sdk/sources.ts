@@ -1,4 +1,6 @@
 import { SkipstoneError } from '../errors.js'
+import { asOnlyGguf } from '../model/gguf-file.js'
+import { AliasSource } from '../storage/alias-source.js'
 import { defaultStore } from '../storage/default-store.js'
 import { PickedFilesSource } from '../storage/file-source.js'
 import { HttpFolder } from '../storage/http-folder.js'
@@ -15,6 +17,8 @@ interface Place {
   readonly pointers?: string
   readonly immutable: boolean
   readonly token: string | undefined
+  /** The file in the folder that is the model, where the address named one. */
+  readonly gguf: string | undefined
 }
 
 /**
@@ -24,6 +28,11 @@ interface Place {
 export async function openSource(source: ModelSource, options: SourceOptions): Promise<FileSource> {
   const place = placeOf(source, options)
   if (!place) return localSource(source)
+  const found = await openPlace(place, options)
+  return place.gguf === undefined ? found : new AliasSource(found, asOnlyGguf(place.gguf))
+}
+
+async function openPlace(place: Place, options: SourceOptions): Promise<FileSource> {
   const { token, pointers, immutable } = place
   const folder = new HttpFolder(place.address, { token })
   if (options.store === false) return new UrlSource(place.address, { token })
@@ -39,17 +48,19 @@ export async function openSource(source: ModelSource, options: SourceOptions): P
 }
 
 /** The files of `source`, read where they lie and not kept. @throws `bad-option` for something that is no URL. */
-export function directSource(source: ModelSource, options: Pick<SourceOptions, 'hub'> = {}): FileSource {
+export function directSource(source: ModelSource, options: Pick<SourceOptions, 'hub' | 'file'> = {}): FileSource {
   const place = placeOf(source, options)
-  return place ? new UrlSource(place.address, { token: place.token }) : localSource(source)
+  if (!place) return localSource(source)
+  const found = new UrlSource(place.address, { token: place.token })
+  return place.gguf === undefined ? found : new AliasSource(found, asOnlyGguf(place.gguf))
 }
 
-function placeOf(source: ModelSource, { hub }: Pick<SourceOptions, 'hub'>): Place | undefined {
+function placeOf(source: ModelSource, { hub, file }: Pick<SourceOptions, 'hub' | 'file'>): Place | undefined {
   if (typeof source !== 'string' && !(source instanceof URL)) return undefined
   const name = typeof source === 'string' ? parseHubName(source) : undefined
   if (name) {
     const { files, pointers, immutable } = hubModel(name, hub)
-    return { address: files, pointers, immutable, token: hub?.token }
+    return { address: files, pointers, immutable, token: hub?.token, gguf: file }
   }
   const base = typeof location === 'undefined' ? undefined : location.href
   if (!URL.canParse(source, base)) {
@@ -58,7 +69,11 @@ function placeOf(source: ModelSource, { hub }: Pick<SourceOptions, 'hub'>): Plac
       `"${source}" is neither a URL nor owner/name: give the address of a folder of model files.`,
     )
   }
-  return { address: new URL(source, base).href, immutable: false, token: undefined }
+  const url = new URL(source, base)
+  const [, named] = /([^/]+\.gguf)$/.exec(url.pathname) ?? []
+  if (named !== undefined) url.pathname = url.pathname.slice(0, -named.length)
+  const gguf = named === undefined ? file : decodeURIComponent(named)
+  return { address: url.href, immutable: false, token: undefined, gguf }
 }
 
 function localSource(source: ModelSource): FileSource {

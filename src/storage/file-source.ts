@@ -19,6 +19,10 @@ export class PickedFilesSource implements FileSource {
       if (!known || depth(path) < depth(known.path)) this.#files.set(file.name, { file, path, rivals: [] })
       else if (depth(path) === depth(known.path)) known.rivals.push(path)
     }
+    // One GGUF file is the model, whatever it is called; of several, one has to be chosen.
+    const gguf = [...this.#files].filter(([name]) => name.endsWith('.gguf'))
+    const [first, ...others] = gguf.map(([, entry]) => entry)
+    if (first) this.#files.set('model.gguf', { ...first, rivals: others.map(({ path }) => path) })
   }
 
   async has(name: string, signal?: AbortSignal): Promise<boolean> {

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { findDriverManifest } from '../../src/node/adapters.js'
 import { findChromium, findFirefox } from '../../src/node/browsers.js'
 import { copyPebble } from '../fixtures/pebble.js'
+import { randomGguf } from '../fixtures/random-gguf.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const strict = Boolean(process.env.CI)
@@ -169,6 +170,17 @@ describe('inspect', () => {
     expect(value).toMatchObject({ architecture: 'llama', routers: { kind: 'linear' } })
     expect((value.tensors as unknown[]).length).toBeGreaterThan(10)
   })
+
+  it('takes a folder with one GGUF file as that file, and asks which of several', async () => {
+    const models = path.join(folder, 'gguf')
+    mkdirSync(models)
+    writeFileSync(path.join(models, 'tiny-Q8_0.gguf'), randomGguf(['Q8_0']).file)
+    const { value } = await json('inspect', '--model', models)
+    expect(value).toMatchObject({ architecture: 'llama', config: { layers: 2, hiddenSize: 256 } })
+    writeFileSync(path.join(models, 'tiny-Q4_K.gguf'), randomGguf(['Q4_K']).file)
+    expect(await failure('inspect', '--model', models)).toBe('bad-option')
+    expect((await json('inspect', '--model', path.join(models, 'tiny-Q4_K.gguf'))).status).toBe(0)
+  })
 })
 
 describe('convert', () => {
@@ -231,9 +243,11 @@ describe('mistakes give a typed error and status 1', () => {
     expect(await failure(...args)).toBe(code)
   })
 
-  it('does not read a model in another format yet', async () => {
-    writeFileSync(path.join(folder, 'model.gguf'), 'GGUF')
-    expect(await failure('inspect', '--model', 'model.gguf')).toBe('unsupported')
+  it('a model in a format that is not read, or a file that is not what its name says', async () => {
+    writeFileSync(path.join(folder, 'model.onnx'), 'ONNX')
+    expect(await failure('inspect', '--model', 'model.onnx')).toBe('unsupported')
+    writeFileSync(path.join(folder, 'broken.gguf'), 'GGUF')
+    expect(await failure('inspect', '--model', 'broken.gguf')).toBe('bad-file')
   })
 })
 

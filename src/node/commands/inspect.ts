@@ -1,9 +1,8 @@
-import { openCheckpoint } from '../../model/checkpoint.js'
-import { type ModelConfig, parseModelConfig } from '../../model/config.js'
+import type { ModelConfig } from '../../model/config.js'
 import { matrixBytes } from '../../model/matrix-loader.js'
+import { openModelFiles } from '../../sdk/model-files.js'
 import { loadRouters, ROUTER_FILE } from '../../sdk/routers.js'
 import { directSource } from '../../sdk/sources.js'
-import { readJson } from '../../storage/source.js'
 import type { CommandContext } from './context.js'
 
 export interface InspectResult {
@@ -21,9 +20,7 @@ export interface InspectResult {
 
 /** Reads headers only; needs no GPU. */
 export async function inspectCommand(context: CommandContext, options: { model: string }): Promise<InspectResult> {
-  const files = directSource(context.model)
-  const config = parseModelConfig(await readJson(files, 'config.json'))
-  const checkpoint = await openCheckpoint(files)
+  const { files, config, checkpoint } = await openModelFiles(directSource(context.model))
   const tensors = [...checkpoint.entries.values()].map(({ name, dtype, shape, start, end }) => ({
     name,
     dtype,
