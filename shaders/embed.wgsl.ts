@@ -1,5 +1,5 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
-import { type WeightDtype, weightVector, widenWeights } from './snippets/weights.js'
+import { readWeights, type WeightDtype, weightElement } from './snippets/weights.js'
 
 export interface EmbedOptions {
   width4: number
@@ -12,7 +12,7 @@ export interface EmbedOptions {
  *
  *   plan   u32, read     rows in the chunk (see snippets/plan.ts)
  *   ids    u32 [capacity]
- *   table  [vocab, stride4] of four weights each, f32 or 16-bit
+ *   table  [vocab, stride4] of four weights each, in any dtype
  *   x      f32 [capacity, d], written
  *
  * Dispatch: (ceil(d / 4 / 64), rows, 1) groups of 64.
@@ -21,15 +21,15 @@ export function embedShader(o: EmbedOptions): string {
   return wgsl`
 @group(0) @binding(0) var<storage, read> plan: array<u32>;
 @group(0) @binding(1) var<storage, read> ids: array<u32>;
-@group(0) @binding(2) var<storage, read> table: array<${weightVector(o.dtype)}>;
+@group(0) @binding(2) var<storage, read> table: array<${weightElement(o.dtype)}>;
 @group(0) @binding(3) var<storage, read_write> x: array<vec4f>;
-${widenWeights(o.dtype)}
+${readWeights(o.dtype, o.stride4, 'table')}
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u) {
   let row = id.y;
   if (row >= plan[0] || id.x >= ${o.width4}u) { return; }
-  x[row * ${o.width4}u + id.x] = widen(table[ids[row] * ${o.stride4}u + id.x]);
+  x[row * ${o.width4}u + id.x] = weight(weightStart(ids[row]), id.x);
 }
 `
 }

@@ -2,7 +2,7 @@ import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
 import { loopBound, planRows, type Rows } from './snippets/plan.js'
 import { unroll } from './snippets/reduce.js'
 import { silu } from './snippets/silu.js'
-import { type WeightDtype, weightVector, widenWeights } from './snippets/weights.js'
+import { readWeights, type WeightDtype, weightElement } from './snippets/weights.js'
 
 /** Register tile (rows x columns per invocation) and how operands reach it. */
 export interface GemmForm {
@@ -83,14 +83,14 @@ export function gemmShader(o: GemmOptions): string {
 struct Params { slot: u32, firstRow: u32, bias: u32, z: u32 }
 @group(0) @binding(0) var<storage, read> plan: array<u32>;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
-@group(0) @binding(2) var<storage, read> weights: array<${weightVector(o.dtype)}>;
+@group(0) @binding(2) var<storage, read> weights: array<${weightElement(o.dtype)}>;
 @group(0) @binding(3) var<storage, read> vectors: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
 #if ${o.epilogue === 'add-masked'}
 @group(0) @binding(6) var<storage, read> z: array<f32>;
 #endif
 @group(0) @binding(5) var<uniform> params: Params;
-${widenWeights(o.dtype)}
+${readWeights(o.dtype, o.k4)}
 ${o.epilogue === 'silu-up' ? silu : ''}
 ${planRows(o.rows)}
 ${loopBound}
@@ -122,7 +122,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         matrices,
         (j) => `{
         var v = vec4f();
-        if (at < ${o.k4}u) { v = widen(weights[(${weightRow(`firstColumn + t / ${TILE_K4}u`, j)}) * ${o.k4}u + at]); }
+        if (at < ${o.k4}u) { v = weight(weightStart(${weightRow(`firstColumn + t / ${TILE_K4}u`, j)}), at); }
         columnsTile[t + ${j * tileColumns * TILE_K4}u] = v;
       }`,
       )}
@@ -137,9 +137,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   }
   #else
   ${unroll(tm, (m) => `let xRow${m} = (${inputRow(`firstRow + ly * ${tm}u + ${m}u`)}) * ${o.k4}u;`)}
-  ${unroll(tn, (n) => unroll(matrices, (j) => `let wRow${n}_${j} = (${weightRow(`firstColumn + ${n * lanesX}u + lx`, j)}) * ${o.k4}u;`))}
+  ${unroll(tn, (n) => unroll(matrices, (j) => `let wRow${n}_${j} = weightStart(${weightRow(`firstColumn + ${n * lanesX}u + lx`, j)});`))}
   for (var k = 0u; k < bound(${o.k4}u); k++) {
-    ${multiply({ x: (m) => `x[xRow${m} + k]`, w: (n, j) => `widen(weights[wRow${n}_${j} + k])` })}
+    ${multiply({ x: (m) => `x[xRow${m} + k]`, w: (n, j) => `weight(wRow${n}_${j}, k)` })}
   }
   #endif
   let count = rowCount();

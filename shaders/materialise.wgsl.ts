@@ -1,14 +1,12 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
-import type { WeightDtype } from './snippets/weights.js'
+import { type FloatWeightDtype, readStored, type StoredOptions } from './snippets/stored.js'
 
-export interface MaterialiseOptions {
-  from: WeightDtype
-  to: WeightDtype
-  lora: boolean
+export interface MaterialiseOptions extends StoredOptions {
+  to: FloatWeightDtype
 }
 
 /**
- * Turns a weight matrix as it was stored into the form that the kernels read: another dtype, rows padded to a multiple
+ * Turns a weight matrix as it was stored into a float form that the kernels read: another dtype, rows padded to a multiple
  * of four, and a LoRA adapter merged, W + scale · B A, in f32 before the cast (Hu et al. 2021).
  *
  *   source  u32   rows of k values, f32 or two 16-bit values per word
@@ -19,12 +17,6 @@ export interface MaterialiseOptions {
  * Dispatch: (ceil(k4 / 64), min(rows, 65535), 1) groups of 64; invocations stride over rows.
  */
 export function materialiseShader(o: MaterialiseOptions): string {
-  const read =
-    o.from === 'f32'
-      ? 'bitcast<f32>(source[i])'
-      : o.from === 'f16'
-        ? 'unpack2x16float(source[i / 2u])[i % 2u]'
-        : 'bitcast<f32>((source[i / 2u] >> (16u * (i % 2u))) << 16u)'
   return wgsl`
 struct Params { rows: u32, k: u32, k4: u32, targetRow: u32, rank: u32, scale: f32, rowStep: u32 }
 @group(0) @binding(0) var<storage, read> source: array<u32>;
@@ -33,17 +25,7 @@ struct Params { rows: u32, k: u32, k4: u32, targetRow: u32, rank: u32, scale: f3
 @group(0) @binding(3) var<storage, read> loraB: array<f32>;
 @group(0) @binding(4) var<uniform> params: Params;
 
-fn stored(row: u32, column: u32) -> f32 {
-  if (column >= params.k) { return 0.0; }
-  let i = row * params.k + column;
-  var value = ${read};
-  #if ${o.lora}
-  var delta = 0.0;
-  for (var r = 0u; r < params.rank; r++) { delta = fma(loraB[row * params.rank + r], loraA[r * params.k + column], delta); }
-  value += params.scale * delta;
-  #endif
-  return value;
-}
+${readStored(o)}
 #if ${o.to === 'bf16'}
 // Round to nearest even: the upper half of the word after adding what rounding carries.
 fn half(value: f32) -> u32 {

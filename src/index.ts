@@ -1,6 +1,7 @@
 export { ERROR_CODES, type ErrorCode, SkipstoneError } from './errors.js'
 export type { ModelConfig } from './model/config.js'
 export type { SkipRatios, TraceFile, TraceStep } from './runtime/trace.js'
+export { type InspectOptions, inspectModel, type ModelSummary } from './sdk/inspect.js'
 export { loadModel } from './sdk/load-model.js'
 export type { Model } from './sdk/model.js'
 export type {

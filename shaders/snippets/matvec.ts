@@ -1,6 +1,6 @@
 import { loopBound } from './plan.js'
 import { unroll } from './reduce.js'
-import { type WeightDtype, weightVector, widenWeights } from './weights.js'
+import { readWeights, type WeightDtype, weightElement } from './weights.js'
 
 /**
  * How a matrix-vector product is spread over invocations. `lanes` invocations share a row of the matrix and add their
@@ -28,8 +28,8 @@ const TILE4 = 512
 export function matvecDeclarations(o: { form: MatvecForm; k4: number; dtype: WeightDtype; binding: number }): string {
   const { workgroup, lanes } = o.form
   return `
-@group(0) @binding(${o.binding}) var<storage, read> weights: array<${weightVector(o.dtype)}>;
-${widenWeights(o.dtype)}
+@group(0) @binding(${o.binding}) var<storage, read> weights: array<${weightElement(o.dtype)}>;
+${readWeights(o.dtype, o.k4)}
 ${loopBound}
 var<workgroup> tile: array<vec4f, ${Math.min(TILE4, o.k4)}>;
 ${
@@ -58,7 +58,7 @@ export function matvecBody(o: { form: MatvecForm; k4: number; count: number; row
   const tile4 = Math.min(TILE4, o.k4)
   return `
   let part = lane % ${lanes}u;
-${unroll(o.count, (i) => `  let base${i} = (${o.row(i)}) * ${o.k4}u;\n  var acc${i} = vec4f();`)}
+${unroll(o.count, (i) => `  let base${i} = weightStart(${o.row(i)});\n  var acc${i} = vec4f();`)}
   for (var first = 0u; first < bound(${o.k4}u); first += ${tile4}u) {
     let size = min(${tile4}u, bound(${o.k4}u) - first);
     workgroupBarrier();
@@ -66,7 +66,7 @@ ${unroll(o.count, (i) => `  let base${i} = (${o.row(i)}) * ${o.k4}u;\n  var acc$
     workgroupBarrier();
     for (var i = part; i < size; i += ${lanes}u) {
       let v = tile[i];
-${unroll(o.count, (i) => `      acc${i} = fma(widen(weights[base${i} + first + i]), v, acc${i});`)}
+${unroll(o.count, (i) => `      acc${i} = fma(weight(base${i}, first + i), v, acc${i});`)}
     }
   }
 ${unroll(o.count, (i) => {

@@ -1,4 +1,5 @@
-import type { WeightDtype } from '../../shaders/snippets/weights.js'
+import type { FloatWeightDtype } from '../../shaders/snippets/stored.js'
+import { rowWords, type WeightDtype } from '../../shaders/snippets/weights.js'
 import { SkipstoneError, throwIfAborted } from '../errors.js'
 import { dequantise, GGML_BLOCKS } from '../formats/gguf-blocks.js'
 import type { TensorEntry } from '../formats/safetensors.js'
@@ -6,16 +7,18 @@ import type { GpuDevice } from '../gpu/device.js'
 import { ParamsArena, record } from '../gpu/dispatch.js'
 import { padded } from '../gpu/memory.js'
 import { materialiseKernel } from '../kernels/materialise.js'
+import { quantiseKernel } from '../kernels/quantise.js'
 import type { LoraUpdate } from './adapter.js'
 import type { Checkpoint } from './checkpoint.js'
+import { REPACKED, repack } from './repack.js'
 import { plainDtype, storedType } from './stored-type.js'
 
 /** JS and staging memory hold at most this much of a matrix at a time. */
 const PIECE_BYTES = 4 << 20
 
-/** Bytes of a matrix of `rows` × `k` as the kernels read it: rows padded to a multiple of four values. */
+/** Bytes of a matrix of `rows` × `k` as the kernels read it. */
 export function matrixBytes(rows: number, k: number, dtype: WeightDtype): number {
-  return rows * Math.ceil(k / 4) * (dtype === 'f32' ? 16 : 8)
+  return 4 * rows * rowWords(Math.ceil(k / 4), dtype)
 }
 
 /** Moves matrices from a checkpoint into GPU buffers, piece by piece, converting and merging adapters on the GPU. */
@@ -23,7 +26,6 @@ export class MatrixLoader {
   constructor(
     private readonly gpu: GpuDevice,
     private readonly checkpoint: Checkpoint,
-    private readonly dtype: WeightDtype,
     private readonly options: { signal?: AbortSignal; onBytes: (bytes: number) => void },
   ) {}
 
@@ -53,11 +55,12 @@ export class MatrixLoader {
     return entry
   }
 
-  /** Loads `name` (`[rows, k]`) into `buffer` from row `targetRow` on. @throws as `check`. */
+  /** Loads `name` (`[rows, k]`) as `dtype` into `buffer` from row `targetRow` on. @throws as `check`. */
   async load(
     name: string,
     rows: number,
     k: number,
+    dtype: WeightDtype,
     buffer: GPUBuffer,
     targetRow: number,
     lora: LoraUpdate | undefined,
@@ -67,7 +70,10 @@ export class MatrixLoader {
     const rowBytes = (k / values) * blockBytes
     const plain = plainDtype(type)
     const from = plain ?? 'f32'
-    const direct = from === this.dtype && k % 4 === 0 && !lora
+    // What the kernels read as it is stored needs no kernel to get there.
+    const direct = plain === dtype && k % 4 === 0 && !lora
+    const blocks = (type === 'Q8_0' || type === 'Q4_0') && REPACKED[type] === dtype && !lora ? type : undefined
+    const targetBytes = matrixBytes(1, k, dtype)
     // An even number of rows keeps every piece of 16-bit values on a whole word.
     const pieceRows = Math.max(2, Math.floor(PIECE_BYTES / (plain ? rowBytes : 4 * k) / 2) * 2)
     for (let row = 0; row < rows; row += pieceRows) {
@@ -75,20 +81,37 @@ export class MatrixLoader {
       this.gpu.check()
       const count = Math.min(pieceRows, rows - row)
       const stored = await this.checkpoint.read(name, row * rowBytes, (row + count) * rowBytes, this.options.signal)
-      const bytes = plain ? stored : new Uint8Array(dequantise(type, stored, count * k).buffer as ArrayBuffer)
-      if (direct) this.gpu.device.queue.writeBuffer(buffer, (targetRow + row) * (bytes.byteLength / count), bytes)
-      else await this.#materialise(bytes, buffer, { from, row, rows: count, k, targetRow: targetRow + row, lora })
+      if (direct || blocks) {
+        const bytes = blocks ? repack(blocks, stored, k) : stored
+        this.gpu.device.queue.writeBuffer(buffer, (targetRow + row) * targetBytes, bytes)
+      } else {
+        const bytes = plain ? stored : new Uint8Array(dequantise(type, stored, count * k).buffer as ArrayBuffer)
+        const piece = { from, to: dtype, row, rows: count, k, targetRow: targetRow + row, lora }
+        await this.#convert(bytes, buffer, piece)
+      }
       this.options.onBytes(stored.byteLength)
     }
   }
 
-  async #materialise(
+  async #convert(
     bytes: Uint8Array<ArrayBuffer>,
     words: GPUBuffer,
-    piece: { from: WeightDtype; row: number; rows: number; k: number; targetRow: number; lora: LoraUpdate | undefined },
+    piece: {
+      from: FloatWeightDtype
+      to: WeightDtype
+      row: number
+      rows: number
+      k: number
+      targetRow: number
+      lora: LoraUpdate | undefined
+    },
   ): Promise<void> {
-    const { from, row, rows, k, targetRow, lora } = piece
-    const kernel = await materialiseKernel(this.gpu, { from, to: this.dtype, lora: lora !== undefined })
+    const { from, to, row, rows, k, targetRow, lora } = piece
+    const options = { from, lora: lora !== undefined }
+    const kernel =
+      to === 'q8' || to === 'q4'
+        ? await quantiseKernel(this.gpu, { ...options, to })
+        : await materialiseKernel(this.gpu, { ...options, to })
     const source = this.gpu.memory.upload('piece', padded(bytes))
     const none = new Float32Array(4)
     const a = this.gpu.memory.upload('lora A', lora?.a ?? none)

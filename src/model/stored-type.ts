@@ -1,4 +1,4 @@
-import type { WeightDtype } from '../../shaders/snippets/weights.js'
+import type { FloatWeightDtype } from '../../shaders/snippets/stored.js'
 import { SkipstoneError } from '../errors.js'
 import { GGML_BLOCKS, type GgmlBlockType, isGgmlBlockType } from '../formats/gguf-blocks.js'
 import type { TensorEntry } from '../formats/safetensors.js'
@@ -13,6 +13,6 @@ export function storedType(entry: TensorEntry): GgmlBlockType {
 }
 
 /** The form on the GPU that holds plain floats as they are stored; undefined for blocks. */
-export function plainDtype(type: GgmlBlockType): WeightDtype | undefined {
+export function plainDtype(type: GgmlBlockType): FloatWeightDtype | undefined {
   return ({ F32: 'f32', F16: 'f16', BF16: 'bf16' } as const)[type as 'F32' | 'F16' | 'BF16']
 }

@@ -7,6 +7,7 @@ import { ARCHITECTURES } from './architectures/index.js'
 import type { Checkpoint } from './checkpoint.js'
 import type { ModelConfig } from './config.js'
 import { MatrixLoader, matrixBytes } from './matrix-loader.js'
+import { REPACKED } from './repack.js'
 import { plainDtype, storedType } from './stored-type.js'
 import { VectorArena } from './vector-arena.js'
 
@@ -32,7 +33,10 @@ export interface LayerWeights {
 
 /** A model's weights on one device. */
 export interface ModelWeights {
+  /** Of the layers' matrices. */
   readonly dtype: WeightDtype
+  /** Of embedding and head, which suffer more from few bits. */
+  readonly headDtype: WeightDtype
   readonly embedding: GPUBuffer
   /** The same buffer as `embedding` where they are tied. */
   readonly head: GPUBuffer
@@ -43,8 +47,13 @@ export interface ModelWeights {
   destroy(): void
 }
 
-/** How weights are to be held on the GPU: as they were stored, or converted while loading. */
-export type DtypeOption = 'stored' | 'f32' | 'f16'
+/** How weights are to be held on the GPU: as they were stored, or converted while loading. `q4` keeps embedding and head in q8. */
+export type DtypeOption = 'stored' | 'f32' | 'f16' | 'q8' | 'q4'
+
+/** The dtype of embedding and head where layers have `dtype`. */
+export function headDtypeOf(dtype: WeightDtype): WeightDtype {
+  return dtype === 'q4' ? 'q8' : dtype
+}
 
 export interface LoadWeightsOptions {
   dtype?: DtypeOption
@@ -54,13 +63,37 @@ export interface LoadWeightsOptions {
   onProgress?: ((loaded: number, total: number) => void) | undefined
 }
 
-/** The dtype that `option` means for this checkpoint: `stored` is that of the first query projection, f16 where it is quantised. */
-export function resolveDtype(option: DtypeOption, config: ModelConfig, checkpoint: Checkpoint): WeightDtype {
-  if (option !== 'stored') return option
-  const names = ARCHITECTURES[config.architecture].tensors.layer(0, config)
-  const entry = checkpoint.entries.get(names.q)
-  if (!entry) throw new SkipstoneError('missing-tensor', `The checkpoint lacks the tensor ${names.q}.`)
-  return plainDtype(storedType(entry)) ?? 'f16'
+/**
+ * The forms that `option` means for the layers of this checkpoint, and for embedding and head. `stored` is what they are stored
+ * as, where all of a group are stored alike and kernels read it; other blocks become f16.
+ */
+export function resolveDtypes(
+  option: DtypeOption,
+  config: ModelConfig,
+  checkpoint: Checkpoint,
+): Pick<ModelWeights, 'dtype' | 'headDtype'> {
+  if (option !== 'stored') return { dtype: option, headDtype: headDtypeOf(option) }
+  const { embedding, head, layer } = ARCHITECTURES[config.architecture].tensors
+  const first = checkpoint.entries.get(layer(0, config).q)
+  if (!first) throw new SkipstoneError('missing-tensor', `The checkpoint lacks the tensor ${layer(0, config).q}.`)
+  const matrices = [...checkpoint.entries.values()].filter(({ shape }) => shape.length === 2)
+  const isOuter = ({ name }: TensorEntry) => name === embedding || name === head
+  const [outer = first] = matrices.filter(isOuter)
+  return {
+    dtype: storedForm(
+      first,
+      matrices.filter((entry) => !isOuter(entry)),
+    ),
+    headDtype: storedForm(outer, matrices.filter(isOuter)),
+  }
+}
+
+function storedForm(first: TensorEntry, group: readonly TensorEntry[]): WeightDtype {
+  const type = storedType(first)
+  const plain = plainDtype(type)
+  if (plain) return plain
+  const alike = group.every(({ dtype }) => dtype === type)
+  return alike && (type === 'Q8_0' || type === 'Q4_0') ? REPACKED[type] : 'f16'
 }
 
 /**
@@ -106,7 +139,7 @@ async function load(
   buffers: GPUBuffer[],
 ): Promise<Omit<ModelWeights, 'destroy'>> {
   const { signal, adapter } = options
-  const dtype = resolveDtype(options.dtype ?? 'stored', config, checkpoint)
+  const { dtype, headDtype } = resolveDtypes(options.dtype ?? 'stored', config, checkpoint)
   const names = ARCHITECTURES[config.architecture].tensors
   const { hiddenSize, intermediateSize, heads, kvHeads, headDim, vocabSize } = config
   const unused = new Set(adapter?.keys())
@@ -119,18 +152,23 @@ async function load(
     options.onProgress?.(Math.min(loaded, total), total)
   }
 
-  const loader = new MatrixLoader(gpu, checkpoint, dtype, { signal, onBytes })
+  const loader = new MatrixLoader(gpu, checkpoint, { signal, onBytes })
   const jobs = new Map<string, () => Promise<void>>()
-  const matrix = (label: string, k: number, parts: readonly (readonly [name: string, rows: number])[]) => {
+  const matrix = (
+    label: string,
+    k: number,
+    parts: readonly (readonly [name: string, rows: number])[],
+    as: WeightDtype = dtype,
+  ) => {
     const rows = parts.reduce((sum, [, n]) => sum + n, 0)
     for (const [name, n] of parts) loader.check(name, n, k, adapter?.get(name))
-    const buffer = gpu.memory.storage(label, matrixBytes(rows, k, dtype))
+    const buffer = gpu.memory.storage(label, matrixBytes(rows, k, as))
     buffers.push(buffer)
     let row = 0
     for (const [name, n] of parts) {
       const first = row
       unused.delete(name)
-      jobs.set(name, () => loader.load(name, n, k, buffer, first, adapter?.get(name)))
+      jobs.set(name, () => loader.load(name, n, k, as, buffer, first, adapter?.get(name)))
       row += n
     }
     return buffer
@@ -154,8 +192,8 @@ async function load(
   // A tied file may hold the one matrix under either name.
   const tied = config.tiedEmbeddings
   const embeddingName = tied && !checkpoint.entries.has(names.embedding) ? names.head : names.embedding
-  const embedding = matrix('embedding', hiddenSize, [[embeddingName, vocabSize]])
-  const head = tied ? embedding : matrix('head', hiddenSize, [[names.head, vocabSize]])
+  const embedding = matrix('embedding', hiddenSize, [[embeddingName, vocabSize]], headDtype)
+  const head = tied ? embedding : matrix('head', hiddenSize, [[names.head, vocabSize]], headDtype)
   const layers: LayerWeights[] = []
   for (let i = 0; i < config.layers; i++) {
     const n = names.layer(i, config)
@@ -203,7 +241,7 @@ async function load(
   for (const name of checkpoint.entries.keys()) await jobs.get(name)?.()
   const vectorBuffer = gpu.memory.upload('vectors', vectors.concatenate())
   buffers.push(vectorBuffer)
-  return { dtype, embedding, head, vectors: vectorBuffer, finalNorm, layers }
+  return { dtype, headDtype, embedding, head, vectors: vectorBuffer, finalNorm, layers }
 }
 
 function vectorEntry(checkpoint: Checkpoint, name: string, length: number): TensorEntry {

@@ -62,7 +62,7 @@ skipstone compare    --policies a,b,c --prompt TEXT [--sweep]
 skipstone bench      [--shape NAME] [--skip 0,0.25,0.5,0.75] [--tokens 64,256,512] [--repeats 3] [--phase prefill|decode]
 skipstone inspect
 skipstone convert    (--routers FILE | --lora DIR) --out FILE
-all of them: [--model DIR|FILE|URL|NAME] [--policy NAME[:key=value,...]] [--routers DIR|FILE] [--lora DIR] [--dtype stored|f32|f16]
+all of them: [--model DIR|FILE|URL|NAME] [--policy NAME[:key=value,...]] [--routers DIR|FILE] [--lora DIR] [--dtype stored|f32|f16|q8|q4]
              [--context N] [--backend dawn|chromium|firefox] [--adapter auto|swiftshader|lavapipe] [--json]
 `
 
@@ -248,8 +248,7 @@ function list(name: string, text: string): number[] {
 }
 
 function dtype(text: string): DtypeOption {
-  if (text === 'q8' || text === 'q4') throw unsupported(`--dtype ${text}`)
-  return oneOf('dtype', text, ['stored', 'f32', 'f16'])
+  return oneOf('dtype', text, ['stored', 'f32', 'f16', 'q8', 'q4'])
 }
 
 function oneOf<T extends string>(name: string, value: string, allowed: readonly T[]): T {

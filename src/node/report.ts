@@ -91,7 +91,7 @@ function inspected(r: InspectResult): string {
   const c = r.config
   return `${r.model}: ${r.architecture}, ${c.layers} layers, hidden ${c.hiddenSize}, MLP ${c.intermediateSize}, ${c.heads} heads (${c.kvHeads} key-value, size ${c.headDim}), vocabulary ${c.vocabSize}, context ${c.contextLength}
 ${r.parameters.toLocaleString('en')} parameters in ${r.tensors.length} tensors, ${megabytes(r.bytes)}
-GPU memory: ${megabytes(r.memory.f32)} as f32, ${megabytes(r.memory.f16)} as f16; cache ${megabytes(r.memory.cachePerThousandPositions)} per 1,000 positions
+GPU memory: ${megabytes(r.memory.f32)} as f32, ${megabytes(r.memory.f16)} as f16, ${megabytes(r.memory.q8)} as q8, ${megabytes(r.memory.q4)} as q4; cache ${megabytes(r.memory.cachePerThousandPositions)} per 1,000 positions
 Routers: ${r.routers ? `${r.routers.kind}, ${r.routers.parameters.toLocaleString('en')} parameters` : 'none'}
 ${r.tensors.map((t) => `  ${t.name} ${t.dtype} [${t.shape.join(', ')}]`).join('\n')}
 `

@@ -64,7 +64,7 @@ export async function decodeProgram(engine: Engine, arena: ParamsArena, inputs: 
   })
   const of = await perObey(inputs, kernels)
   const route = await routing({ engine, arena, ...inputs, singleRow: true })
-  const embed = await embedKernel(gpu, { width4: d4, stride4: d4, dtype })
+  const embed = await embedKernel(gpu, { width4: d4, stride4: d4, dtype: weights.headDtype })
 
   const { x, q, splitSums, inner } = scratch
   const { vectors } = weights

@@ -27,7 +27,7 @@ export async function finish(engine: Engine, arena: ParamsArena, inputs: Program
     k4: shape.d4,
     vocab: config.vocabSize,
     eps: config.rmsNormEps,
-    dtype: weights.dtype,
+    dtype: weights.headDtype,
     form: forms.matvec,
   })
   const sample = await sampleKernel(gpu)

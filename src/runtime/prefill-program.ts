@@ -71,7 +71,7 @@ export async function prefillProgram(engine: Engine, arena: ParamsArena, inputs:
   }
   const of = await perObey(inputs, kernels)
   const route = await routing({ engine, arena, ...inputs, singleRow: false })
-  const embed = await embedKernel(gpu, { width4: d4, stride4: d4, dtype })
+  const embed = await embedKernel(gpu, { width4: d4, stride4: d4, dtype: weights.headDtype })
   const normAll = await rmsNormKernel(gpu, { d, d4, eps, rows: 'all' })
   const keysValuesGemm = await gemm({
     k4: d4,

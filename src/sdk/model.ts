@@ -1,3 +1,4 @@
+import type { WeightDtype } from '../../shaders/snippets/weights.js'
 import { SkipstoneError } from '../errors.js'
 import type { ModelConfig } from '../model/config.js'
 import type { GenerationConfig } from '../model/generation-config.js'
@@ -48,7 +49,7 @@ export class Model implements SessionHost {
   }
 
   /** How weights are held on the GPU. */
-  get dtype(): 'f32' | 'f16' | 'bf16' {
+  get dtype(): WeightDtype {
     return this.#current.weights.dtype
   }
 

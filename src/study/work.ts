@@ -1,11 +1,18 @@
-import type { WeightDtype } from '../../shaders/snippets/weights.js'
+import { BLOCK, rowWords, type WeightDtype } from '../../shaders/snippets/weights.js'
 import type { ModelConfig } from '../model/config.js'
+import { headDtypeOf } from '../model/weights.js'
 import { executed } from '../runtime/trace.js'
 
 /** Execute bits of one position, and where it is. */
 export interface Visit {
   readonly position: number
   readonly bits: Uint32Array
+}
+
+/** Of a long row; scales included. */
+function bytesPerWeight(dtype: WeightDtype): number {
+  const k = 2 * BLOCK
+  return (4 * rowWords(k / 4, dtype)) / k
 }
 
 /** FLOPs of a prefill: K and V for every row, the rest where it ran, and the head once. */
@@ -27,11 +34,12 @@ export function prefillFlops(config: ModelConfig, visits: readonly Visit[]): num
 /** Bytes of weights and cache that decode steps read: K/V projections and head always, the rest where it ran. */
 export function decodeBytes(config: ModelConfig, dtype: WeightDtype, visits: readonly Visit[]): number {
   const { hiddenSize: d, intermediateSize: ff, heads, kvHeads, headDim, layers, vocabSize } = config
-  const weight = dtype === 'f32' ? 4 : 2
+  const weight = bytesPerWeight(dtype)
+  const headWeight = bytesPerWeight(headDtypeOf(dtype))
   const kv = 2 * kvHeads * headDim
   let bytes = 0
   for (const { position, bits } of visits) {
-    bytes += weight * d * vocabSize
+    bytes += headWeight * d * vocabSize
     for (let layer = 0; layer < layers; layer++) {
       bytes += weight * d * kv
       if (executed(bits, 2 * layer)) bytes += weight * 2 * d * heads * headDim + 4 * kv * (position + 1)

@@ -25,17 +25,37 @@ describeWithGpu('a GGUF file', (gpu) => {
     ['Q5_K', ['Q5_K']],
     ['Q6_K', ['Q6_K']],
   ])('of %s gives the tokens of a CPU forward with the dequantised weights', async (_, types) => {
+    await expectLikeReference(types, 'f32')
+  })
+
+  // Blocks that kernels read as they are; the others become f16, which rounds.
+  it.each<[GgmlBlockType, string]>([
+    ['Q8_0', 'q8'],
+    ['Q4_0', 'q4'],
+  ])('of %s does so with its blocks as they are', async (type, form) => {
+    expect(await expectLikeReference([type], 'stored')).toBe(form)
+  })
+
+  it('of a K type is held in f16', async () => {
+    const source = new MemorySource(new Map([['model.gguf', randomGguf(['Q4_K', 'Q6_K']).file]]))
+    const model = await loadModel(source, { gpu: gpu() })
+    expect(model.dtype).toBe('f16')
+    model.dispose()
+  })
+
+  async function expectLikeReference(types: readonly GgmlBlockType[], dtype: 'f32' | 'stored'): Promise<string> {
     const { file, tensors, hub } = randomGguf(types)
     const reference = referenceModel(hub as unknown as HubConfig, tensors)
     const expected = reference.greedy(IDS, 12)
-    const model = await loadModel(new MemorySource(new Map([['model.gguf', file]])), { gpu: gpu(), dtype: 'f32' })
+    const model = await loadModel(new MemorySource(new Map([['model.gguf', file]])), { gpu: gpu(), dtype })
     const outcome = await runCase(model, { ids: IDS, policy: dense(), tokens: 12, nll: false })
     model.dispose()
     expect(outcome.greedy).toEqual(expected.tokens)
     const last = expected.steps[0]!.logits.slice(-reference.config.vocabSize)
     const worst = Math.max(...outcome.logits.map((value, i) => Math.abs(value - last[i]!)))
     expect(worst).toBeLessThan(1e-4)
-  })
+    return model.dtype
+  }
 })
 
 describe.skipIf(!sharedPresent)('stories260K.gguf', () => {

@@ -5,10 +5,12 @@
  */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect } from 'vitest'
 import { PLAN_HEADER, planSlot, planWords } from '../../shaders/snippets/plan.js'
+import type { FloatWeightDtype } from '../../shaders/snippets/stored.js'
 import type { WeightDtype } from '../../shaders/snippets/weights.js'
 import { GpuDevice } from '../../src/gpu/device.js'
 import { type Dispatch, type Extent, ParamsArena, record } from '../../src/gpu/dispatch.js'
 import { readBuffer } from '../../src/gpu/readback.js'
+import { quantise } from '../../src/kernels/reference/quantise.js'
 import { VectorArena } from '../../src/model/vector-arena.js'
 import { findDriverManifest } from '../../src/node/adapters.js'
 import { createDawnGpu } from '../../src/node/dawn.js'
@@ -225,14 +227,18 @@ export function noise(prng: Prng, count: number, scale = 1): Float32Array {
   return Float32Array.from({ length: count }, () => (prng.uniform() - 0.5) * Math.sqrt(12) * scale)
 }
 
-const STORED: Record<WeightDtype, FloatType> = { f32: 'F32', f16: 'F16', bf16: 'BF16' }
+const STORED: Record<FloatWeightDtype, FloatType> = { f32: 'F32', f16: 'F16', bf16: 'BF16' }
 
 /**
- * A matrix as the kernels read it: rows padded with zeros to a multiple of four.
+ * A matrix as the kernels read it: rows padded with zeros to a multiple of four, or of a block.
  *
- * values [n, k] -> bytes [n, 4 ceil(k / 4)], and the values that the dtype keeps of them
+ * values [n, k] -> bytes [n, rowWords], and the values that the dtype keeps of them
  */
 export function storeMatrix(values: ArrayLike<number>, k: number, dtype: WeightDtype) {
+  if (dtype === 'q8' || dtype === 'q4') {
+    const { words, values: stored } = quantise(values, k, dtype)
+    return { bytes: new Uint8Array(words.buffer), stored }
+  }
   const { bytes, stored } = storeFloats(padRows(values, k), STORED[dtype])
   return { bytes, stored: takeRows(stored, range(values.length / k), k, 4 * Math.ceil(k / 4)) }
 }

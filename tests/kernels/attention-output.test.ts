@@ -13,6 +13,8 @@ const VARIANTS = [
   // So many heads that the context is cut into fewer parts.
   { heads: 130, headDim: 20, splits: maxSplits(130), dtype: 'f16', obey: 'masked', bias: false },
   { heads: 6, headDim: 4, splits: maxSplits(6), dtype: 'bf16', obey: 'always', bias: true },
+  { heads: 5, headDim: 40, splits: 3, dtype: 'q8', obey: 'always', bias: false },
+  { heads: 6, headDim: 20, splits: 2, dtype: 'q4', obey: 'skip', bias: true },
 ] as const
 
 gpuSuite('attention-output', (bench) => {

@@ -12,6 +12,9 @@ const VARIANTS = [
   // More than one tile of the input vector, and a rest.
   { k: 2090, dtype: 'f16', obey: 'skip', bias: true },
   { k: 333, dtype: 'bf16', obey: 'masked', bias: true },
+  { k: 96, dtype: 'q8', obey: 'always', bias: false },
+  { k: 333, dtype: 'q4', obey: 'skip', bias: true },
+  { k: 2090, dtype: 'q8', obey: 'skip', bias: false },
 ] as const
 
 gpuSuite('down-decode', (bench) => {

@@ -9,6 +9,8 @@ const VARIANTS = [
   { d: 277, dtype: 'f32' },
   { d: 6, dtype: 'f16' },
   { d: 75, dtype: 'bf16' },
+  { d: 277, dtype: 'q8' },
+  { d: 96, dtype: 'q4' },
 ] as const
 
 gpuSuite('embed', (bench) => {

@@ -32,6 +32,8 @@ const VARIANTS: Variant[] = [
   { epilogue: 'store', rows: 'all', gather: false, bias: false, dtype: 'f32', outputStride: 75 },
   { epilogue: 'store', rows: 'active', gather: true, bias: true, dtype: 'f16', outputStride: 76 },
   { epilogue: 'add', rows: 'active', gather: false, bias: true, dtype: 'bf16', outputStride: 76 },
+  { epilogue: 'store', rows: 'active', gather: true, bias: false, dtype: 'q8', outputStride: 76 },
+  { epilogue: 'silu-up', rows: 'all', gather: false, bias: true, dtype: 'q4', outputStride: 75 },
   { epilogue: 'add-masked', rows: 'all', gather: false, bias: true, dtype: 'f32', outputStride: 75 },
   { epilogue: 'silu-up', rows: 'active', gather: false, bias: true, dtype: 'f32', outputStride: 76 },
 ]

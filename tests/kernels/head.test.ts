@@ -11,6 +11,8 @@ const VARIANTS = [
   { d: 70, vocab: 97, dtype: 'f32' },
   { d: 136, vocab: 131, dtype: 'f16' },
   { d: 64, vocab: 3, dtype: 'bf16' },
+  { d: 70, vocab: 97, dtype: 'q8' },
+  { d: 136, vocab: 131, dtype: 'q4' },
 ] as const
 
 gpuSuite('head', (bench) => {

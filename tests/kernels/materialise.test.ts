@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { WeightDtype } from '../../shaders/snippets/weights.js'
+import type { FloatWeightDtype } from '../../shaders/snippets/stored.js'
 import { toFloat32 } from '../../src/formats/half.js'
 import { materialiseKernel } from '../../src/kernels/materialise.js'
 import { mergeLora } from '../../src/kernels/reference/lora.js'
@@ -7,8 +7,8 @@ import { type FloatType, storeFloats } from '../fixtures/float-bytes.js'
 import { Prng } from '../fixtures/prng.js'
 import { asFloats, expectClose, gpuSuite, noise, POISON, padRows, storeMatrix } from '../gpu/testing.js'
 
-const DTYPES: WeightDtype[] = ['f32', 'f16', 'bf16']
-const STORED: Record<WeightDtype, FloatType> = { f32: 'F32', f16: 'F16', bf16: 'BF16' }
+const DTYPES: FloatWeightDtype[] = ['f32', 'f16', 'bf16']
+const STORED: Record<FloatWeightDtype, FloatType> = { f32: 'F32', f16: 'F16', bf16: 'BF16' }
 
 /** Odd rows: in 16-bit dtypes every second one starts in the middle of a word. */
 const K = 7
@@ -18,7 +18,7 @@ const TARGET_ROW = 2
 const TARGET_ROWS = 9
 
 gpuSuite('materialise', (bench) => {
-  const setUp = async (o: { from: WeightDtype; to: WeightDtype; lora: boolean; k: number; rows: number }) => {
+  const setUp = async (o: { from: FloatWeightDtype; to: FloatWeightDtype; lora: boolean; k: number; rows: number }) => {
     const { gpu, arena } = bench
     const { k, rows, from, to } = o
     const prng = new Prng(k)
@@ -42,7 +42,7 @@ gpuSuite('materialise', (bench) => {
     return { buffers, dispatch, merged, wordsPerRow }
   }
 
-  const expectRows = async (words: GPUBuffer, merged: ArrayLike<number>, k: number, to: WeightDtype) => {
+  const expectRows = async (words: GPUBuffer, merged: ArrayLike<number>, k: number, to: FloatWeightDtype) => {
     const all = await bench.words(words)
     const perRow = all.length / TARGET_ROWS
     const rows = merged.length / k
@@ -114,13 +114,13 @@ gpuSuite('materialise', (bench) => {
 })
 
 /** Relative to values of up to about 8: the kernel rounds once; the direction is up to the device in f16. */
-const ROUNDING: Record<WeightDtype, number> = { f32: 1e-6, f16: 2 ** -10, bf16: 2 ** -8 }
+const ROUNDING: Record<FloatWeightDtype, number> = { f32: 1e-6, f16: 2 ** -10, bf16: 2 ** -8 }
 
 function wordsOf(bytes: Uint8Array): Uint32Array {
   return new Uint32Array(bytes.slice().buffer)
 }
 
-function valuesOf(words: Uint32Array, dtype: WeightDtype): Float32Array {
+function valuesOf(words: Uint32Array, dtype: FloatWeightDtype): Float32Array {
   if (dtype === 'f32') return asFloats(words)
   const halves = new Uint16Array(words.buffer, words.byteOffset, 2 * words.length)
   return toFloat32(new Uint8Array(halves.buffer, halves.byteOffset, halves.byteLength), STORED[dtype])
