@@ -7,9 +7,9 @@ import type { GpuDevice } from './device.js'
  */
 const needsNudging = typeof navigator !== 'undefined' && /firefox/i.test(navigator.userAgent ?? '')
 
-async function mapped(gpu: GpuDevice, buffer: GPUBuffer, size: number): Promise<void> {
+async function nudged<T>(gpu: GpuDevice, waiting: Promise<T>): Promise<T> {
   let done = false
-  const mapping = buffer.mapAsync(GPUMapMode.READ, 0, size).finally(() => {
+  const result = waiting.finally(() => {
     done = true
   })
   if (needsNudging) {
@@ -18,7 +18,14 @@ async function mapped(gpu: GpuDevice, buffer: GPUBuffer, size: number): Promise<
       await new Promise((resolve) => setTimeout(resolve))
     }
   }
-  await mapping
+  return result
+}
+
+/** Waits until the GPU has done what was given to it so far, and has let go of the bytes that were written for it. */
+export async function workDone(gpu: GpuDevice): Promise<void> {
+  // Bytes written to buffers stay in staging memory until the next submit.
+  gpu.device.queue.submit([])
+  await nudged(gpu, gpu.device.queue.onSubmittedWorkDone())
 }
 
 /** Mappable buffers that rotate: one is read on the CPU while the next steps run and fill another. */
@@ -46,7 +53,7 @@ export class ReadbackRing {
     this.#check(buffer)
     this.#waits++
     try {
-      await mapped(this.gpu, buffer, size)
+      await nudged(this.gpu, buffer.mapAsync(GPUMapMode.READ, 0, size))
     } catch (cause) {
       this.#check(buffer)
       await this.gpu.lostSoon()

@@ -6,6 +6,7 @@ import type { TensorEntry } from '../formats/safetensors.js'
 import type { GpuDevice } from '../gpu/device.js'
 import { ParamsArena, record } from '../gpu/dispatch.js'
 import { padded } from '../gpu/memory.js'
+import { workDone } from '../gpu/readback.js'
 import { materialiseKernel } from '../kernels/materialise.js'
 import { quantiseKernel } from '../kernels/quantise.js'
 import type { LoraUpdate } from './adapter.js'
@@ -21,8 +22,13 @@ export function matrixBytes(rows: number, k: number, dtype: WeightDtype): number
   return 4 * rows * rowWords(Math.ceil(k / 4), dtype)
 }
 
+/** Bytes given to the GPU before it is waited for: until then it holds copies of them. */
+const IN_FLIGHT_BYTES = 32 << 20
+
 /** Moves matrices from a checkpoint into GPU buffers, piece by piece, converting and merging adapters on the GPU. */
 export class MatrixLoader {
+  #inFlight = 0
+
   constructor(
     private readonly gpu: GpuDevice,
     private readonly checkpoint: Checkpoint,
@@ -90,6 +96,11 @@ export class MatrixLoader {
         await this.#convert(bytes, buffer, piece)
       }
       this.options.onBytes(stored.byteLength)
+      this.#inFlight += count * Math.max(targetBytes, rowBytes)
+      if (this.#inFlight > IN_FLIGHT_BYTES) {
+        await workDone(this.gpu)
+        this.#inFlight = 0
+      }
     }
   }
 

@@ -1,4 +1,5 @@
 import type { Decoder, Tokenizer } from '@huggingface/tokenizers'
+import { SkipstoneError } from '../errors.js'
 import { unsupportedPart } from './tokenizer-parts.js'
 import { parseTokenizerSpec, type TokenizerSpec } from './tokenizer-spec.js'
 
@@ -55,6 +56,19 @@ function construct(library: Library, spec: TokenizerSpec): Tokenizer {
   }
 }
 
+/** The library believes its file: what no check before found shows when it is used. */
+function guarded<T>(use: () => T): T {
+  try {
+    return use()
+  } catch (cause) {
+    throw new SkipstoneError(
+      'bad-file',
+      `tokenizer.json makes the tokenizer fail (${String(cause)}); download the file again, or take it from the model's publisher.`,
+      { cause },
+    )
+  }
+}
+
 /**
  * Makes a tokenizer from parsed tokenizer.json and, where there is one, tokenizer_config.json. The library is loaded on
  * the first call.
@@ -74,13 +88,14 @@ export async function loadTokenizer(tokenizerJson: unknown, tokenizerConfig: unk
     specialIds,
     idOf: (token) => tokenizer.token_to_id(token),
     encode: (text, { addSpecialTokens = true } = {}) =>
-      tokenizer.encode(text, { add_special_tokens: addSpecialTokens }).ids,
+      guarded(() => tokenizer.encode(text, { add_special_tokens: addSpecialTokens }).ids),
     decode: (ids, { skipSpecialTokens = true } = {}) => {
       // Unknown ids and special tokens are taken out here: the library fails on an empty list, turns unknown ids into
       // unknown tokens, and searches a list for every special token. Clean-up of spaces is no part of the crate and
       // cannot be streamed.
       const kept = ids.filter((id) => vocab[id] !== undefined && !(skipSpecialTokens && specialIds.has(id)))
-      return kept.length === 0 ? '' : tokenizer.decode(kept, { clean_up_tokenization_spaces: false })
+      if (kept.length === 0) return ''
+      return guarded(() => tokenizer.decode(kept, { clean_up_tokenization_spaces: false }))
     },
   }
 }
