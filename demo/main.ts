@@ -6,6 +6,7 @@ import { ModelPanel } from './model-panel.js'
 import { checkWebGpu } from './no-webgpu.js'
 import { PolicyPanel } from './policy-panel.js'
 import { foldSettings } from './settings.js'
+import { StoredModels } from './stored-models.js'
 import { TextView } from './text-view.js'
 import { showToken } from './token-panel.js'
 import { Totals } from './totals.js'
@@ -27,8 +28,10 @@ const hasWebGpu = checkWebGpu()
 const totals = new Totals()
 const view = new TextView(byId('text', HTMLElement), showToken)
 const policies = new PolicyPanel()
+const stored = new StoredModels()
 const models = new ModelPanel(
   (model) => {
+    void stored.show()
     policies.setRouters(model.hasRouters)
     totals.clear()
     totals.showModel(model)

@@ -1,4 +1,4 @@
-import { type LoadProgress, loadModel, type Model, type ModelSource, SkipstoneError } from '../src/index.js'
+import { keepModels, type LoadProgress, loadModel, type Model, type ModelSource, SkipstoneError } from '../src/index.js'
 import { byId, checkedValue } from './dom.js'
 import { bytes } from './format.js'
 import { say } from './messages.js'
@@ -57,6 +57,8 @@ export class ModelPanel {
     if (this.#loaded?.key === key) return this.#loaded.model
     this.#unload() // before, not after: two models may not fit
     say(`Loading ${name}…`)
+    // Some browsers ask the user; the embedded model is not worth a question.
+    if (checkedValue('model') === 'url') void keepModels()
     this.#show(true)
     try {
       const model = await loadModel(source, { ...weights, signal, onProgress: (progress) => this.#report(progress) })

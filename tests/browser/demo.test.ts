@@ -180,6 +180,16 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
       errors = errors.filter((error) => !/Failed to load resource.* 404/.test(error))
     })
 
+    it('lists what the browser keeps, and deletes it', async () => {
+      await page.click('#stored > summary')
+      await page.waitForSelector('#stored-list li')
+      expect(await page.textContent('#stored-list .stored-url')).toContain('models/pebble/')
+      const count = await page.locator('#stored-list li').count()
+      await page.click('#stored-list li button')
+      await page.waitForFunction((n) => document.querySelectorAll('#stored-list li').length === n - 1, count)
+      expect(await page.evaluate(() => document.activeElement?.tagName)).toBe('SUMMARY')
+    })
+
     it('reads a folder, and skips what a budget asks for', async () => {
       const folder = path.join(temporary, 'with-routers')
       copyPebble(folder, 48)

@@ -83,7 +83,8 @@ function mutateJson(json: Json, mutations: readonly { at: number; value: unknown
     const [parent, key] = places[at % Math.max(1, places.length)] ?? []
     if (!parent || key === undefined) continue
     if (remove && !Array.isArray(parent)) delete parent[key]
-    else parent[key] = value as Json
+    // Its own: the next mutation may change what was put in here.
+    else parent[key] = structuredClone(value) as Json
   }
   return copy
 }
