@@ -9,8 +9,14 @@ export interface Checkpoint {
   readonly entries: ReadonlyMap<string, TensorEntry>
   /** The files that hold them. */
   readonly files: readonly string[]
-  /** Bytes `start` to `end` of one tensor's data, counted from its own beginning. */
-  read(name: string, start: number, end: number, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>>
+  /** Bytes `start` to `end` of one tensor's data, counted from its own beginning; perhaps in `target`, as `FileSource.read`. */
+  read(
+    name: string,
+    start: number,
+    end: number,
+    signal?: AbortSignal,
+    target?: Uint8Array<ArrayBuffer>,
+  ): Promise<Uint8Array<ArrayBuffer>>
 }
 
 export const SINGLE_FILE = 'model.safetensors'
@@ -67,10 +73,10 @@ function join(source: FileSource, files: readonly OpenFile[]): Checkpoint {
   return {
     entries,
     files: files.map(({ file }) => file),
-    async read(name, start, end, signal) {
+    async read(name, start, end, signal, target) {
       const entry = entries.get(name) as TensorEntry
       const range = { start: entry.start + start, end: entry.start + end }
-      return (await source.read(places.get(name) as string, range, signal)) as Uint8Array<ArrayBuffer>
+      return (await source.read(places.get(name) as string, range, signal, target)) as Uint8Array<ArrayBuffer>
     },
   }
 }

@@ -28,6 +28,8 @@ const IN_FLIGHT_BYTES = 32 << 20
 /** Moves matrices from a checkpoint into GPU buffers, piece by piece, converting and merging adapters on the GPU. */
 export class MatrixLoader {
   #inFlight = 0
+  /** What is read goes through here, one piece after the other. */
+  #staging = new Uint8Array(0)
 
   constructor(
     private readonly gpu: GpuDevice,
@@ -75,7 +77,7 @@ export class MatrixLoader {
     const { values, bytes: blockBytes } = GGML_BLOCKS[type]
     const rowBytes = (k / values) * blockBytes
     const plain = plainDtype(type)
-    const from = plain ?? 'f32'
+    const source = plain ?? 'f32'
     // What the kernels read as it is stored needs no kernel to get there.
     const direct = plain === dtype && k % 4 === 0 && !lora
     const blocks = (type === 'Q8_0' || type === 'Q4_0') && REPACKED[type] === dtype && !lora ? type : undefined
@@ -86,13 +88,15 @@ export class MatrixLoader {
       throwIfAborted(this.options.signal)
       this.gpu.check()
       const count = Math.min(pieceRows, rows - row)
-      const stored = await this.checkpoint.read(name, row * rowBytes, (row + count) * rowBytes, this.options.signal)
+      if (this.#staging.byteLength < count * rowBytes) this.#staging = new Uint8Array(count * rowBytes)
+      const [start, end] = [row * rowBytes, (row + count) * rowBytes]
+      const stored = await this.checkpoint.read(name, start, end, this.options.signal, this.#staging)
       if (direct || blocks) {
         const bytes = blocks ? repack(blocks, stored, k) : stored
         this.gpu.device.queue.writeBuffer(buffer, (targetRow + row) * targetBytes, bytes)
       } else {
         const bytes = plain ? stored : new Uint8Array(dequantise(type, stored, count * k).buffer as ArrayBuffer)
-        const piece = { from, to: dtype, row, rows: count, k, targetRow: targetRow + row, lora }
+        const piece = { from: source, to: dtype, row, rows: count, k, targetRow: targetRow + row, lora }
         await this.#convert(bytes, buffer, piece)
       }
       this.options.onBytes(stored.byteLength)

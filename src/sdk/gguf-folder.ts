@@ -28,9 +28,9 @@ export class GgufFolder implements FileSource {
     return this.#bytes(name)?.byteLength ?? this.inner.size(name, signal)
   }
 
-  async read(name: string, range?: ByteRange, signal?: AbortSignal): Promise<Uint8Array> {
+  async read(name: string, range?: ByteRange, signal?: AbortSignal, target?: Uint8Array): Promise<Uint8Array> {
     const bytes = this.#bytes(name)
-    if (!bytes) return this.inner.read(name, range, signal)
+    if (!bytes) return this.inner.read(name, range, signal, target)
     const { start, end } = resolveRange(this, name, bytes.byteLength, range)
     return bytes.slice(start, end)
   }

@@ -23,8 +23,8 @@ export class AliasSource implements FileSource {
     return this.inner.size(this.#resolve(name), signal)
   }
 
-  async read(name: string, range?: ByteRange, signal?: AbortSignal): Promise<Uint8Array> {
-    return this.inner.read(this.#resolve(name), range, signal)
+  async read(name: string, range?: ByteRange, signal?: AbortSignal, target?: Uint8Array): Promise<Uint8Array> {
+    return this.inner.read(this.#resolve(name), range, signal, target)
   }
 
   async fetch(names: readonly string[], options?: FetchOptions): Promise<void> {

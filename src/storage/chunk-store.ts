@@ -13,7 +13,7 @@ export interface ChunkStore {
    * Adds a chunk with its SHA-256 and returns the ledger as it is then; undefined, and nothing stored, where the address
    * meanwhile stands for another file.
    */
-  put(file: Ledger, index: number, bytes: Uint8Array, hash: string): Promise<Ledger | undefined>
+  put(file: Ledger, index: number, bytes: Uint8Array<ArrayBuffer>, hash: string): Promise<Ledger | undefined>
   get(url: string, index: number): Promise<Uint8Array<ArrayBuffer> | undefined>
   /** Takes a chunk out that is missing or damaged, so that it is fetched again. */
   drop(url: string, index: number): Promise<void>

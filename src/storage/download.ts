@@ -2,6 +2,7 @@ import { SkipstoneError, throwIfAborted } from '../errors.js'
 import type { ChunkStore } from './chunk-store.js'
 import { carries, discard, type HttpFolder, totalSize } from './http-folder.js'
 import { chunkRange, type Ledger, missingChunks } from './ledger.js'
+import { release } from './release.js'
 import { validatorOf } from './remote-file.js'
 import { withRetries } from './retry.js'
 import { sha256 } from './sha256.js'
@@ -38,14 +39,20 @@ export async function download(
   const queue = wanted.values()
   let rangesIgnored = false
   const work = async () => {
-    for (const index of queue) {
-      const bytes = await fetchChunk(folder, ledger, index, signal)
-      if (bytes === 'whole') {
-        rangesIgnored = true
-        return stop.abort()
+    const buffer = new Uint8Array(Math.min(ledger.chunkBytes, ledger.size))
+    try {
+      for (const index of queue) {
+        const length = await fetchChunk(folder, ledger, index, buffer, signal)
+        if (length === 'whole') {
+          rangesIgnored = true
+          return stop.abort()
+        }
+        // A view would be stored with all of its buffer.
+        await keep(store, ledger, index, length === buffer.byteLength ? buffer : buffer.slice(0, length))
+        options.onBytes?.(length)
       }
-      await keep(store, ledger, index, bytes)
-      options.onBytes?.(bytes.byteLength)
+    } finally {
+      release(buffer)
     }
   }
   const ends = await Promise.allSettled(
@@ -73,17 +80,18 @@ async function keep(store: ChunkStore, ledger: Ledger, index: number, bytes: Uin
 }
 
 /**
- * One chunk by ranged requests. An answer that breaks off is continued where it stopped. `whole` where the server sends the
- * whole file instead.
+ * One chunk by ranged requests, into `buffer`; returns its length. An answer that breaks off is continued where it stopped.
+ * `whole` where the server sends the whole file instead.
  */
-export async function fetchChunk(
+async function fetchChunk(
   folder: HttpFolder,
   ledger: Ledger,
   index: number,
+  buffer: Uint8Array,
   signal: AbortSignal | undefined,
-): Promise<Uint8Array<ArrayBuffer> | 'whole'> {
+): Promise<number | 'whole'> {
   const { start, end } = chunkRange(ledger, index)
-  const bytes = new Uint8Array(end - start)
+  const bytes = buffer.subarray(0, end - start)
   let filled = 0
   return withRetries(async (progressed) => {
     const response = await folder.request(ledger.name, { start: start + filled, end }, signal)
@@ -115,12 +123,13 @@ export async function fetchChunk(
       }
       bytes.set(part, filled)
       filled += part.byteLength
+      release(part)
       progressed()
     }
     if (filled < bytes.byteLength) {
       throw new SkipstoneError('network', `${folder.address} stopped in the middle of ${ledger.name}; try again later.`)
     }
-    return bytes
+    return filled
   }, signal)
 }
 
@@ -160,6 +169,7 @@ async function streamWhole(
         at += count
         if (filled === chunk.byteLength) await flush()
       }
+      release(part)
     }
     const size = index * ledger.chunkBytes + filled
     if (size < ledger.size && !open) {
@@ -176,14 +186,14 @@ async function* parts(
   name: string,
   response: Response,
   signal: AbortSignal | undefined,
-): AsyncGenerator<Uint8Array> {
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   const reader = response.body?.getReader()
   if (!reader) return
   try {
     for (;;) {
       const { done, value } = await reader.read()
       if (done) return
-      yield value
+      yield value as Uint8Array<ArrayBuffer>
     }
   } catch (cause) {
     throw folder.broken(name, signal, cause)

@@ -58,15 +58,22 @@ class IndexedDbStore implements ChunkStore {
     })
   }
 
-  put(file: Ledger, index: number, bytes: Uint8Array, hash: string): Promise<Ledger | undefined> {
+  put(file: Ledger, index: number, bytes: Uint8Array<ArrayBuffer>, hash: string): Promise<Ledger | undefined> {
+    // As a blob: of anything else the database keeps serialised copies in the page until the garbage is collected.
+    const blob = new Blob([bytes])
     return this.#change(file, (now, store) => {
-      store.put(bytes, chunkKey(file.url, index))
+      store.put(blob, chunkKey(file.url, index))
       return withChunk(now, index, hash)
     })
   }
 
-  get(url: string, index: number): Promise<Uint8Array<ArrayBuffer> | undefined> {
-    return this.#run('readonly', (store) => promisifyRequest(store.get(chunkKey(url, index))))
+  async get(url: string, index: number): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    const blob: Blob | undefined = await this.#run('readonly', (store) =>
+      promisifyRequest(store.get(chunkKey(url, index))),
+    )
+    // The bytes of a blob lie outside of the database, and may be gone.
+    const bytes = await blob?.arrayBuffer().catch(() => undefined)
+    return bytes && new Uint8Array(bytes)
   }
 
   async drop(url: string, index: number): Promise<void> {

@@ -17,7 +17,7 @@ export class MemoryStore implements ChunkStore {
     this.#files.set(ledger.url, { ledger, chunks: new Map() })
   }
 
-  async put(file: Ledger, index: number, bytes: Uint8Array, hash: string): Promise<Ledger | undefined> {
+  async put(file: Ledger, index: number, bytes: Uint8Array<ArrayBuffer>, hash: string): Promise<Ledger | undefined> {
     const found = this.#files.get(file.url)
     if (!found || !sameFile(found.ledger, file)) return undefined
     found.chunks.set(index, bytes.slice())
@@ -26,7 +26,8 @@ export class MemoryStore implements ChunkStore {
   }
 
   async get(url: string, index: number): Promise<Uint8Array<ArrayBuffer> | undefined> {
-    return this.#files.get(url)?.chunks.get(index)
+    // A copy: readers give back the memory of what they get.
+    return this.#files.get(url)?.chunks.get(index)?.slice()
   }
 
   async drop(url: string, index: number): Promise<void> {

@@ -28,8 +28,8 @@ export interface FileSource {
   has(name: string, signal?: AbortSignal): Promise<boolean>
   /** In bytes. */
   size(name: string, signal?: AbortSignal): Promise<number>
-  /** The whole file, or a range of it. */
-  read(name: string, range?: ByteRange, signal?: AbortSignal): Promise<Uint8Array>
+  /** The whole file, or a range of it; sources may put it into `target` where that is given and long enough. */
+  read(name: string, range?: ByteRange, signal?: AbortSignal, target?: Uint8Array): Promise<Uint8Array>
   /** Sources that keep what they fetch: brings these files here whole, before they are read piece by piece. */
   fetch?(names: readonly string[], options?: FetchOptions): Promise<void>
 }

@@ -5,6 +5,7 @@ import type { HttpFolder } from './http-folder.js'
 import { chunkRange, chunksOf, emptyLedger, isComplete, type Ledger, sameFile, storedBytes } from './ledger.js'
 import { exclusively } from './lock.js'
 import type { PublishedHashes } from './published.js'
+import { release } from './release.js'
 import { probe } from './remote-file.js'
 import { isOverload, withRetries } from './retry.js'
 import { makeRoom, withAdvice } from './room.js'
@@ -12,8 +13,8 @@ import { sha256 } from './sha256.js'
 import { type ByteRange, type FetchOptions, type FileSource, notFound, resolveRange } from './source.js'
 import { wholeFileHash } from './whole-file-hash.js'
 
-/** Chunks held in memory: the one that is read and the one before it, where tensors straddle them. */
-const CHUNKS_HELD = 2
+/** Chunks held in memory: the one that is read, the one before it, where tensors straddle them, and the next. */
+const CHUNKS_HELD = 3
 
 /** How often a file may change under a download before that is an error. */
 const CHANGES = 3
@@ -44,7 +45,8 @@ export class StoredSource implements FileSource {
   readonly #files = new Map<string, Promise<OpenFile | undefined>>()
   readonly #checked = new Set<string>()
   /** In the order of their last use. */
-  readonly #held = new Map<string, Uint8Array<ArrayBuffer>>()
+  readonly #held = new Map<string, Promise<Uint8Array<ArrayBuffer>>>()
+  #readers = 0
 
   constructor(private readonly options: StoredSourceOptions) {
     this.description = options.folder.address
@@ -58,17 +60,22 @@ export class StoredSource implements FileSource {
     return (await this.#sized(name, signal)).size
   }
 
-  async read(name: string, range?: ByteRange, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+  async read(name: string, range?: ByteRange, signal?: AbortSignal, target?: Uint8Array): Promise<Uint8Array> {
     throwIfAborted(signal)
-    const { size } = await this.#sized(name, signal)
-    const { start, end } = resolveRange(this, name, size, range)
-    const bytes = new Uint8Array(end - start)
-    const { ledger } = await this.#open(name, signal)
-    for (const index of chunksOf(ledger, start, end)) {
-      const at = chunkRange(ledger, index).start
-      const chunk = await this.#chunk(name, index, signal)
-      const from = Math.max(start - at, 0)
-      bytes.set(chunk.subarray(from, Math.min(end - at, chunk.byteLength)), at + from - start)
+    const ledger = await this.#sized(name, signal)
+    const { start, end } = resolveRange(this, name, ledger.size, range)
+    const fits = target !== undefined && target.byteLength >= end - start
+    const bytes = fits ? target.subarray(0, end - start) : new Uint8Array(end - start)
+    this.#readers++
+    try {
+      for (const index of chunksOf(ledger, start, end)) {
+        const at = chunkRange(ledger, index).start
+        const chunk = await this.#chunk(name, ledger, index, signal)
+        const from = Math.max(start - at, 0)
+        bytes.set(chunk.subarray(from, Math.min(end - at, chunk.byteLength)), at + from - start)
+      }
+    } finally {
+      this.#readers--
     }
     return bytes
   }
@@ -189,23 +196,53 @@ export class StoredSource implements FileSource {
     }).finally(watch.stop)
   }
 
-  async #chunk(name: string, index: number, signal: AbortSignal | undefined): Promise<Uint8Array<ArrayBuffer>> {
-    const { ledger } = await this.#open(name, signal)
+  async #chunk(
+    name: string,
+    ledger: Ledger,
+    index: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    const chunk = await this.#hold(name, ledger, index, signal)
+    // Files are mostly read from their beginning to their end: the next chunk comes while this one is used.
+    const stored = (ledger.chunks[index + 1] ?? null) !== null
+    if (stored) this.#hold(name, ledger, index + 1, undefined).catch(() => undefined)
+    return chunk
+  }
+
+  #hold(
+    name: string,
+    ledger: Ledger,
+    index: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Uint8Array<ArrayBuffer>> {
     const key = `${index} ${ledger.url}`
-    const held = this.#held.get(key)
-    if (held) {
-      this.#held.delete(key)
-      this.#held.set(key, held)
-      return held
-    }
-    const chunk = (await this.#storedChunk(ledger, index, key)) ?? (await this.#refetch(name, index, signal))
-    this.#checked.add(key)
+    const chunk = this.#held.get(key) ?? this.#load(name, ledger, index, key, signal)
+    this.#held.delete(key)
     this.#held.set(key, chunk)
-    for (const oldest of this.#held.keys()) {
+    for (const [oldest, bytes] of this.#held) {
       if (this.#held.size <= CHUNKS_HELD) break
       this.#held.delete(oldest)
+      // Another reader may be about to use it; what is left to the collector then is little.
+      if (this.#readers <= 1) bytes.then(release, () => undefined)
     }
     return chunk
+  }
+
+  async #load(
+    name: string,
+    ledger: Ledger,
+    index: number,
+    key: string,
+    signal: AbortSignal | undefined,
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    try {
+      const chunk = (await this.#storedChunk(ledger, index, key)) ?? (await this.#refetch(name, index, signal))
+      this.#checked.add(key)
+      return chunk
+    } catch (error) {
+      this.#held.delete(key)
+      throw error
+    }
   }
 
   /** A stored chunk, where it is what its ledger says. */

@@ -1,6 +1,7 @@
 import { throwIfAborted } from '../errors.js'
 import type { ChunkStore } from './chunk-store.js'
 import type { Ledger } from './ledger.js'
+import { release } from './release.js'
 
 /** Bytes hashed at a time: a few milliseconds, so that a page stays responsive where there is no worker. */
 const SLICE_BYTES = 256 << 10
@@ -18,13 +19,18 @@ export async function wholeFileHash(
   const hasher = await openHasher()
   try {
     let loaded = 0
+    let next = store.get(ledger.url, 0)
     for (let index = 0; index < ledger.chunks.length; index++) {
       throwIfAborted(signal)
-      const chunk = await store.get(ledger.url, index)
+      const chunk = await next
+      // Read while this one is hashed.
+      next = store.get(ledger.url, index + 1)
+      next.catch(() => undefined)
       // Without it the hash is another one, which is what the caller asks for.
       if (!chunk) return 'incomplete'
       loaded += chunk.byteLength
       await hasher.update(chunk)
+      release(chunk)
       onBytes(loaded)
     }
     return await hasher.digest()
