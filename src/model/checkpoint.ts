@@ -2,6 +2,7 @@ import { SkipstoneError } from '../errors.js'
 import { parseSafetensorsHeader, safetensorsHeaderLength, type TensorEntry } from '../formats/safetensors.js'
 import { parseShardIndex } from '../formats/shard-index.js'
 import { normaliseTensorName } from '../formats/tensor-names.js'
+import type { Aliases } from '../storage/alias-source.js'
 import { type FileSource, readJson } from '../storage/source.js'
 
 /** The tensors of a model by normalised name, read piece by piece. */
@@ -20,6 +21,14 @@ export interface Checkpoint {
 }
 
 export const SINGLE_FILE = 'model.safetensors'
+/** The name that a model's GGUF file goes by, whatever it is called where it lies. */
+export const GGUF_FILE = 'model.gguf'
+
+/** The names in a folder of which the GGUF file `file` is the model, whatever else lies there. */
+export function asOnlyGguf(file: string): Aliases {
+  return { [GGUF_FILE]: file, [SINGLE_FILE]: null, [SHARD_INDEX]: null }
+}
+
 /** How a Git LFS pointer begins, as far as a header's length is read. */
 const LFS_POINTER = 'version '
 

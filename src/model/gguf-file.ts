@@ -3,20 +3,11 @@ import { dequantise } from '../formats/gguf-blocks.js'
 import { ggufTensorName, ROPE_FACTORS } from '../formats/gguf-names.js'
 import { type JsonObject, jsonObject, optionalInteger, required } from '../formats/json.js'
 import type { TensorEntry } from '../formats/safetensors.js'
-import type { Aliases } from '../storage/alias-source.js'
 import type { FileSource } from '../storage/source.js'
-import { type Checkpoint, SHARD_INDEX, SINGLE_FILE } from './checkpoint.js'
+import { type Checkpoint, GGUF_FILE } from './checkpoint.js'
 import { ggufConfig } from './gguf-config.js'
 import { ggufRowSource, hasInterleavedRows } from './gguf-rows.js'
 import { storedType } from './stored-type.js'
-
-/** The name that a model's GGUF file goes by, whatever it is called where it lies. */
-export const GGUF_FILE = 'model.gguf'
-
-/** The names in a folder of which the GGUF file `file` is the model, whatever else lies there. */
-export function asOnlyGguf(file: string): Aliases {
-  return { [GGUF_FILE]: file, [SINGLE_FILE]: null, [SHARD_INDEX]: null }
-}
 
 /** Vocabularies make headers of some megabytes. */
 const FIRST_READ = 1 << 20

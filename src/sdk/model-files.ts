@@ -1,8 +1,6 @@
-import { type Checkpoint, openCheckpoint, SHARD_INDEX, SINGLE_FILE } from '../model/checkpoint.js'
+import { type Checkpoint, GGUF_FILE, openCheckpoint, SHARD_INDEX, SINGLE_FILE } from '../model/checkpoint.js'
 import { type ModelConfig, parseModelConfig } from '../model/config.js'
-import { GGUF_FILE, type GgufModel, openGguf } from '../model/gguf-file.js'
 import { type FileSource, readJson } from '../storage/source.js'
-import { GgufFolder } from './gguf-folder.js'
 
 /** A model whose headers were read. */
 export interface ModelFiles {
@@ -14,13 +12,22 @@ export interface ModelFiles {
 
 /** Reads configuration and headers: of the safetensors in a folder, else of its GGUF file. @throws as `loadModel`. */
 export async function openModelFiles(folder: FileSource, signal?: AbortSignal): Promise<ModelFiles> {
-  const gguf = await findGguf(folder, signal)
-  const files = gguf ? new GgufFolder(folder, gguf) : folder
-  const config = parseModelConfig(await readJson(files, 'config.json', signal))
-  return { files, config, checkpoint: gguf?.checkpoint ?? (await openCheckpoint(files, signal)) }
+  if (await isGguf(folder, signal)) return openGgufFiles(folder, signal)
+  const config = parseModelConfig(await readJson(folder, 'config.json', signal))
+  return { files: folder, config, checkpoint: await openCheckpoint(folder, signal) }
 }
 
-async function findGguf(folder: FileSource, signal: AbortSignal | undefined): Promise<GgufModel | undefined> {
-  for (const name of [SINGLE_FILE, SHARD_INDEX]) if (await folder.has(name, signal)) return undefined
-  return (await folder.has(GGUF_FILE, signal)) ? openGguf(folder, signal) : undefined
+async function isGguf(folder: FileSource, signal: AbortSignal | undefined): Promise<boolean> {
+  for (const name of [SINGLE_FILE, SHARD_INDEX]) if (await folder.has(name, signal)) return false
+  return folder.has(GGUF_FILE, signal)
+}
+
+/** Who loads no GGUF files does not load the code for them. */
+async function openGgufFiles(folder: FileSource, signal: AbortSignal | undefined): Promise<ModelFiles> {
+  const [{ openGguf }, { GgufFolder }] = await Promise.all([
+    import('../model/gguf-file.js'),
+    import('./gguf-folder.js'),
+  ])
+  const gguf = await openGguf(folder, signal)
+  return { files: new GgufFolder(folder, gguf), config: parseModelConfig(gguf.config), checkpoint: gguf.checkpoint }
 }

@@ -1,5 +1,5 @@
 import { SkipstoneError } from '../errors.js'
-import { asOnlyGguf } from '../model/gguf-file.js'
+import { asOnlyGguf } from '../model/checkpoint.js'
 import { AliasSource } from '../storage/alias-source.js'
 import { defaultStore } from '../storage/default-store.js'
 import { PickedFilesSource } from '../storage/file-source.js'
