@@ -28,7 +28,7 @@ def main():
     ap.add_argument('--routers', required=True)
     ap.add_argument('--skip', type=float, required=True)
     ap.add_argument('--chunks', type=int, default=8)
-    ap.add_argument('--lr', type=float, default=1e-3)
+    ap.add_argument('--lr', type=float, default=4e-3)
     ap.add_argument('--rank', type=int, default=16)
     ap.add_argument('--alpha', type=int, default=32)
     ap.add_argument('--dropout', type=float, default=0.0, help='0.1 in the paper, where the LoRA sees its text more than once')
