@@ -1,4 +1,5 @@
 import { findChromium } from '../../src/node/browsers.js'
 import { describeGoldenRuns } from './golden-runs.js'
 
-describeGoldenRuns('chromium', findChromium())
+// The other model takes minutes: it is a long test.
+describeGoldenRuns('chromium', findChromium(), ['stories260k'])

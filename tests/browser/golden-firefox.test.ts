@@ -1,4 +1,5 @@
 import { findFirefox } from '../../src/node/browsers.js'
 import { describeGoldenRuns } from './golden-runs.js'
 
-describeGoldenRuns('firefox', findFirefox())
+// The other model takes minutes: it is a long test.
+describeGoldenRuns('firefox', findFirefox(), ['stories260k'])

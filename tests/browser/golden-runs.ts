@@ -5,15 +5,19 @@ import { type BrowserBackend, type BrowserPage, openPage } from '../../src/node/
 import { buildPageBundle } from '../../src/node/page-bundle.js'
 import { type PageServer, startPageServer } from '../../src/node/page-server.js'
 import { loadModelGolden, type ModelMode, sharedDir, sharedPresent } from '../fixtures/golden.js'
-import { SHARED_LOADS, SHARED_MODELS, sharedCase } from '../golden/cases.js'
+import { SHARED_LOADS, type SHARED_MODELS, sharedCase } from '../golden/cases.js'
 import { compareRun, type Outcome } from '../golden/compare.js'
 import type { PageLoad } from './golden-page.js'
 
 /** The first load of a model compiles every shader on a CPU; Firefox keeps none of them from one run to the next. */
 const COMPILING = 600_000
 
-/** The golden runs of ../shared in a page of one browser; one file for each, so that they run side by side. */
-export function describeGoldenRuns(backend: BrowserBackend, executable: string | undefined): void {
+/** Golden runs of models in ../shared in a page of one browser; one file for each browser, so that they run side by side. */
+export function describeGoldenRuns(
+  backend: BrowserBackend,
+  executable: string | undefined,
+  models: readonly (typeof SHARED_MODELS)[number][],
+): void {
   // With CI set, a browser that is not installed is a failure, not a test that did not run.
   const missing = !sharedPresent || (executable === undefined && !process.env.CI)
   describe.skipIf(missing)(`golden runs in ${backend}`, () => {
@@ -37,7 +41,7 @@ export function describeGoldenRuns(backend: BrowserBackend, executable: string |
       await server?.close()
     })
 
-    describe.each(SHARED_MODELS)('%s', (name) => {
+    describe.each(models)('%s', (name) => {
       const golden = sharedPresent ? loadModelGolden(name) : undefined
       describe.each(SHARED_LOADS.map((modes) => ({ modes })))('$modes', ({ modes }) => {
         beforeAll(async () => {

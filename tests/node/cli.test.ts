@@ -229,7 +229,6 @@ describe('mistakes give a typed error and status 1', () => {
     ['unknown-policy', ['generate', '--prompt', 'a', '--policy', 'magic']],
     ['unsupported', ['generate', '--prompt', 'a', '--policy', 'adaskip']],
     ['bad-option', ['generate', '--prompt', 'a', '--policy', 'skipgpt:colour=1']],
-    ['unsupported', ['generate', '--prompt', 'a', '--dtype', 'q4']],
     ['bad-option', ['generate', '--prompt', 'a', '--dtype', 'f12']],
     ['not-found', ['generate', '--prompt', 'a', '--model', 'no-such-model']],
     ['not-found', ['generate', '--prompt', 'a', '--routers', 'no-such-folder']],

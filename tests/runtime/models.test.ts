@@ -149,7 +149,7 @@ describeRuntime('models', (bench, gpu) => {
     const sequence = new Sequence(await model.engine(), dense, { contextLength: 256 })
     const run = await generate(sequence, ids, 8)
     expect(run.tokens).toEqual((await generate(bench().sequence(dense), ids, 8)).tokens)
-    expect([...new Set(progress)]).toEqual(['config', 'weights', 'pipelines', 'ready'])
+    expect([...new Set(progress)]).toEqual(['config', 'upload', 'pipelines', 'ready'])
     model.dispose()
   })
 })
