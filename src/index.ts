@@ -1,5 +1,6 @@
 export { ERROR_CODES, type ErrorCode, SkipstoneError } from './errors.js'
 export type { ModelConfig } from './model/config.js'
+export type { Traffic } from './model/weight-stream.js'
 export type { SkipRatios, TraceFile, TraceStep } from './runtime/trace.js'
 export { type InspectOptions, inspectModel, type ModelSummary } from './sdk/inspect.js'
 export { loadModel } from './sdk/load-model.js'

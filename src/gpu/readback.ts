@@ -49,6 +49,13 @@ export class ReadbackRing {
     return () => this.#read(buffer, rounded)
   }
 
+  /** As `record`, for single words of `source`. */
+  gather(encoder: GPUCommandEncoder, source: GPUBuffer, words: readonly number[]): () => Promise<Uint32Array> {
+    const buffer = this.#take(4 * words.length)
+    for (const [i, word] of words.entries()) encoder.copyBufferToBuffer(source, 4 * word, buffer, 4 * i, 4)
+    return () => this.#read(buffer, 4 * words.length)
+  }
+
   async #read(buffer: GPUBuffer, size: number): Promise<Uint32Array> {
     this.#check(buffer)
     this.#waits++

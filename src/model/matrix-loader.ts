@@ -9,7 +9,7 @@ import { padded } from '../gpu/memory.js'
 import { workDone } from '../gpu/readback.js'
 import { materialiseKernel } from '../kernels/materialise.js'
 import { quantiseKernel } from '../kernels/quantise.js'
-import type { LoraUpdate } from './adapter.js'
+import type { Adapter, LoraUpdate } from './adapter.js'
 import type { Checkpoint } from './checkpoint.js'
 import { REPACKED, repack } from './repack.js'
 import { plainDtype, storedType } from './stored-type.js'
@@ -25,6 +25,24 @@ export function matrixBytes(rows: number, k: number, dtype: WeightDtype): number
 /** Bytes given to the GPU before it is waited for: until then it holds copies of them. */
 const IN_FLIGHT_BYTES = 32 << 20
 
+/** A tensor of a checkpoint, and where it goes. */
+export interface MatrixTarget {
+  readonly name: string
+  readonly rows: number
+  /** Values in a row. */
+  readonly k: number
+  readonly dtype: WeightDtype
+  readonly buffer: GPUBuffer
+  /** The buffer's row in which it begins. */
+  readonly row: number
+}
+
+export interface MoveOptions {
+  readonly signal: AbortSignal | undefined
+  /** Called with the bytes of every piece that was read. */
+  readonly onBytes: (bytes: number) => void
+}
+
 /** Moves matrices from a checkpoint into GPU buffers, piece by piece, converting and merging adapters on the GPU. */
 export class MatrixLoader {
   #inFlight = 0
@@ -34,14 +52,15 @@ export class MatrixLoader {
   constructor(
     private readonly gpu: GpuDevice,
     private readonly checkpoint: Checkpoint,
-    private readonly options: { signal?: AbortSignal; onBytes: (bytes: number) => void },
+    private readonly adapter: Adapter | undefined,
   ) {}
 
   /**
-   * Whether `name` can be loaded as `[rows, k]`, with this update.
+   * Whether `name` can be loaded as `[rows, k]`, with the adapter's update of it.
    * @throws `missing-tensor`, `bad-file` where its shape is another, `unsupported` for its dtype, `wrong-model` for the update.
    */
-  check(name: string, rows: number, k: number, lora: LoraUpdate | undefined): TensorEntry {
+  check(name: string, rows: number, k: number): TensorEntry {
+    const lora = this.adapter?.get(name)
     const entry = this.checkpoint.entries.get(name)
     if (!entry) throw new SkipstoneError('missing-tensor', `The checkpoint lacks the tensor ${name}.`)
     if (entry.shape.length !== 2 || entry.shape[0] !== rows || entry.shape[1] !== k) {
@@ -63,17 +82,11 @@ export class MatrixLoader {
     return entry
   }
 
-  /** Loads `name` (`[rows, k]`) as `dtype` into `buffer` from row `targetRow` on. @throws as `check`. */
-  async load(
-    name: string,
-    rows: number,
-    k: number,
-    dtype: WeightDtype,
-    buffer: GPUBuffer,
-    targetRow: number,
-    lora: LoraUpdate | undefined,
-  ): Promise<void> {
-    const type = storedType(this.check(name, rows, k, lora))
+  /** @throws as `check`, and as `FileSource.read`. Calls must not overlap. */
+  async load({ name, rows, k, dtype, buffer, row: targetRow }: MatrixTarget, options: MoveOptions): Promise<void> {
+    const { signal, onBytes } = options
+    const type = storedType(this.check(name, rows, k))
+    const lora = this.adapter?.get(name)
     const { values, bytes: blockBytes } = GGML_BLOCKS[type]
     const rowBytes = (k / values) * blockBytes
     const plain = plainDtype(type)
@@ -85,12 +98,12 @@ export class MatrixLoader {
     // An even number of rows keeps every piece of 16-bit values on a whole word.
     const pieceRows = Math.max(2, Math.floor(PIECE_BYTES / (plain ? rowBytes : 4 * k) / 2) * 2)
     for (let row = 0; row < rows; row += pieceRows) {
-      throwIfAborted(this.options.signal)
+      throwIfAborted(signal)
       this.gpu.check()
       const count = Math.min(pieceRows, rows - row)
       if (this.#staging.byteLength < count * rowBytes) this.#staging = new Uint8Array(count * rowBytes)
       const [start, end] = [row * rowBytes, (row + count) * rowBytes]
-      const stored = await this.checkpoint.read(name, start, end, this.options.signal, this.#staging)
+      const stored = await this.checkpoint.read(name, start, end, signal, this.#staging)
       if (direct || blocks) {
         const bytes = blocks ? repack(blocks, stored, k) : stored
         this.gpu.device.queue.writeBuffer(buffer, (targetRow + row) * targetBytes, bytes)
@@ -99,7 +112,7 @@ export class MatrixLoader {
         const piece = { from: source, to: dtype, row, rows: count, k, targetRow: targetRow + row, lora }
         await this.#convert(bytes, buffer, piece)
       }
-      this.options.onBytes(stored.byteLength)
+      onBytes(stored.byteLength)
       this.#inFlight += count * Math.max(targetBytes, rowBytes)
       if (this.#inFlight > IN_FLIGHT_BYTES) {
         await workDone(this.gpu)

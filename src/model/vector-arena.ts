@@ -3,6 +3,10 @@ export class VectorArena {
   readonly #parts: { offset: number; values: Float32Array }[] = []
   #length = 0
 
+  get bytes(): number {
+    return 4 * this.#length
+  }
+
   /** Adds vectors one behind the other; returns where they start, in units of four values. */
   add(vectors: readonly Float32Array[]): number {
     const start = this.#length

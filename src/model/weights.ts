@@ -1,35 +1,20 @@
 import type { WeightDtype } from '../../shaders/snippets/weights.js'
 import { SkipstoneError } from '../errors.js'
-import { readF32, type TensorEntry } from '../formats/safetensors.js'
+import type { TensorEntry } from '../formats/safetensors.js'
 import type { GpuDevice } from '../gpu/device.js'
 import type { Adapter } from './adapter.js'
 import { ARCHITECTURES } from './architectures/index.js'
 import type { Checkpoint } from './checkpoint.js'
 import type { ModelConfig } from './config.js'
-import { MatrixLoader, matrixBytes } from './matrix-loader.js'
+import { layerTensors, MATRICES, matrixShapes } from './layer-matrices.js'
+import { MatrixLoader, type MatrixTarget, type MoveOptions, matrixBytes } from './matrix-loader.js'
 import { REPACKED } from './repack.js'
 import { plainDtype, storedType } from './stored-type.js'
-import { VectorArena } from './vector-arena.js'
+import { addLayerVectors, type LayerVectors, VectorLoader } from './vectors.js'
+import { type LayerMatrices, slotBytes, WeightStream, type WeightStreamOptions } from './weight-stream.js'
 
-/** One decoder layer on the GPU. Numbers are offsets into `ModelWeights.vectors`, in units of four values. */
-export interface LayerWeights {
-  /** Rows of Q, then K, then V: [(heads + 2 kvHeads) headDim, hidden]. */
-  readonly qkv: GPUBuffer
-  /** [hidden, heads headDim] */
-  readonly o: GPUBuffer
-  /** Rows of gate, then up: [2 intermediate, hidden]. */
-  readonly gateUp: GPUBuffer
-  /** [hidden, intermediate] */
-  readonly down: GPUBuffer
-  readonly inputNorm: number
-  readonly postNorm: number
-  readonly qkvBias: number
-  /** Q's weights, then K's. */
-  readonly qkNorm: number
-  readonly oBias: number
-  readonly gateUpBias: number
-  readonly downBias: number
-}
+/** One decoder layer on the GPU: its matrices (see layer-matrices.ts), and where its vectors begin. */
+export type LayerWeights = LayerMatrices & LayerVectors
 
 /** A model's weights on one device. */
 export interface ModelWeights {
@@ -43,7 +28,10 @@ export interface ModelWeights {
   /** Norm weights and biases, f32. */
   readonly vectors: GPUBuffer
   readonly finalNorm: number
+  /** With a stream, the buffers of the moment. */
   readonly layers: readonly LayerWeights[]
+  /** Brings what did not fit into the budget; undefined where everything did. */
+  readonly stream: WeightStream | undefined
   destroy(): void
 }
 
@@ -58,6 +46,8 @@ export function headDtypeOf(dtype: WeightDtype): WeightDtype {
 export interface LoadWeightsOptions {
   dtype?: DtypeOption
   adapter?: Adapter | undefined
+  /** Bytes that weights may take on the GPU. Where they are more, layers stream. Default: all that they need. */
+  gpuBudget?: number | undefined
   signal?: AbortSignal | undefined
   /** Bytes read so far, and in all. */
   onProgress?: ((loaded: number, total: number) => void) | undefined
@@ -98,8 +88,8 @@ function storedForm(first: TensorEntry, group: readonly TensorEntry[]): WeightDt
 
 /**
  * Loads every weight that `config` asks for.
- * @throws `missing-tensor`, `bad-file`, `wrong-model` (adapter), `out-of-memory`, `aborted`, `device-lost`. Nothing stays
- * allocated after a failure.
+ * @throws `missing-tensor`, `bad-file`, `wrong-model` (adapter), `out-of-memory`, `bad-option` (a budget that is too small),
+ * `aborted`, `device-lost`. Nothing stays allocated after a failure.
  */
 export async function loadWeights(
   gpu: GpuDevice,
@@ -107,22 +97,22 @@ export async function loadWeights(
   checkpoint: Checkpoint,
   options: LoadWeightsOptions = {},
 ): Promise<ModelWeights> {
-  const buffers: GPUBuffer[] = []
+  const owned: { destroy(): void }[] = []
   const destroy = () => {
-    for (const buffer of buffers) gpu.memory.destroy(buffer)
+    for (const one of owned) one.destroy()
   }
   gpu.device.pushErrorScope('out-of-memory')
   try {
-    const weights = await load(gpu, config, checkpoint, options, buffers)
+    const weights = await load(gpu, config, checkpoint, options, owned)
     const error = await gpu.device.popErrorScope()
     if (error) {
       throw new SkipstoneError(
         'out-of-memory',
-        `The GPU has no room for this model: ${error.message}. Choose a smaller model or dtype.`,
+        `The GPU has no room for this model: ${error.message}. Choose a smaller model or dtype, or a gpuBudget.`,
       )
     }
     gpu.check()
-    return { ...weights, destroy }
+    return Object.assign(weights, { destroy })
   } catch (error) {
     destroy()
     gpu.device.popErrorScope().catch(() => undefined)
@@ -136,122 +126,112 @@ async function load(
   config: ModelConfig,
   checkpoint: Checkpoint,
   options: LoadWeightsOptions,
-  buffers: GPUBuffer[],
+  owned: { destroy(): void }[],
 ): Promise<Omit<ModelWeights, 'destroy'>> {
-  const { signal, adapter } = options
+  const { adapter } = options
   const { dtype, headDtype } = resolveDtypes(options.dtype ?? 'stored', config, checkpoint)
   const names = ARCHITECTURES[config.architecture].tensors
-  const { hiddenSize, intermediateSize, heads, kvHeads, headDim, vocabSize } = config
-  const unused = new Set(adapter?.keys())
-
-  let total = 0
-  for (const entry of checkpoint.entries.values()) total += entry.end - entry.start
-  let loaded = 0
-  const onBytes = (bytes: number) => {
-    loaded += bytes
-    options.onProgress?.(Math.min(loaded, total), total)
-  }
-
-  const loader = new MatrixLoader(gpu, checkpoint, { signal, onBytes })
-  const jobs = new Map<string, () => Promise<void>>()
-  const matrix = (
-    label: string,
-    k: number,
-    parts: readonly (readonly [name: string, rows: number])[],
-    as: WeightDtype = dtype,
-  ) => {
-    const rows = parts.reduce((sum, [, n]) => sum + n, 0)
-    for (const [name, n] of parts) loader.check(name, n, k, adapter?.get(name))
-    const buffer = gpu.memory.storage(label, matrixBytes(rows, k, as))
-    buffers.push(buffer)
-    let row = 0
-    for (const [name, n] of parts) {
-      const first = row
-      unused.delete(name)
-      jobs.set(name, () => loader.load(name, n, k, as, buffer, first, adapter?.get(name)))
-      row += n
-    }
+  const { hiddenSize, vocabSize } = config
+  const loader = new MatrixLoader(gpu, checkpoint, adapter)
+  const allocate = (label: string, bytes: number) => {
+    const buffer = gpu.memory.storage(label, bytes)
+    owned.push({ destroy: () => gpu.memory.destroy(buffer) })
     return buffer
   }
-  const vectors = new VectorArena()
-  const vector = (parts: readonly (readonly [name: string | undefined, length: number])[]) => {
-    const values: Float32Array[] = []
-    for (const [name, length] of parts) {
-      if (name === undefined) continue
-      const entry = vectorEntry(checkpoint, name, length)
-      const target = new Float32Array(length)
-      values.push(target)
-      jobs.set(name, async () => {
-        target.set(readF32(entry, await checkpoint.read(name, 0, entry.end - entry.start, signal)))
-        onBytes(entry.end - entry.start)
-      })
-    }
-    return vectors.add(values)
-  }
+  const targets: MatrixTarget[] = []
 
   // A tied file may hold the one matrix under either name.
   const tied = config.tiedEmbeddings
   const embeddingName = tied && !checkpoint.entries.has(names.embedding) ? names.head : names.embedding
-  const embedding = matrix('embedding', hiddenSize, [[embeddingName, vocabSize]], headDtype)
-  const head = tied ? embedding : matrix('head', hiddenSize, [[names.head, vocabSize]], headDtype)
-  const layers: LayerWeights[] = []
-  for (let i = 0; i < config.layers; i++) {
-    const n = names.layer(i, config)
-    const q = heads * headDim
-    const kv = kvHeads * headDim
-    // Each head's norm weights start at a whole vec4.
-    const qNorm = vector([[n.qNorm, headDim]])
-    vector([[n.kNorm, headDim]])
-    layers.push({
-      qkv: matrix(`layer ${i} qkv`, hiddenSize, [
-        [n.q, q],
-        [n.k, kv],
-        [n.v, kv],
-      ]),
-      o: matrix(`layer ${i} o`, q, [[n.o, hiddenSize]]),
-      gateUp: matrix(`layer ${i} gate, up`, hiddenSize, [
-        [n.gate, intermediateSize],
-        [n.up, intermediateSize],
-      ]),
-      down: matrix(`layer ${i} down`, intermediateSize, [[n.down, hiddenSize]]),
-      inputNorm: vector([[n.inputNorm, hiddenSize]]),
-      postNorm: vector([[n.postNorm, hiddenSize]]),
-      qkvBias: vector([
-        [n.qBias, q],
-        [n.kBias, kv],
-        [n.vBias, kv],
-      ]),
-      qkNorm: qNorm,
-      oBias: vector([[n.oBias, hiddenSize]]),
-      gateUpBias: vector([
-        [n.gateBias, intermediateSize],
-        [n.upBias, intermediateSize],
-      ]),
-      downBias: vector([[n.downBias, hiddenSize]]),
-    })
+  const outer = (label: string, name: string) => {
+    loader.check(name, vocabSize, hiddenSize)
+    const buffer = allocate(label, matrixBytes(vocabSize, hiddenSize, headDtype))
+    targets.push({ name, rows: vocabSize, k: hiddenSize, dtype: headDtype, buffer, row: 0 })
+    return buffer
   }
-  const finalNorm = vector([[names.finalNorm, hiddenSize]])
-  if (unused.size > 0) {
+  const embedding = outer('embedding', embeddingName)
+  const head = tied ? embedding : outer('head', names.head)
+
+  const vectors = new VectorLoader(checkpoint)
+  const layerVectors = Array.from({ length: config.layers }, (_, i) =>
+    addLayerVectors(vectors, config, names.layer(i, config)),
+  )
+  const finalNorm = vectors.add([[names.finalNorm, hiddenSize]])
+
+  const layers = Array.from({ length: config.layers }, (_, i) => layerTensors(config, names.layer(i, config)))
+  for (const { name, rows, k } of layers.flat()) loader.check(name, rows, k)
+  const known = new Set([embeddingName, ...layers.flat().map(({ name }) => name)])
+  if (!tied) known.add(names.head)
+  const foreign = [...(adapter?.keys() ?? [])].find((name) => !known.has(name))
+  if (foreign !== undefined) {
     throw new SkipstoneError(
       'wrong-model',
-      `The adapter changes ${[...unused][0]}, which this model does not have: it belongs to another model.`,
+      `The adapter changes ${foreign}, which this model does not have: it belongs to another model.`,
     )
   }
-  // In the order of the files: each of their chunks is read once.
-  for (const name of checkpoint.entries.keys()) await jobs.get(name)?.()
-  const vectorBuffer = gpu.memory.upload('vectors', vectors.concatenate())
-  buffers.push(vectorBuffer)
-  return { dtype, headDtype, embedding, head, vectors: vectorBuffer, finalNorm, layers }
+
+  const shapes = matrixShapes(config)
+  const room =
+    (options.gpuBudget ?? Number.POSITIVE_INFINITY) -
+    targets.reduce((sum, { buffer }) => sum + buffer.size, vectors.arena.bytes)
+  const stream = streamFor({ gpu, loader, dtype, shapes, layers, room })
+  if (stream) owned.push(stream)
+  const matrices = stream
+    ? undefined
+    : layers.map((tensors, i) => {
+        const buffers = Object.fromEntries(
+          MATRICES.map((m) => [m, allocate(`layer ${i} ${m}`, matrixBytes(shapes[m].rows, shapes[m].k, dtype))]),
+        ) as LayerMatrices
+        for (const { matrix, ...tensor } of tensors) targets.push({ ...tensor, dtype, buffer: buffers[matrix] })
+        return buffers
+      })
+  targets.push(...(stream?.begin() ?? []))
+
+  const jobs = new Map(targets.map((target) => [target.name, (move: MoveOptions) => loader.load(target, move)]))
+  for (const [name, read] of vectors.jobs) jobs.set(name, read)
+  await inOrderOfFiles(checkpoint, jobs, options)
+  const vectorBuffer = gpu.memory.upload('vectors', vectors.arena.concatenate())
+  owned.push({ destroy: () => gpu.memory.destroy(vectorBuffer) })
+  return {
+    dtype,
+    headDtype,
+    embedding,
+    head,
+    vectors: vectorBuffer,
+    finalNorm,
+    stream,
+    get layers() {
+      return layerVectors.map((vectors, i) => ({
+        ...vectors,
+        ...(stream?.matrices(i) ?? (matrices?.[i] as LayerMatrices)),
+      }))
+    },
+  }
+}
+/** A stream where the layers' matrices need more than `room`. @throws `bad-option` where `room` does not even hold its slots. */
+function streamFor(options: WeightStreamOptions): WeightStream | undefined {
+  const { layers, room } = options
+  const slots = slotBytes(options)
+  if (layers.length * slots <= room) return undefined
+  if (slots <= room) return new WeightStream(options)
+  throw new SkipstoneError(
+    'bad-option',
+    `The gpuBudget is ${Math.ceil(slots - room)} bytes too small: embedding, head and one layer have to fit. Raise it, or choose a smaller dtype.`,
+  )
 }
 
-function vectorEntry(checkpoint: Checkpoint, name: string, length: number): TensorEntry {
-  const entry = checkpoint.entries.get(name)
-  if (!entry) throw new SkipstoneError('missing-tensor', `The checkpoint lacks the tensor ${name}.`)
-  if (entry.shape.length !== 1 || entry.shape[0] !== length) {
-    throw new SkipstoneError(
-      'bad-file',
-      `The tensor ${name} has shape [${entry.shape.join(', ')}], but config.json asks for [${length}].`,
-    )
+/** Runs the jobs in the order of the files: each of their chunks is read once. */
+async function inOrderOfFiles(
+  checkpoint: Checkpoint,
+  jobs: ReadonlyMap<string, (options: MoveOptions) => Promise<void>>,
+  { signal, onProgress }: LoadWeightsOptions,
+): Promise<void> {
+  const entries = [...checkpoint.entries].filter(([name]) => jobs.has(name))
+  const total = entries.reduce((sum, [, { start, end }]) => sum + end - start, 0)
+  let loaded = 0
+  const onBytes = (bytes: number) => {
+    loaded += bytes
+    onProgress?.(loaded, total)
   }
-  return entry
+  for (const [name] of entries) await jobs.get(name)?.({ signal, onBytes })
 }

@@ -63,7 +63,7 @@ skipstone bench      [--shape NAME] [--skip 0,0.25,0.5,0.75] [--tokens 64,256,51
 skipstone inspect
 skipstone convert    (--routers FILE | --lora DIR) --out FILE
 all of them: [--model DIR|FILE|URL|NAME] [--policy NAME[:key=value,...]] [--routers DIR|FILE] [--lora DIR] [--dtype stored|f32|f16|q8|q4]
-             [--context N] [--backend dawn|chromium|firefox] [--adapter auto|swiftshader|lavapipe] [--json]
+             [--context N] [--gpu-budget MB] [--backend dawn|chromium|firefox] [--adapter auto|swiftshader|lavapipe] [--json]
 `
 
 type Values = Readonly<Record<string, string | boolean | readonly string[] | undefined>>
@@ -78,7 +78,6 @@ export function parseArguments(argv: readonly string[]): Invocation {
   }
   const values = parse(command, spec, rest)
   if (values['profile-file'] !== undefined) throw unsupported('--profile-file')
-  if (values['gpu-budget'] !== undefined) throw unsupported('--gpu-budget')
   if (values.profile) throw unsupported('--profile')
   const text = (name: string) => values[name] as string | undefined
   const file = (name: string) => {
@@ -92,6 +91,7 @@ export function parseArguments(argv: readonly string[]): Invocation {
     backend: oneOf('backend', text('backend') ?? 'dawn', ['dawn', 'chromium', 'firefox']),
     adapter: oneOf('adapter', text('adapter') ?? 'auto', ['auto', 'swiftshader', 'lavapipe']),
     ...(values.context !== undefined && { context: whole('context', values, 0) }),
+    ...(values['gpu-budget'] !== undefined && { gpuBudget: 1e6 * number('gpu-budget', values, 0) }),
   }
   parsePolicy(common.policy)
   return {

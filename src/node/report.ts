@@ -1,4 +1,5 @@
 import { cpus, type } from 'node:os'
+import { noTraffic } from '../model/weight-stream.js'
 import type { Evaluation } from '../study/evaluate.js'
 import type { BenchResult } from './commands/bench.js'
 import type { CompareResult } from './commands/compare.js'
@@ -28,10 +29,15 @@ export function report(request: Request, result: unknown, command: string): stri
   }
 }
 
-function generated({ text, skip, timings, finishReason, adapter }: GenerateOutcome['result']): string {
+function generated(result: GenerateOutcome['result']): string {
+  const { text, skip, timings, finishReason, adapter, streaming } = result
+  const { bytes, tokens, waits, misses } = streaming?.decode ?? noTraffic()
+  const streamed = streaming
+    ? `; streamed ${megabytes(bytes / Math.max(tokens, 1))} per token, ${waits} waits, ${misses} misses`
+    : ''
   return `${text}
 
-[${finishReason}] skipped ${percent(skip.total)} (attention ${percent(skip.attention)}, MLP ${percent(skip.mlp)}); prefill ${timings.prefillTokensPerSecond.toFixed(1)} and decode ${timings.decodeTokensPerSecond.toFixed(1)} tokens/s on ${adapter}
+[${finishReason}] skipped ${percent(skip.total)} (attention ${percent(skip.attention)}, MLP ${percent(skip.mlp)}); prefill ${timings.prefillTokensPerSecond.toFixed(1)} and decode ${timings.decodeTokensPerSecond.toFixed(1)} tokens/s on ${adapter}${streamed}
 `
 }
 

@@ -1,5 +1,5 @@
 import type { Obey } from '../../shaders/snippets/obey.js'
-import type { Dispatch, ParamsArena } from '../gpu/dispatch.js'
+import type { ParamsArena } from '../gpu/dispatch.js'
 import { attentionDecodeKernel } from '../kernels/attention-decode.js'
 import { attentionOutputKernel } from '../kernels/attention-output.js'
 import { downDecodeKernel } from '../kernels/down-decode.js'
@@ -7,25 +7,18 @@ import { embedKernel } from '../kernels/embed.js'
 import { gateUpDecodeKernel } from '../kernels/gate-up-decode.js'
 import { qkvDecodeKernel } from '../kernels/qkv-decode.js'
 import type { Engine } from './engine.js'
-import { finish } from './finish.js'
 import { perObey } from './per-obey.js'
-import type { ProgramInputs } from './program.js'
-import { routing } from './routing.js'
+import type { LayerProgram, Program, ProgramInputs, Variant } from './program.js'
+import { routingKernels } from './routing.js'
+import type { Target } from './target.js'
 
-/**
- * One decode step as a list of dispatches: embed, the layers, head, sampling. Everything that changes from step to
- * step (token, position, execute words, stop flag) lies in GPU buffers, so the same list is recorded K times per submit.
- * A layer has at most 7 dispatches: routers, QKV, attention, output, (routers after attention,) gate and up, down.
- */
-export async function decodeProgram(engine: Engine, arena: ParamsArena, inputs: ProgramInputs): Promise<Dispatch[]> {
-  const { gpu, shape, weights, scratch, forms } = engine
+/** Compiles the kernels of `decodeProgram`. */
+export async function decodeKernels(target: Target, variant: Variant) {
+  const { gpu, shape, choice, dtype } = target
   const { config, d4, ff4, splits } = shape
-  const { buffers, cache } = inputs
-  const { dtype } = weights
   const { heads, kvHeads, headDim, hiddenSize: d, rmsNormEps: eps } = config
-  const matvec = forms.matvec
-
-  const kernels = async (obey: Obey) => ({
+  const { matvec, heads: headForm } = choice.form.value
+  const make = async (obey: Obey) => ({
     qkv: await qkvDecodeKernel(gpu, {
       d,
       k4: d4,
@@ -37,7 +30,7 @@ export async function decodeProgram(engine: Engine, arena: ParamsArena, inputs: 
       qkNorm: config.qkNorm,
       dtype,
       predicated: obey === 'skip',
-      form: forms.heads,
+      form: headForm,
     }),
     attention: await attentionDecodeKernel(gpu, { heads, kvHeads, headDim, splits, predicated: obey === 'skip' }),
     output: await attentionOutputKernel(gpu, {
@@ -62,37 +55,52 @@ export async function decodeProgram(engine: Engine, arena: ParamsArena, inputs: 
     }),
     down: await downDecodeKernel(gpu, { d, k4: ff4, bias: config.mlpBias, dtype, obey, form: matvec }),
   })
-  const of = await perObey(inputs, kernels)
-  const route = await routing({ engine, arena, ...inputs, singleRow: true })
-  const embed = await embedKernel(gpu, { width4: d4, stride4: d4, dtype: weights.headDtype })
+  const [of, route, embed] = await Promise.all([
+    perObey(variant, make),
+    routingKernels(target, variant, { singleRow: true }),
+    embedKernel(gpu, { width4: d4, stride4: d4, dtype: target.headDtype }),
+  ])
+  return { of, route, embed }
+}
 
+/**
+ * One decode step as dispatches: embed and the layers; head and sampling follow (finish.ts). Everything that changes from step
+ * to step (token, position, execute words, stop flag) lies in GPU buffers, so the same list is recorded K times per submit.
+ * A layer has at most 7 dispatches: routers, QKV, attention, output, (routers after attention,) gate and up, down.
+ */
+export async function decodeProgram(engine: Engine, arena: ParamsArena, inputs: ProgramInputs): Promise<Program> {
+  const { of, route, embed } = await decodeKernels(engine.target, inputs)
+  const { weights, scratch } = engine
+  const { buffers, cache } = inputs
   const { x, q, splitSums, inner } = scratch
   const { vectors } = weights
   const { plan, ids } = buffers
-  const list: Dispatch[] = [embed(arena, { plan, ids, table: weights.embedding, x })]
-  weights.layers.forEach((w, layer) => {
-    const r = route(layer)
+  const layers = weights.layers.map((w, layer): LayerProgram => {
+    const r = route(engine, arena, buffers, layer)
     const attention = of(r.attention)
     const mlp = of(r.mlp)
     const kv = cache.kv[layer] as GPUBuffer
     const slot = r.attentionSlot
-    list.push(
-      ...r.atEntry,
-      attention.qkv(
-        arena,
-        { plan, x, weights: w.qkv, vectors, rope: cache.rope, kv, q },
-        { slot, norm: w.inputNorm, bias: w.qkvBias, qkNorm: w.qkNorm },
-      ),
-      attention.attention(arena, { plan, q, kv, splitSums }, { slot }),
-      attention.output(arena, { plan, splitSums, weights: w.o, vectors, x }, { slot, bias: w.oBias }),
-      ...r.afterAttention,
-      mlp.gateUp(
-        arena,
-        { plan, x, weights: w.gateUp, vectors, a: inner },
-        { slot: r.mlpSlot, norm: w.postNorm, bias: w.gateUpBias },
-      ),
-      mlp.down(arena, { plan, a: inner, weights: w.down, vectors, x }, { slot: r.mlpSlot, bias: w.downBias }),
-    )
+    return {
+      ...r.program,
+      attention: [
+        attention.qkv(
+          arena,
+          { plan, x, weights: w.qkv, vectors, rope: cache.rope, kv, q },
+          { slot, norm: w.inputNorm, bias: w.qkvBias, qkNorm: w.qkNorm },
+        ),
+        attention.attention(arena, { plan, q, kv, splitSums }, { slot }),
+        attention.output(arena, { plan, splitSums, weights: w.o, vectors, x }, { slot, bias: w.oBias }),
+      ],
+      mlp: [
+        mlp.gateUp(
+          arena,
+          { plan, x, weights: w.gateUp, vectors, a: inner },
+          { slot: r.mlpSlot, norm: w.postNorm, bias: w.gateUpBias },
+        ),
+        mlp.down(arena, { plan, a: inner, weights: w.down, vectors, x }, { slot: r.mlpSlot, bias: w.downBias }),
+      ],
+    }
   })
-  return [...list, ...(await finish(engine, arena, inputs))]
+  return { embed: embed(arena, { plan, ids, table: weights.embedding, x }), layers }
 }

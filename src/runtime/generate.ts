@@ -52,15 +52,16 @@ export async function* generateTokens(
 
   // The token sampled at the last position of the context is the last one: it cannot be fed.
   let left = Math.min(o.maxTokens - 1, o.contextLength - sequence.length)
-  const pace = new Pace(o.stepsPerSubmit)
+  // A streamed step waits for its weights: another one ahead of it would only fetch for tokens that nobody may want.
+  const [ahead, pace] = sequence.streams ? [1, new Pace(1)] : [2, new Pace(o.stepsPerSubmit)]
   let lastDone = 0
   const inFlight: { steps: number; submitted: number; read: () => Promise<StepRecord[]> }[] = []
   try {
     while (left > 0 || inFlight.length > 0) {
       throwIfAborted(o.signal)
-      while (left > 0 && inFlight.length < 2) {
+      while (left > 0 && inFlight.length < ahead) {
         const steps = Math.min(left, pace.steps, sequence.engine.capacity)
-        inFlight.push({ steps, submitted: performance.now(), read: await sequence.decode(steps) })
+        inFlight.push({ steps, submitted: performance.now(), read: await sequence.decode(steps, o.signal) })
         left -= steps
       }
       const oldest = inFlight.shift()

@@ -7,95 +7,105 @@ import { routerLinearKernel } from '../kernels/router-linear.js'
 import { routerTwoLayerKernel } from '../kernels/router-two-layer.js'
 import type { SkipPolicy } from '../skip/policy.js'
 import type { Engine } from './engine.js'
+import type { LayerProgram, Variant } from './program.js'
 import type { SequenceBuffers } from './sequence-buffers.js'
+import type { Target } from './target.js'
 
-/** Dispatches that decide one layer: at its entry, and, for routers that read it, after attention. */
+/** How one layer is decided, and how the kernels of its sublayers obey. */
 export interface LayerRouting {
-  readonly atEntry: readonly Dispatch[]
-  readonly afterAttention: readonly Dispatch[]
-  /** How the kernels of each sublayer obey. */
   readonly attention: Obey
   readonly mlp: Obey
   readonly attentionSlot: number
   readonly mlpSlot: number
+  /** The dispatches that decide: at the layer's entry, and, for routers that read it, after attention. */
+  readonly program: Pick<LayerProgram, 'entry' | 'afterAttention' | 'attentionDecided' | 'mlpDecided'>
 }
 
-export interface RoutingOptions {
-  engine: Engine
-  policy: SkipPolicy
-  buffers: SequenceBuffers
-  arena: ParamsArena
-  capacity: number
-  /** One row per step: execute words go straight into the plan. */
-  singleRow: boolean
-  /** Compute skipped rows too and throw them away. */
-  masked: boolean
-}
-
-/** Compiles what the policy needs and returns a function that binds it for one layer. */
-export async function routing(o: RoutingOptions): Promise<(layer: number) => LayerRouting> {
-  const score = await scorer(o)
-  const gpu = o.engine.gpu
-  const compact = {
-    1: await compactKernel(gpu, { capacity: o.capacity, count: 1 }),
-    2: await compactKernel(gpu, { capacity: o.capacity, count: 2 }),
+/**
+ * Compiles what the policy needs and returns a function that binds it for one layer. `singleRow`: one row per step, execute words go
+ * straight into the plan.
+ */
+export async function routingKernels(
+  target: Target,
+  { policy, masked }: Variant,
+  { singleRow }: { singleRow: boolean },
+): Promise<(engine: Engine, arena: ParamsArena, buffers: SequenceBuffers, layer: number) => LayerRouting> {
+  const { gpu, capacity } = target
+  const score = await scorer(target, policy, singleRow)
+  // One row needs no list of the rows that run.
+  const gathers = policy.scoring !== undefined && !singleRow
+  const compact = gathers && {
+    1: await compactKernel(gpu, { capacity, count: 1 }),
+    2: await compactKernel(gpu, { capacity, count: 2 }),
   }
-  const decide = (sublayer: number, count: 1 | 2): Dispatch[] => {
-    const scored = score(sublayer, count)
-    return o.singleRow ? [scored] : [scored, compact[count](o.arena, o.buffers, { sublayer })]
-  }
-  const readsEntry = o.policy.scoring?.kind !== 'routers' || o.policy.scoring.mlpInput === 'entry'
-  const obey = (routed: boolean): Obey => (routed ? (o.masked ? 'masked' : 'skip') : 'always')
+  const readsEntry = policy.scoring?.kind !== 'routers' || policy.scoring.mlpInput === 'entry'
+  const obey = (routed: boolean): Obey => (routed ? (masked ? 'masked' : 'skip') : 'always')
 
-  return (layer) => {
-    const attentionRouted = o.policy.decide(2 * layer) === 'routed'
-    const mlpRouted = o.policy.decide(2 * layer + 1) === 'routed'
-    const atEntry: Dispatch[] = []
-    const afterAttention: Dispatch[] = []
-    if (attentionRouted && mlpRouted && readsEntry) atEntry.push(...decide(2 * layer, 2))
-    else {
-      if (attentionRouted) atEntry.push(...decide(2 * layer, 1))
-      if (mlpRouted) (readsEntry ? atEntry : afterAttention).push(...decide(2 * layer + 1, 1))
+  return (engine, arena, buffers, layer) => {
+    const decide = (sublayer: number, count: 1 | 2): Dispatch[] => {
+      const scored = score(engine, arena, buffers, sublayer, count)
+      return compact ? [scored, compact[count](arena, buffers, { sublayer })] : [scored]
     }
+    const attentionRouted = policy.decide(2 * layer) === 'routed'
+    const mlpRouted = policy.decide(2 * layer + 1) === 'routed'
+    const entry: Dispatch[] = []
+    const afterAttention: Dispatch[] = []
+    if (attentionRouted && mlpRouted && readsEntry) entry.push(...decide(2 * layer, 2))
+    else {
+      if (attentionRouted) entry.push(...decide(2 * layer, 1))
+      if (mlpRouted) (readsEntry ? entry : afterAttention).push(...decide(2 * layer + 1, 1))
+    }
+    const attentionSlot = planSlot(2 * layer, capacity)
+    const mlpSlot = planSlot(2 * layer + 1, capacity)
+    const decidedAt = (routed: boolean, slot: number) => (routed && !masked ? slot : undefined)
     return {
-      atEntry,
-      afterAttention,
       attention: obey(attentionRouted),
       mlp: obey(mlpRouted),
-      attentionSlot: planSlot(2 * layer, o.capacity),
-      mlpSlot: planSlot(2 * layer + 1, o.capacity),
+      attentionSlot,
+      mlpSlot,
+      program: {
+        entry,
+        afterAttention,
+        attentionDecided: decidedAt(attentionRouted, attentionSlot),
+        mlpDecided: decidedAt(mlpRouted, mlpSlot),
+      },
     }
   }
 }
 
+type Score = (engine: Engine, arena: ParamsArena, buffers: SequenceBuffers, sublayer: number, count: 1 | 2) => Dispatch
+
 /** Compiles the policy's scoring kernel for one and for two neighbouring sublayers. */
-async function scorer(o: RoutingOptions): Promise<(sublayer: number, count: 1 | 2) => Dispatch> {
-  const { scoring } = o.policy
-  const gpu = o.engine.gpu
-  const common = { capacity: o.capacity, writesPlan: o.singleRow }
+async function scorer(target: Target, policy: SkipPolicy, singleRow: boolean): Promise<Score> {
+  const { scoring } = policy
+  const { gpu, capacity } = target
+  const common = { capacity, writesPlan: singleRow }
   if (!scoring) {
     return () => {
-      throw new Error(`policy ${o.policy.name} routes a sublayer but has no scoring rule`)
+      throw new Error(`policy ${policy.name} routes a sublayer but has no scoring rule`)
     }
   }
   if (scoring.kind === 'lot') {
-    const kernels = {
-      1: await forcedMaskKernel(gpu, { ...common, count: 1 }),
-      2: await forcedMaskKernel(gpu, { ...common, count: 2 }),
-    }
-    return (sublayer, count) => kernels[count](o.arena, o.buffers, { sublayer, seed: scoring.seed >>> 0 })
+    const [one, two] = await Promise.all([
+      forcedMaskKernel(gpu, { ...common, count: 1 }),
+      forcedMaskKernel(gpu, { ...common, count: 2 }),
+    ])
+    const kernels = { 1: one, 2: two }
+    return (_, arena, buffers, sublayer, count) =>
+      kernels[count](arena, buffers, { sublayer, seed: scoring.seed >>> 0 })
   }
   const { routers } = scoring
-  const { d4 } = o.engine.shape
+  const { d4 } = target.shape
   const make = (count: 1 | 2) =>
     routers.kind === 'linear'
       ? routerLinearKernel(gpu, { ...common, d4, count })
       : routerTwoLayerKernel(gpu, { ...common, d4, count, width: routers.width })
-  const kernels = { 1: await make(1), 2: await make(2) }
-  return (sublayer, count) =>
+  const [one, two] = await Promise.all([make(1), make(2)])
+  const kernels = { 1: one, 2: two }
+  return ({ scratch }, arena, buffers, sublayer, count) =>
     kernels[count](
-      o.arena,
-      { ...o.buffers, x: o.engine.scratch.x },
-      { sublayer, weights: sublayer * o.buffers.routerStride, stride: o.buffers.routerStride },
+      arena,
+      { ...buffers, x: scratch.x },
+      { sublayer, weights: sublayer * buffers.routerStride, stride: buffers.routerStride },
     )
 }

@@ -21,7 +21,7 @@ export async function scoreProgram(
   plan: GPUBuffer,
   buffers: ScoreBuffers,
 ): Promise<Dispatch[]> {
-  const { gpu, shape, weights, scratch, forms } = engine
+  const { gpu, shape, weights, scratch, target } = engine
   const { hiddenSize: d, rmsNormEps: eps, vocabSize: vocab } = shape.config
   const norm = await rmsNormKernel(gpu, { d, d4: shape.d4, eps, rows: 'all' })
   const head = await gemmKernel(gpu, {
@@ -33,7 +33,7 @@ export async function scoreProgram(
     rows: 'all',
     gather: false,
     epilogue: 'store',
-    form: forms.gemm,
+    form: target.choice.form.value.gemm,
   })
   const loss = await nllKernel(gpu, { vocab })
   const { vectors } = weights

@@ -1,13 +1,15 @@
 import { SkipstoneError, throwIfAborted } from '../errors.js'
-import { type Dispatch, type Extent, ParamsArena, record } from '../gpu/dispatch.js'
+import { type Dispatch, type Extent, ParamsArena } from '../gpu/dispatch.js'
 import { ReadbackRing } from '../gpu/readback.js'
 import { sampleSettings } from '../kernels/sample.js'
+import { noTraffic, type Traffic } from '../model/weight-stream.js'
 import type { SkipPolicy } from '../skip/policy.js'
 import { decodeProgram } from './decode-program.js'
+import { type Endings, endings } from './endings.js'
 import type { Engine } from './engine.js'
-import { finish, packing } from './finish.js'
 import { prefillProgram } from './prefill-program.js'
-import type { ProgramInputs } from './program.js'
+import { inOrder, type Program, type ProgramInputs } from './program.js'
+import { Recorder } from './recorder.js'
 import { readRecords, type StepRecord } from './records.js'
 import type { Sampling } from './sampling.js'
 import { SCORE_ROWS, scoreProgram } from './score-program.js'
@@ -20,6 +22,8 @@ import {
   recordStride,
   type SequenceBuffers,
 } from './sequence-buffers.js'
+import { recordStreamed } from './streamed-step.js'
+import { executed } from './trace.js'
 
 export interface SequenceOptions {
   /** Positions that the cache may grow to. */
@@ -46,12 +50,12 @@ export interface PrefillResult {
   readonly logits: Float32Array | undefined
 }
 
-interface Programs {
+interface Programs extends Endings {
   readonly arena: ParamsArena
-  readonly decode: readonly Dispatch[]
-  readonly prefill: readonly Dispatch[]
-  readonly packing: readonly Dispatch[]
-  readonly finish: readonly Dispatch[]
+  readonly decode: Program
+  readonly prefill: Program
+  /** Of the buffers that they are bound to. */
+  readonly generation: number
 }
 
 const FIRST_POSITIONS = 256
@@ -68,6 +72,8 @@ export class Sequence {
   readonly #buffers: SequenceBuffers
   readonly #ring: ReadbackRing
   readonly #stride: number
+  /** What streaming weights cost so far, where they do not all fit. */
+  readonly traffic = { prefill: noTraffic(), decode: noTraffic() }
 
   constructor(
     readonly engine: Engine,
@@ -91,6 +97,11 @@ export class Sequence {
     return this.#ring.waits
   }
 
+  /** Decode steps are computed one by one, each waiting for the weights that it needs. */
+  get streams(): boolean {
+    return this.engine.weights.stream !== undefined
+  }
+
   /** Compiles what a first call would wait for; its own work is then all that is timed. */
   async prepare(): Promise<void> {
     await this.#program()
@@ -98,10 +109,10 @@ export class Sequence {
 
   /** Dispatches per layer of one decode step, and of one prefill chunk. */
   async dispatchesPerLayer(): Promise<{ decode: number; prefill: number }> {
-    const { decode, prefill, finish } = await this.#program()
-    const { layers } = this.engine.shape.config
-    // Embedding comes before the layers, and the end of the step after them.
-    return { decode: (decode.length - finish.length - 1) / layers, prefill: (prefill.length - 1) / layers }
+    const { decode, prefill } = await this.#program()
+    // The embedding comes before the layers.
+    const perLayer = (program: Program) => (inOrder(program).length - 1) / program.layers.length
+    return { decode: perLayer(decode), prefill: perLayer(prefill) }
   }
 
   /**
@@ -144,12 +155,15 @@ export class Sequence {
           (_, i) => ids[first + i] as number,
         )
         const last = first + chunk.length === ids.length
-        const { prefill, packing, finish } = await this.#program()
-        const ending = last && options.sampling ? finish : packing
-        const submitted = this.#submitChunk(chunk, [...prefill, ...ending], last && options.logits === true)
+        const samples = last && options.sampling !== undefined
+        const submitted = await this.#inTurn(this.traffic.prefill, options.signal, async () => {
+          const { packing, finish } = await this.#program()
+          const wantLogits = last && options.logits === true
+          return this.#submitChunk(chunk, samples ? finish : packing, options.signal, wantLogits)
+        })
         logits = submitted.logits
         await readPending()
-        pending = async () => this.#records(await submitted.words(), last && options.sampling ? 'last' : 'none')
+        pending = () => submitted.records(samples ? 'last' : 'none')
       }
       await readPending()
     } finally {
@@ -160,24 +174,34 @@ export class Sequence {
   }
 
   /**
-   * Submits `steps` decode steps that continue from the last sampled token; nothing waits until the result is called.
-   * Steps after a stop token do nothing and leave records without a token.
+   * Submits `steps` decode steps that continue from the last sampled token; nothing waits until the result is called, unless
+   * weights are streamed. Steps after a stop token do nothing and leave records without a token.
    */
-  async decode(steps: number): Promise<() => Promise<StepRecord[]>> {
+  async decode(steps: number, signal?: AbortSignal): Promise<() => Promise<StepRecord[]>> {
     const { gpu } = this.engine
     gpu.check()
     await this.#reserve(this.#length + steps)
-    const { decode } = await this.#program()
-    const extent: Extent = { rows: 1, context: this.#length + steps }
-    gpu.device.queue.writeBuffer(this.#buffers.plan, 8, Uint32Array.of(0))
-    const encoder = gpu.device.createCommandEncoder()
-    const pass = encoder.beginComputePass()
-    for (let step = 0; step < steps; step++) this.engine.counters.dispatches += record(pass, decode, extent)
-    pass.end()
-    const read = this.#ring.record(encoder, this.#buffers.ring, 0, 4 * steps * this.#stride)
-    this.#submit(encoder)
-    this.#length += steps
-    return async () => this.#records(await read(), 'every')
+    return this.#inTurn(this.traffic.decode, signal, async () => {
+      const { decode, finish } = await this.#program()
+      const recorder = new Recorder(this.engine)
+      const guesses: number[][] = []
+      gpu.device.queue.writeBuffer(this.#buffers.plan, 8, Uint32Array.of(0))
+      for (let step = 0; step < steps; step++) {
+        const extent: Extent = { rows: 1, context: this.#length + steps }
+        const recorded = this.#record(recorder, decode, extent, this.traffic.decode, signal)
+        if (recorded) guesses.push(await recorded)
+        recorder.add(finish, extent)
+      }
+      const read = this.#ring.record(recorder.encoder(), this.#buffers.ring, 0, 4 * steps * this.#stride)
+      recorder.submit()
+      this.#length += steps
+      this.traffic.decode.tokens += steps
+      return async () => {
+        const records = this.#records(await read(), 'every')
+        for (const [i, guessed] of guesses.entries()) this.#judge(guessed, records.slice(i, i + 1), this.traffic.decode)
+        return records
+      }
+    })
   }
 
   /**
@@ -197,7 +221,6 @@ export class Sequence {
     }
     const arena = new ParamsArena(gpu)
     try {
-      const { prefill, packing } = await this.#program()
       const score = await scoreProgram(this.engine, arena, this.#buffers.plan, buffers)
       const nll: number[] = []
       const records: StepRecord[] = []
@@ -206,8 +229,11 @@ export class Sequence {
         const rows = Math.min(SCORE_ROWS, fed - first)
         const slice = (from: number) => Uint32Array.from({ length: rows }, (_, i) => ids[from + i] as number)
         gpu.device.queue.writeBuffer(buffers.targets, 0, slice(first + 1))
-        const submitted = this.#submitChunk(slice(first), [...prefill, ...packing, ...score], false, buffers.nll)
-        records.push(...this.#records(await submitted.words(), 'none'))
+        const submitted = await this.#inTurn(this.traffic.prefill, signal, async () => {
+          const { packing } = await this.#program()
+          return this.#submitChunk(slice(first), [...packing, ...score], signal, false, buffers.nll)
+        })
+        records.push(...(await submitted.records('none')))
         nll.push(...new Float32Array((await submitted.extra!()).buffer, 0, rows))
       }
       return { nll: Float32Array.from(nll), records }
@@ -229,42 +255,88 @@ export class Sequence {
     this.#ring.destroy()
   }
 
-  #submitChunk(
+  async #submitChunk(
     chunk: Uint32Array<ArrayBuffer>,
-    dispatches: readonly Dispatch[],
+    ending: readonly Dispatch[],
+    signal: AbortSignal | undefined,
     wantLogits: boolean,
     extra?: GPUBuffer,
   ) {
     const { gpu, shape, scratch } = this.engine
     const { plan, ids, ring } = this.#buffers
+    const { prefill } = await this.#program()
     const rows = chunk.length
     gpu.device.queue.writeBuffer(plan, 0, Uint32Array.of(rows, this.#length, 0))
     gpu.device.queue.writeBuffer(ids, 0, chunk)
-    const encoder = gpu.device.createCommandEncoder()
-    const pass = encoder.beginComputePass()
+    const recorder = new Recorder(this.engine)
     const extent = { rows, context: this.#length + rows }
-    this.engine.counters.dispatches += record(pass, dispatches, extent)
-    pass.end()
+    const recorded = this.#record(recorder, prefill, extent, this.traffic.prefill, signal)
+    const guessed = recorded ? await recorded : []
+    recorder.add(ending, extent)
+    const encoder = recorder.encoder()
     const words = this.#ring.record(encoder, ring, 0, 4 * rows * this.#stride)
     const logits = wantLogits ? this.#ring.record(encoder, scratch.logits, 0, 4 * shape.config.vocabSize) : undefined
     const read = extra && this.#ring.record(encoder, extra, 0, 4 * rows)
-    this.#submit(encoder)
+    recorder.submit()
     this.#length += rows
-    return { words, logits, extra: read }
+    this.traffic.prefill.tokens += rows
+    const records = async (tokens: 'last' | 'none') => {
+      const found = this.#records(await words(), tokens)
+      this.#judge(guessed, found, this.traffic.prefill)
+      return found
+    }
+    return { records, logits, extra: read }
   }
 
-  #submit(encoder: GPUCommandEncoder): void {
-    this.engine.gpu.device.queue.submit([encoder.finish()])
-    this.engine.counters.submits++
+  /**
+   * Records a program's dispatches. Where weights stream, what they wait for is submitted on the way, and the result is a promise of
+   * the sublayers that were taken for needed; elsewhere nothing comes between what the caller writes and submits.
+   */
+  #record(
+    recorder: Recorder,
+    program: Program,
+    extent: Extent,
+    traffic: Traffic,
+    signal: AbortSignal | undefined,
+  ): Promise<number[]> | undefined {
+    const { stream } = this.engine.weights
+    if (!stream) {
+      recorder.add(inOrder(program), extent)
+      return undefined
+    }
+    const { plan } = this.#buffers
+    const check = () => this.#check()
+    return recordStreamed(program, { stream, recorder, extent, plan, ring: this.#ring, traffic, signal, check })
+  }
+
+  /** Runs one step when no other sequence is in the midst of one; only streamed steps are ever waited for. */
+  #inTurn<T>(traffic: Traffic, signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+    const { stream } = this.engine.weights
+    if (!stream) return work()
+    return stream.exclusively(async () => {
+      this.#check()
+      const onBytes = (bytes: number) => {
+        traffic.bytes += bytes
+      }
+      await stream.adapt({ signal, onBytes })
+      return work()
+    })
+  }
+
+  /** Counts the guesses that no position needed. */
+  #judge(guessed: readonly number[], records: readonly StepRecord[], traffic: Traffic): void {
+    traffic.inVain += guessed.filter((s) => !records.some(({ bits }) => executed(bits, s))).length
   }
 
   #records(words: Uint32Array, tokens: 'every' | 'last' | 'none'): StepRecord[] {
-    return readRecords(words, this.engine.shape, {
+    const records = readRecords(words, this.engine.shape, {
       stride: this.#stride,
       routed: this.policy.scoring !== undefined,
       margins: this.options.margins ?? false,
       tokens,
     })
+    for (const { bits } of records) this.engine.weights.stream?.observe((sublayer) => executed(bits, sublayer))
+    return records
   }
 
   #writeSampling(sampling: Sampling, before: readonly number[], ids: ArrayLike<number>): void {
@@ -311,28 +383,28 @@ export class Sequence {
     this.#programs = undefined
   }
 
-  /** The dispatch lists for the present cache buffers. */
+  /** The dispatches for the present buffers of cache and weights. */
   async #program(): Promise<Programs> {
     this.#check()
-    if (this.#programs) return this.#programs
+    const generation = this.engine.weights.stream?.generation ?? 0
+    if (this.#programs?.generation === generation) return this.#programs
     const inputs: ProgramInputs = {
       policy: this.policy,
       buffers: this.#buffers,
       cache: this.#cache,
-      capacity: this.engine.capacity,
       margins: this.options.margins ?? false,
       masked: this.options.masked ?? false,
     }
     const arena = new ParamsArena(this.engine.gpu)
-    const [decode, prefill, pack, end] = await Promise.all([
+    const [decode, prefill, after] = await Promise.all([
       decodeProgram(this.engine, arena, inputs),
       prefillProgram(this.engine, arena, inputs),
-      packing(this.engine, arena, inputs),
-      finish(this.engine, arena, inputs),
+      endings(this.engine, arena, inputs),
     ])
     if (this.#destroyed) arena.destroy()
     this.#check()
-    this.#programs = { arena, decode, prefill, packing: pack, finish: end }
+    this.#programs?.arena.destroy()
+    this.#programs = { arena, decode, prefill, ...after, generation }
     return this.#programs
   }
 

@@ -5,6 +5,7 @@ import { parseGenerationConfig } from '../model/generation-config.js'
 import { loadWeights } from '../model/weights.js'
 import { Engine } from '../runtime/engine.js'
 import { runtimeShape } from '../runtime/shape.js'
+import { chooseTarget } from '../runtime/target.js'
 import { type FileSource, readJson } from '../storage/source.js'
 import { Model } from './model.js'
 import { openModelFiles } from './model-files.js'
@@ -17,11 +18,12 @@ import { TextCodec } from './text-codec.js'
  * Loads a Hugging Face checkpoint as it is (`config.json`, `model.safetensors` or its shards, `tokenizer.json`), or a GGUF file.
  * What comes from a server is kept in the browser's database; a load that was interrupted goes on where it stopped.
  * @throws `no-webgpu`, `no-adapter`, `not-found`, `network`, `quota`, `storage`, `corrupt`, `bad-file`, `unsupported`,
- * `missing-tensor`, `wrong-model`, `out-of-memory`, `aborted`.
+ * `missing-tensor`, `wrong-model`, `out-of-memory`, `bad-option` (gpuBudget), `aborted`.
  */
 export async function loadModel(source: ModelSource, options: LoadOptions = {}): Promise<Model> {
   const { signal, onProgress } = options
   throwIfAborted(signal)
+  checkBudget(options.gpuBudget)
   const folder = await openSource(source, options)
   onProgress?.({ phase: 'config', loaded: 0, total: 0 })
   const { files, config, checkpoint } = await openModelFiles(folder, signal)
@@ -40,11 +42,12 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
       const weights = await loadWeights(gpu, config, checkpoint, {
         dtype: options.dtype ?? 'stored',
         adapter,
+        gpuBudget: options.gpuBudget,
         signal: abort,
         onProgress: (loaded, total) => progress?.({ phase: 'upload', loaded, total }),
       })
       progress?.({ phase: 'pipelines', loaded: 0, total: 0 })
-      return await Engine.create(gpu, config, weights)
+      return new Engine(await chooseTarget(gpu, config, weights), weights)
     } catch (error) {
       gpu.destroy()
       throw error
@@ -62,6 +65,11 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
     text: new TextCodec(files),
     reopen: () => openEngine(undefined, undefined),
   })
+}
+
+function checkBudget(budget: number | undefined): void {
+  if (budget === undefined || budget > 0) return
+  throw new SkipstoneError('bad-option', `gpuBudget is a number of bytes above 0, not ${budget}.`)
 }
 
 async function optionalJson(files: FileSource, name: string, signal: AbortSignal | undefined): Promise<unknown> {

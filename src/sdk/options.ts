@@ -32,6 +32,11 @@ export interface SourceOptions {
 export interface LoadOptions extends SourceOptions {
   /** How to hold weights on the GPU. Default `stored`. */
   dtype?: DtypeOption
+  /**
+   * Bytes that weights may take on the GPU; caches and activations come on top. Where the model needs more, layers are streamed from
+   * where it is kept: the sublayers that most tokens run stay, the others come when a token runs them. Default: no limit.
+   */
+  gpuBudget?: number
   /** A folder with `routers.safetensors`. Default: the model's own folder, where it has that file. */
   routers?: ModelSource
   /** A folder with a PEFT LoRA adapter, merged while loading. */

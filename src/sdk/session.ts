@@ -1,6 +1,7 @@
 import { SkipstoneError } from '../errors.js'
 import type { ModelConfig } from '../model/config.js'
 import type { GenerationConfig } from '../model/generation-config.js'
+import type { Traffic } from '../model/weight-stream.js'
 import type { Engine } from '../runtime/engine.js'
 import { generateTokens } from '../runtime/generate.js'
 import type { StepRecord } from '../runtime/records.js'
@@ -28,6 +29,8 @@ export interface SessionStats {
         decodeTokensPerSecond: number
       }
     | undefined
+  /** With a `gpuBudget` that the weights exceed: what fetching them cost, for prompts and for generated tokens. */
+  streaming: { prefill: Traffic; decode: Traffic } | undefined
 }
 
 /** What a session needs of its model. */
@@ -115,7 +118,8 @@ export class Session {
   }
 
   stats(): SessionStats {
-    return { positions: this.#trace.length, skip: this.#trace.ratios(), timings: this.#timings }
+    const streaming = this.#sequence?.streams ? structuredClone(this.#sequence.traffic) : undefined
+    return { positions: this.#trace.length, skip: this.#trace.ratios(), timings: this.#timings, streaming }
   }
 
   /** Which sublayers each position executed. */

@@ -46,6 +46,8 @@ export class StoredSource implements FileSource {
   readonly #checked = new Set<string>()
   /** In the order of their last use. */
   readonly #held = new Map<string, Promise<Uint8Array<ArrayBuffer>>>()
+  /** Where the last read of each file ended. */
+  readonly #ends = new Map<string, number>()
   #readers = 0
 
   constructor(private readonly options: StoredSourceOptions) {
@@ -66,11 +68,16 @@ export class StoredSource implements FileSource {
     const { start, end } = resolveRange(this, name, ledger.size, range)
     const fits = target !== undefined && target.byteLength >= end - start
     const bytes = fits ? target.subarray(0, end - start) : new Uint8Array(end - start)
+    // While a file is read from its beginning to its end, the next chunk comes while this one is used.
+    const goesOn = start === this.#ends.get(name)
+    this.#ends.set(name, end)
     this.#readers++
     try {
       for (const index of chunksOf(ledger, start, end)) {
         const at = chunkRange(ledger, index).start
-        const chunk = await this.#chunk(name, ledger, index, signal)
+        const chunk = await this.#hold(name, ledger, index, signal)
+        const isNextStored = (ledger.chunks[index + 1] ?? null) !== null
+        if (goesOn && isNextStored) this.#hold(name, ledger, index + 1, undefined).catch(() => undefined)
         const from = Math.max(start - at, 0)
         bytes.set(chunk.subarray(from, Math.min(end - at, chunk.byteLength)), at + from - start)
       }
@@ -194,19 +201,6 @@ export class StoredSource implements FileSource {
       onStored?.(storedBytes(done))
       this.#files.set(name, Promise.resolve({ ledger: done, ranges }))
     }).finally(watch.stop)
-  }
-
-  async #chunk(
-    name: string,
-    ledger: Ledger,
-    index: number,
-    signal: AbortSignal | undefined,
-  ): Promise<Uint8Array<ArrayBuffer>> {
-    const chunk = await this.#hold(name, ledger, index, signal)
-    // Files are mostly read from their beginning to their end: the next chunk comes while this one is used.
-    const stored = (ledger.chunks[index + 1] ?? null) !== null
-    if (stored) this.#hold(name, ledger, index + 1, undefined).catch(() => undefined)
-    return chunk
   }
 
   #hold(

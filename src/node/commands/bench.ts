@@ -2,6 +2,7 @@ import { SkipstoneError } from '../../errors.js'
 import { GpuDevice } from '../../gpu/device.js'
 import { loadWeights } from '../../model/weights.js'
 import { Engine } from '../../runtime/engine.js'
+import { chooseTarget } from '../../runtime/target.js'
 import { type BenchRow, bench } from '../../study/bench.js'
 import { syntheticCheckpoint, syntheticConfig } from '../../study/synthetic.js'
 import type { CommandContext, CommonOptions } from './context.js'
@@ -40,8 +41,9 @@ export async function benchCommand(context: CommandContext, options: BenchComman
     let form = ''
     for (const [shape, config] of configs) {
       const weights = await loadWeights(gpu, config, syntheticCheckpoint(config), { dtype: options.dtype })
-      const engine = await Engine.create(gpu, config, weights)
-      form = engine.choice.form.name
+      const target = await chooseTarget(gpu, config, weights)
+      const engine = new Engine(target, weights)
+      form = target.choice.form.name
       try {
         const masked = options.skips.filter((s) => s > 0).slice(-1)
         const { skips, tokens, repeats, phases } = options

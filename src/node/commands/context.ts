@@ -11,6 +11,8 @@ export interface CommonOptions {
   readonly backend: string
   readonly adapter: string
   readonly context?: number
+  /** In bytes. */
+  readonly gpuBudget?: number
 }
 
 /** Where a command runs: in Node on Dawn, or in a browser page. Nothing here is Node's. */
@@ -24,9 +26,10 @@ export interface CommandContext {
   readonly signal?: AbortSignal
 }
 
-export function load(context: CommandContext, options: Pick<CommonOptions, 'dtype'>): Promise<Model> {
+export function load(context: CommandContext, options: Pick<CommonOptions, 'dtype' | 'gpuBudget'>): Promise<Model> {
   return loadModel(context.model, {
     dtype: options.dtype,
+    ...(options.gpuBudget !== undefined && { gpuBudget: options.gpuBudget }),
     ...(context.routers && { routers: context.routers }),
     ...(context.lora && { lora: context.lora }),
     ...(context.gpu && { gpu: context.gpu }),

@@ -1,6 +1,7 @@
 import { SkipstoneError } from '../../errors.js'
 import type { SkipRatios, TraceFile } from '../../runtime/trace.js'
 import type { GenerateOptions } from '../../sdk/options.js'
+import type { SessionStats } from '../../sdk/session.js'
 import { type CommandContext, type CommonOptions, load } from './context.js'
 
 export interface GenerateCommand extends CommonOptions {
@@ -28,6 +29,8 @@ export interface GenerateResult {
     prefillTokensPerSecond: number
     decodeTokensPerSecond: number
   }
+  /** Where the weights exceed --gpu-budget. */
+  streaming?: SessionStats['streaming']
 }
 
 export interface GenerateOutcome {
@@ -67,7 +70,7 @@ export async function generateCommand(context: CommandContext, options: Generate
       if (!(error instanceof SkipstoneError && error.code === 'aborted' && session.tokens.length > 0)) throw error
       finishReason = 'abort'
     }
-    const { skip, timings } = session.stats()
+    const { skip, timings, streaming } = session.stats()
     const { attention, mlp, total } = skip
     return {
       result: {
@@ -82,6 +85,7 @@ export async function generateCommand(context: CommandContext, options: Generate
         finishReason,
         skip: { attention, mlp, total },
         timings: { loadMs, ...(timings as NonNullable<typeof timings>) },
+        ...(streaming && { streaming }),
       },
       ...(logits && { logits: Array.from(logits) }),
       ...(options.wantTrace && { trace: session.trace() }),

@@ -1,0 +1,272 @@
+import type { WeightDtype } from '../../shaders/snippets/weights.js'
+import type { GpuDevice } from '../gpu/device.js'
+import { betterPieces, choosePieces, type Piece } from '../storage/residency.js'
+import { type MatrixName, type MatrixTensor, PARTS, type Part } from './layer-matrices.js'
+import { type MatrixLoader, type MatrixTarget, type MoveOptions, matrixBytes } from './matrix-loader.js'
+
+/** The buffers of one layer's matrices. */
+export type LayerMatrices = Readonly<Record<MatrixName, GPUBuffer>>
+
+/** What streaming weights costs. */
+export interface Traffic {
+  /** Positions that were fed. */
+  tokens: number
+  /** Bytes read from where the model is kept. */
+  bytes: number
+  /** How often the CPU waited for the GPU's decisions before it knew what to bring. */
+  waits: number
+  /** Time in those waits, and until what was needed had come. */
+  waitMs: number
+  /** Parts that were needed though most tokens skip them: brought only when the decision was known. */
+  misses: number
+  /** Parts that were brought because most tokens need them, and were skipped. */
+  inVain: number
+}
+
+export function noTraffic(): Traffic {
+  return { tokens: 0, bytes: 0, waits: 0, waitMs: 0, misses: 0, inVain: 0 }
+}
+
+/** One part of one layer: what stays or comes as a whole. */
+interface LayerPart extends Piece {
+  readonly layer: number
+  readonly part: Part
+}
+
+/** Visits of a sublayer that count; older ones fade. */
+const REMEMBERED = 256
+
+/** From this probability on, a part is brought without asking whether it is needed. */
+const LIKELY = 0.9
+
+export interface WeightStreamOptions {
+  readonly gpu: GpuDevice
+  readonly loader: MatrixLoader
+  readonly dtype: WeightDtype
+  readonly shapes: Readonly<Record<MatrixName, { rows: number; k: number }>>
+  /** The tensors of each layer. */
+  readonly layers: readonly (readonly MatrixTensor[])[]
+  /** Bytes for all of the layers' matrices. At least `slotBytes`. */
+  readonly room: number
+}
+
+/** Bytes of the slots through which parts stream: one attention and one MLP, as each waits for the other. */
+export function slotBytes({ shapes, dtype }: Pick<WeightStreamOptions, 'shapes' | 'dtype'>): number {
+  return Object.values(shapes).reduce((sum, { rows, k }) => sum + matrixBytes(rows, k, dtype), 0)
+}
+
+/**
+ * The matrices of layers that do not all fit into GPU memory. The parts that most tokens need stay; the others share one slot for
+ * attention and one for the MLP, and are brought ahead of their use. Work that was submitted before a part is brought still finds the
+ * old one: a queue does things in order, so parts are on their way while the GPU computes what comes before.
+ */
+export class WeightStream {
+  /** Changes whenever `matrices` does: what was bound to them must be bound again. */
+  generation = 0
+  readonly #parts: readonly LayerPart[]
+  /** The parts that stay, with their buffers. Keys and values have none where they lie in those of their attention. */
+  readonly #kept = new Map<LayerPart, readonly GPUBuffer[]>()
+  readonly #slots: LayerMatrices
+  /** The layer whose part a slot holds. */
+  readonly #held: Partial<Record<Part, number>> = {}
+  readonly #visits: readonly Visits[]
+  #last: Promise<unknown> = Promise.resolve()
+
+  constructor(private readonly options: WeightStreamOptions) {
+    // Beginning with one execution, nothing is taken for rare too early.
+    const visits = options.layers.flatMap(() => [new Visits(), new Visits()])
+    this.#visits = visits
+    const all = options.layers.flatMap((tensors, layer) =>
+      PARTS.map((part): LayerPart => {
+        const bytes = tensors
+          .filter((t) => t.part === part)
+          .reduce((sum, t) => sum + this.#rowBytes(t.matrix) * t.rows, 0)
+        const sublayer = visits[part === 'mlp' ? 2 * layer + 1 : 2 * layer] as Visits
+        return {
+          layer,
+          part,
+          bytes,
+          get runs() {
+            return part === 'keysValues' ? 1 : sublayer.share
+          },
+        }
+      }),
+    )
+    // Of parts that are needed equally often, keys and values stay first: no attention stays without them.
+    this.#parts = [...all.filter((p) => p.part === 'keysValues'), ...all.filter((p) => p.part !== 'keysValues')]
+    this.#slots = {
+      qkv: this.#allocate('slot', 'qkv'),
+      o: this.#allocate('slot', 'o'),
+      gateUp: this.#allocate('slot', 'gateUp'),
+      down: this.#allocate('slot', 'down'),
+    }
+  }
+
+  /** Makes room for the parts that stay at first, and says what to load into it. */
+  begin(): MatrixTarget[] {
+    const wanted = choosePieces(this.#parts, this.#room)
+    return [...wanted].flatMap((part) => this.#keep(part, wanted))
+  }
+
+  /** Runs `work` while no other step uses the slots, or anything else that only lives for a step. */
+  exclusively<T>(work: () => Promise<T>): Promise<T> {
+    const mine = this.#last.then(work)
+    this.#last = mine.catch(() => undefined)
+    return mine
+  }
+
+  /** The buffers of a layer at present: its own, or the slots that it shares. */
+  matrices(layer: number): LayerMatrices {
+    const { slots, attention, mlp } = {
+      slots: this.#slots,
+      attention: this.#own(layer, 'attention'),
+      mlp: this.#own(layer, 'mlp'),
+    }
+    return {
+      qkv: attention?.[0] ?? slots.qkv,
+      o: attention?.[1] ?? slots.o,
+      gateUp: mlp?.[0] ?? slots.gateUp,
+      down: mlp?.[1] ?? slots.down,
+    }
+  }
+
+  /** Whether a part has to be brought before the layer can use it. */
+  isAway(layer: number, part: Part): boolean {
+    return !this.#own(layer, part === 'mlp' ? 'mlp' : 'attention') && this.#held[part] !== layer
+  }
+
+  /** Whether `rows` tokens almost certainly need a part, one of them or more. */
+  isLikely(layer: number, part: Part, rows: number): boolean {
+    return 1 - (1 - this.#part(layer, part).runs) ** rows >= LIKELY
+  }
+
+  /** Brings a part that is away into its slot. What uses the slot's present content must have been submitted before. */
+  async bring(layer: number, part: Part, options: MoveOptions): Promise<void> {
+    delete this.#held[part]
+    const kept = part === 'keysValues' ? this.#own(layer, part)?.[0] : undefined
+    if (kept) this.#copyKeysValues(kept)
+    else for (const target of this.#targets(layer, part, this.#slots)) await this.options.loader.load(target, options)
+    this.#held[part] = layer
+  }
+
+  /** Counts what one token executed. */
+  observe(executed: (sublayer: number) => boolean): void {
+    for (const [sublayer, visits] of this.#visits.entries()) visits.add(executed(sublayer))
+  }
+
+  /** Lets other parts stay where what was counted says that this pays. Within `exclusively`, before anything is recorded. */
+  async adapt(options: MoveOptions): Promise<void> {
+    const wanted = betterPieces(this.#parts, new Set(this.#kept.keys()), this.#room)
+    if (!wanted) return
+    const changes = (part: LayerPart) => wanted.has(part) !== this.#kept.has(part)
+    const changing = this.#parts.filter(
+      (part) => changes(part) || (part.part === 'keysValues' && changes(this.#part(part.layer, 'attention'))),
+    )
+    this.generation++
+    for (const part of changing) this.#drop(part)
+    for (const part of changing) {
+      if (!wanted.has(part)) continue
+      const targets = this.#keep(part, wanted)
+      try {
+        for (const target of targets) await this.options.loader.load(target, options)
+      } catch (error) {
+        this.#drop(part)
+        throw error
+      }
+    }
+  }
+
+  destroy(): void {
+    for (const part of [...this.#kept.keys()]) this.#drop(part)
+    for (const buffer of Object.values(this.#slots)) this.options.gpu.memory.destroy(buffer)
+  }
+
+  get #room(): number {
+    return this.options.room - slotBytes(this.options)
+  }
+
+  #part(layer: number, part: Part): LayerPart {
+    return this.#parts.find((p) => p.layer === layer && p.part === part) as LayerPart
+  }
+
+  #own(layer: number, part: Part): readonly GPUBuffer[] | undefined {
+    return this.#kept.get(this.#part(layer, part))
+  }
+
+  /** Allocates a part that is to stay, and says what to load into it. */
+  #keep(kept: LayerPart, wanted: ReadonlySet<LayerPart>): MatrixTarget[] {
+    const { layer, part } = kept
+    const label = `layer ${layer}`
+    if (part === 'mlp') {
+      const own = { gateUp: this.#allocate(label, 'gateUp'), down: this.#allocate(label, 'down') }
+      this.#kept.set(kept, [own.gateUp, own.down])
+      return this.#targets(layer, part, own)
+    }
+    if (part === 'attention') {
+      const own = { qkv: this.#allocate(label, 'qkv'), o: this.#allocate(label, 'o') }
+      this.#kept.set(kept, [own.qkv, own.o])
+      return [...this.#targets(layer, 'keysValues', own), ...this.#targets(layer, part, own)]
+    }
+    if (wanted.has(this.#part(layer, 'attention'))) {
+      this.#kept.set(kept, [])
+      return []
+    }
+    const qkv = this.options.gpu.memory.storage(`${label} keys, values`, kept.bytes)
+    this.#kept.set(kept, [qkv])
+    return this.#targets(layer, part, { qkv }, this.#firstKeyRow)
+  }
+
+  #drop(part: LayerPart): void {
+    for (const buffer of this.#kept.get(part) ?? []) this.options.gpu.memory.destroy(buffer)
+    this.#kept.delete(part)
+  }
+
+  #allocate(label: string, matrix: MatrixName): GPUBuffer {
+    const bytes = this.#rowBytes(matrix) * this.options.shapes[matrix].rows
+    return this.options.gpu.memory.storage(`${label} ${matrix}`, bytes)
+  }
+
+  #rowBytes(matrix: MatrixName): number {
+    return matrixBytes(1, this.options.shapes[matrix].k, this.options.dtype)
+  }
+
+  /** The tensors of a part, and where they go in `into`, which begins with row `firstRow` of its matrix. */
+  #targets(layer: number, part: Part, into: Partial<LayerMatrices>, firstRow = 0): MatrixTarget[] {
+    return (this.options.layers[layer] ?? [])
+      .filter((tensor) => tensor.part === part)
+      .map(({ name, rows, k, matrix, row }) => {
+        return { name, rows, k, dtype: this.options.dtype, buffer: into[matrix] as GPUBuffer, row: row - firstRow }
+      })
+  }
+
+  /** Rows of Q, behind which those of K begin. */
+  get #firstKeyRow(): number {
+    return Math.min(...(this.options.layers[0] ?? []).filter((t) => t.part === 'keysValues').map((t) => t.row))
+  }
+
+  #copyKeysValues(kept: GPUBuffer): void {
+    const { device } = this.options.gpu
+    const encoder = device.createCommandEncoder()
+    const offset = this.#rowBytes('qkv') * this.#firstKeyRow
+    encoder.copyBufferToBuffer(kept, 0, this.#slots.qkv, offset, this.#part(0, 'keysValues').bytes)
+    device.queue.submit([encoder.finish()])
+  }
+}
+
+/** How often a sublayer executed of late. */
+class Visits {
+  #all = 1
+  #executed = 1
+
+  get share(): number {
+    return this.#executed / this.#all
+  }
+
+  add(executed: boolean): void {
+    this.#all++
+    if (executed) this.#executed++
+    if (this.#all <= REMEMBERED) return
+    this.#all /= 2
+    this.#executed /= 2
+  }
+}
