@@ -1,11 +1,16 @@
 import { SkipstoneError, throwIfAborted } from '../errors.js'
 import { GpuDevice } from '../gpu/device.js'
 import { readAdapter } from '../model/adapter.js'
+import type { ModelConfig } from '../model/config.js'
 import { parseGenerationConfig } from '../model/generation-config.js'
-import { loadWeights } from '../model/weights.js'
+import { loadWeights, resolveDtypes } from '../model/weights.js'
+import { compileAhead } from '../runtime/compile-ahead.js'
 import { Engine } from '../runtime/engine.js'
 import { runtimeShape } from '../runtime/shape.js'
-import { chooseTarget } from '../runtime/target.js'
+import { chooseTarget, type Target } from '../runtime/target.js'
+import { dense } from '../skip/dense.js'
+import type { RouterWeights } from '../skip/router-weights.js'
+import { skipgptPolicy } from '../skip/skipgpt.js'
 import { type FileSource, readJson } from '../storage/source.js'
 import { Model } from './model.js'
 import { openModelFiles } from './model-files.js'
@@ -34,11 +39,14 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
   const routerFiles = options.routers ? await openSource(options.routers, options) : files
   const hasRouters = options.routers !== undefined || (await files.has(ROUTER_FILE, signal))
   const routers = hasRouters ? await loadRouters(routerFiles, config, signal) : undefined
-  await files.fetch?.(checkpoint.files, { signal, onProgress })
 
   const openEngine = async (progress: LoadOptions['onProgress'], abort: AbortSignal | undefined) => {
     const gpu = await GpuDevice.open(options.gpu ? { gpu: options.gpu } : {})
     try {
+      // Shaders compile while weights are on their way.
+      const compiling = compile(gpu, config, resolveDtypes(options.dtype ?? 'stored', config, checkpoint), routers)
+      compiling.catch(() => undefined)
+      await files.fetch?.(checkpoint.files, { signal: abort, onProgress: progress })
       const weights = await loadWeights(gpu, config, checkpoint, {
         dtype: options.dtype ?? 'stored',
         adapter,
@@ -47,15 +55,15 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
         onProgress: (loaded, total) => progress?.({ phase: 'upload', loaded, total }),
       })
       progress?.({ phase: 'pipelines', loaded: 0, total: 0 })
-      return new Engine(await chooseTarget(gpu, config, weights), weights)
+      const target = await compiling
+      throwIfAborted(abort)
+      return new Engine(target, weights)
     } catch (error) {
       gpu.destroy()
       throw error
     }
   }
   const engine = await openEngine(onProgress, signal)
-  if (signal?.aborted) engine.gpu.destroy()
-  throwIfAborted(signal)
   onProgress?.({ phase: 'ready', loaded: 0, total: 0 })
   return new Model({
     config,
@@ -65,6 +73,18 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
     text: new TextCodec(files),
     reopen: () => openEngine(undefined, undefined),
   })
+}
+
+/** Compiles what dense sequences use, and those that skip, where there are routers. */
+async function compile(
+  gpu: GpuDevice,
+  config: ModelConfig,
+  dtypes: Parameters<typeof chooseTarget>[2],
+  routers: RouterWeights | undefined,
+): Promise<Target> {
+  const target = await chooseTarget(gpu, config, dtypes)
+  await compileAhead(target, routers ? [dense, skipgptPolicy({ routers })] : [dense])
+  return target
 }
 
 function checkBudget(budget: number | undefined): void {

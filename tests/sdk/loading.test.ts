@@ -4,7 +4,7 @@ import type { LoadOptions } from '../../src/sdk/options.js'
 import { liveDevices } from '../fixtures/dawn.js'
 import { MemorySource } from '../fixtures/memory-source.js'
 import { json, parse, type TinyModel, type TinyOptions, tinyModel } from '../fixtures/tiny-model.js'
-import { describeSdk, expectError } from './support.js'
+import { describeSdk, expectError, generated } from './support.js'
 
 interface Raw {
   dtype: string
@@ -41,6 +41,22 @@ function withTensors(tiny: TinyModel, change: (tensors: Map<string, Raw>) => voi
   }
   change(tensors)
   return safetensors(tensors)
+}
+
+/** The adapter, calling `count` for every shader module that its devices make. */
+function countShaders(adapter: GPUAdapter | null, count: () => void): GPUAdapter {
+  const requestDevice = adapter!.requestDevice.bind(adapter)
+  return Object.assign(adapter!, {
+    async requestDevice(descriptor?: GPUDeviceDescriptor) {
+      const device = await requestDevice(descriptor)
+      const make = device.createShaderModule.bind(device)
+      device.createShaderModule = (shader) => {
+        count()
+        return make(shader)
+      }
+      return device
+    },
+  })
 }
 
 const DOWN = 'model.layers.1.mlp.down_proj.weight'
@@ -218,6 +234,30 @@ describeSdk('loading', (bench, gpu) => {
       await expectFailure(filesOf(), 'aborted', { signal: controller.signal, onProgress })
     }
     await bench().stillWorks()
+  })
+
+  it('compiles its shaders while weights are read, and none at the first tokens', async () => {
+    const { source } = tinyModel()
+    let compiled = 0
+    const counting = new Proxy(gpu(), {
+      get: (target, key) =>
+        key === 'requestAdapter'
+          ? async () => countShaders(await target.requestAdapter(), () => compiled++)
+          : undefined,
+    })
+    const compiledAt: number[] = []
+    const model = await loadModel(source, {
+      gpu: counting,
+      onProgress: ({ phase }) => phase === 'upload' && compiledAt.push(compiled),
+    })
+    expect(compiledAt[0]).toBeGreaterThan(0)
+    const after = compiled
+    for (const policy of ['dense', 'skipgpt']) {
+      using session = model.createSession({ policy })
+      await generated(session, [1, 5, 6], { maxTokens: 3 })
+    }
+    expect(compiled).toBe(after)
+    model.dispose()
   })
 
   it('says how far it is', async () => {
