@@ -22,8 +22,8 @@ export function matrixBytes(rows: number, k: number, dtype: WeightDtype): number
   return 4 * rows * rowWords(Math.ceil(k / 4), dtype)
 }
 
-/** Bytes given to the GPU before it is waited for: until then it holds copies of them. */
-const IN_FLIGHT_BYTES = 32 << 20
+/** Bytes given to the GPU before those before them are waited for: until then it holds copies of them. */
+const IN_FLIGHT_BYTES = 16 << 20
 
 /** A tensor of a checkpoint, and where it goes. */
 export interface MatrixTarget {
@@ -46,6 +46,7 @@ export interface MoveOptions {
 /** Moves matrices from a checkpoint into GPU buffers, piece by piece, converting and merging adapters on the GPU. */
 export class MatrixLoader {
   #inFlight = 0
+  #earlier: Promise<void> = Promise.resolve()
   /** What is read goes through here, one piece after the other. */
   #staging = new Uint8Array(0)
 
@@ -115,8 +116,10 @@ export class MatrixLoader {
       onBytes(stored.byteLength)
       this.#inFlight += count * Math.max(targetBytes, rowBytes)
       if (this.#inFlight > IN_FLIGHT_BYTES) {
-        await workDone(this.gpu)
         this.#inFlight = 0
+        await this.#earlier
+        this.#earlier = workDone(this.gpu)
+        this.#earlier.catch(() => undefined)
       }
     }
   }

@@ -28,7 +28,10 @@ export interface FileSource {
   has(name: string, signal?: AbortSignal): Promise<boolean>
   /** In bytes. */
   size(name: string, signal?: AbortSignal): Promise<number>
-  /** The whole file, or a range of it; sources may put it into `target` where that is given and long enough. */
+  /**
+   * The whole file, or a range of it. With a `target`, the result is only good until the next read: sources may put it there, where
+   * that is long enough, or give a view of what they hold.
+   */
   read(name: string, range?: ByteRange, signal?: AbortSignal, target?: Uint8Array): Promise<Uint8Array>
   /** Sources that keep what they fetch: brings these files here whole, before they are read piece by piece. */
   fetch?(names: readonly string[], options?: FetchOptions): Promise<void>

@@ -66,18 +66,27 @@ export class StoredSource implements FileSource {
     throwIfAborted(signal)
     const ledger = await this.#sized(name, signal)
     const { start, end } = resolveRange(this, name, ledger.size, range)
-    const fits = target !== undefined && target.byteLength >= end - start
-    const bytes = fits ? target.subarray(0, end - start) : new Uint8Array(end - start)
     // While a file is read from its beginning to its end, the next chunk comes while this one is used.
     const goesOn = start === this.#ends.get(name)
     this.#ends.set(name, end)
+    const chunkAt = async (index: number) => {
+      const chunk = await this.#hold(name, ledger, index, signal)
+      const isNextStored = (ledger.chunks[index + 1] ?? null) !== null
+      if (goesOn && isNextStored) this.#hold(name, ledger, index + 1, undefined).catch(() => undefined)
+      return chunk
+    }
+    const [only, another] = chunksOf(ledger, start, end)
+    if (target && only !== undefined && another === undefined) {
+      const at = chunkRange(ledger, only).start
+      return (await chunkAt(only)).subarray(start - at, end - at)
+    }
+    const fits = target !== undefined && target.byteLength >= end - start
+    const bytes = fits ? target.subarray(0, end - start) : new Uint8Array(end - start)
     this.#readers++
     try {
       for (const index of chunksOf(ledger, start, end)) {
         const at = chunkRange(ledger, index).start
-        const chunk = await this.#hold(name, ledger, index, signal)
-        const isNextStored = (ledger.chunks[index + 1] ?? null) !== null
-        if (goesOn && isNextStored) this.#hold(name, ledger, index + 1, undefined).catch(() => undefined)
+        const chunk = await chunkAt(index)
         const from = Math.max(start - at, 0)
         bytes.set(chunk.subarray(from, Math.min(end - at, chunk.byteLength)), at + from - start)
       }

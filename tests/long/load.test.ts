@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
-import { type Browser, chromium, type Page } from 'playwright'
+import { type BrowserContext, chromium, type Page } from 'playwright'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { writeSafetensors } from '../../src/formats/safetensors-writer.js'
 import { findChromium } from '../../src/node/browsers.js'
@@ -14,14 +14,15 @@ const MB = 1e6
 
 describe.skipIf(findChromium() === undefined && process.env.CI === undefined)('loading 540 MB', () => {
   let world: Awaited<ReturnType<typeof storeWorld>>
-  let browser: Browser
+  let browser: BrowserContext
   let page: Page
 
   beforeAll(async () => {
     const { config, weights } = await model()
     world = await storeWorld(weights, path.join(import.meta.dirname, '../browser/load-page.ts'))
     world.server.files.set('config.json', config)
-    browser = await chromium.launch({
+    // A profile on disk: without one, Chromium keeps what is stored in memory, and loses some of it.
+    browser = await chromium.launchPersistentContext(world.profile, {
       executablePath: findChromium()!,
       chromiumSandbox: process.getuid?.() !== 0,
       args: [
@@ -92,9 +93,9 @@ async function model(): Promise<{ config: Uint8Array; weights: Uint8Array }> {
 }
 
 /** The most that the page's process holds over what it held before: buffers of JavaScript, and private memory. */
-async function watchMemory(browser: Browser, page: Page) {
-  const session = await browser.newBrowserCDPSession()
-  const inPage = await page.context().newCDPSession(page)
+async function watchMemory(context: BrowserContext, page: Page) {
+  const session = await context.browser()!.newBrowserCDPSession()
+  const inPage = await context.newCDPSession(page)
   await inPage.send('HeapProfiler.collectGarbage')
   const { processInfo } = await session.send('SystemInfo.getProcessInfo')
   const renderers = processInfo.filter(({ type }) => type === 'renderer').map(({ id }) => id)
