@@ -1,8 +1,10 @@
+import { K_BLOCK, type KWeightDtype, kBlockWords, readKBlocks } from './k-blocks.js'
+
 /**
- * How a weight matrix lies in GPU memory: f32 words; two 16-bit floats per u32 (low half first); or blocks of 32 values of a row
- * that share an f16 scale, with 8 or 4 bits for each value.
+ * How a weight matrix lies in GPU memory: f32 words; two 16-bit floats per u32 (low half first); blocks of 32 values of a row that
+ * share an f16 scale, with 8 or 4 bits for each value; or the blocks of GGML's K types (k-blocks.ts).
  */
-export type WeightDtype = 'f32' | 'f16' | 'bf16' | 'q8' | 'q4'
+export type WeightDtype = 'f32' | 'f16' | 'bf16' | 'q8' | 'q4' | KWeightDtype
 
 /** Values that share a scale. */
 export const BLOCK = 32
@@ -11,7 +13,7 @@ export const BLOCK = 32
 const BLOCK_WORDS = { q8: 8, q4: 4 } as const
 
 /**
- * Words of a row of `4 · k4` values. A row of blocks: value words, then scales, `q8` with four signed bytes in a word, `q4` with
+ * Words of a row of `4 · k4` values; K types take whole blocks only. A row of q8 or q4: value words, then scales, `q8` with four signed bytes in a word, `q4` with
  * eight nibbles that stand for −8 to 7; the first value is in the lowest bits.
  */
 export function rowWords(k4: number, dtype: WeightDtype): number {
@@ -21,8 +23,11 @@ export function rowWords(k4: number, dtype: WeightDtype): number {
     case 'f16':
     case 'bf16':
       return 2 * k4
-    default:
+    case 'q8':
+    case 'q4':
       return scalesAt(k4, dtype) + Math.ceil(blocksOf(k4) / 2)
+    default:
+      return Math.ceil((4 * k4) / K_BLOCK) * kBlockWords(dtype)
   }
 }
 
@@ -37,8 +42,8 @@ export function scalesAt(k4: number, dtype: 'q8' | 'q4'): number {
 }
 
 /** WGSL element of a weight buffer: four neighbouring floats of one row, or a word of a block. */
-export function weightElement(dtype: WeightDtype): string {
-  return dtype === 'f32' ? 'vec4f' : dtype === 'q8' || dtype === 'q4' ? 'u32' : 'vec2u'
+export function weightElement(dtype: WeightDtype): 'vec4f' | 'vec2u' | 'u32' {
+  return dtype === 'f32' ? 'vec4f' : dtype === 'f16' || dtype === 'bf16' ? 'vec2u' : 'u32'
 }
 
 /**
@@ -47,13 +52,15 @@ export function weightElement(dtype: WeightDtype): string {
  * bf16 is the upper half of an f32.
  */
 export function readWeights(dtype: WeightDtype, k4: number, name = 'weights'): string {
-  const perElement = { f32: 4, f16: 2, bf16: 2, q8: 1, q4: 1 }[dtype]
+  const perElement = { vec4f: 4, vec2u: 2, u32: 1 }[weightElement(dtype)]
   return `
 fn weightStart(row: u32) -> u32 { return row * ${rowWords(k4, dtype) / perElement}u; }
 fn weight(start: u32, i: u32) -> vec4f {
   ${READ[dtype](name, k4)}
 }`
 }
+
+const readK = (dtype: KWeightDtype) => (name: string, k4: number) => readKBlocks(dtype, name, (4 * k4) / K_BLOCK)
 
 const READ: Readonly<Record<WeightDtype, (name: string, k4: number) => string>> = {
   f32: (name) => `return ${name}[start + i];`,
@@ -66,6 +73,9 @@ const READ: Readonly<Record<WeightDtype, (name: string, k4: number) => string>> 
   return ${scale(name, scalesAt(k4, 'q8'))} * vec4f((word << vec4u(24u, 16u, 8u, 0u)) >> vec4u(24u));`,
   q4: (name, k4) => `let nibbles = vec4u(${name}[start + (i >> 1u)]) >> (vec4u(0u, 4u, 8u, 12u) + (i & 1u) * 16u);
   return ${scale(name, scalesAt(k4, 'q4'))} * (vec4f(nibbles & vec4u(15u)) - 8.0);`,
+  q4_k: readK('q4_k'),
+  q5_k: readK('q5_k'),
+  q6_k: readK('q6_k'),
 }
 
 /** The scale of the block with values 4i to 4i + 3. */

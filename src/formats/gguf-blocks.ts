@@ -107,7 +107,7 @@ function withMinima(
   const scale = half(block, 0)
   const minimum = half(block, 2)
   for (let sub = 0; sub < 8; sub++) {
-    const [scaleFactor, minimumFactor] = factors(block, sub)
+    const [scaleFactor, minimumFactor] = kFactors(block, sub)
     for (let i = 0; i < 32; i++) {
       const value = nibble(block[nibbles + (sub >> 1) * 32 + i]!, sub & 1) + extra(sub, i)
       out[sub * 32 + i] = scale * scaleFactor * value - minimum * minimumFactor
@@ -119,7 +119,7 @@ function withMinima(
  * The 6-bit factors of scale and minimum of a sub-block, from bytes 4 to 15. Sub-blocks 0 to 3 have the low 6 bits of bytes 0 to
  * 3 and 4 to 7; sub-blocks 4 to 7 have the nibbles of bytes 8 to 11, and on top of them the 2 bits that the former left over.
  */
-function factors(block: Uint8Array, sub: number): [scale: number, minimum: number] {
+export function kFactors(block: Uint8Array, sub: number): [scale: number, minimum: number] {
   const a = block[4 + (sub & 3)]!
   const b = block[8 + (sub & 3)]!
   if (sub < 4) return [a & 63, b & 63]

@@ -1,3 +1,4 @@
+import type { KWeightDtype } from '../../shaders/snippets/k-blocks.js'
 import type { FloatWeightDtype } from '../../shaders/snippets/stored.js'
 import { rowWords, type WeightDtype } from '../../shaders/snippets/weights.js'
 import { SkipstoneError, throwIfAborted } from '../errors.js'
@@ -11,7 +12,7 @@ import { materialiseKernel } from '../kernels/materialise.js'
 import { quantiseKernel } from '../kernels/quantise.js'
 import type { Adapter, LoraUpdate } from './adapter.js'
 import type { Checkpoint } from './checkpoint.js'
-import { REPACKED, repack } from './repack.js'
+import { isRepacked, REPACKED, repack } from './repack.js'
 import { plainDtype, storedType } from './stored-type.js'
 
 /** JS and staging memory hold at most this much of a matrix at a time. */
@@ -94,7 +95,7 @@ export class MatrixLoader {
     const source = plain ?? 'f32'
     // What the kernels read as it is stored needs no kernel to get there.
     const direct = plain === dtype && k % 4 === 0 && !lora
-    const blocks = (type === 'Q8_0' || type === 'Q4_0') && REPACKED[type] === dtype && !lora ? type : undefined
+    const blocks = isRepacked(type) && REPACKED[type] === dtype && !lora ? type : undefined
     const targetBytes = matrixBytes(1, k, dtype)
     // An even number of rows keeps every piece of 16-bit values on a whole word.
     const pieceRows = Math.max(2, Math.floor(PIECE_BYTES / (plain ? rowBytes : 4 * k) / 2) * 2)
@@ -110,6 +111,12 @@ export class MatrixLoader {
         this.gpu.device.queue.writeBuffer(buffer, (targetRow + row) * targetBytes, bytes)
       } else {
         const bytes = plain ? stored : new Uint8Array(dequantise(type, stored, count * k).buffer as ArrayBuffer)
+        if (dtype === 'q4_k' || dtype === 'q5_k' || dtype === 'q6_k') {
+          throw new SkipstoneError(
+            'internal',
+            `Nothing is converted to ${dtype} while loading, and ${name} is ${type}.`,
+          )
+        }
         const piece = { from: source, to: dtype, row, rows: count, k, targetRow: targetRow + row, lora }
         await this.#convert(bytes, buffer, piece)
       }
@@ -129,7 +136,7 @@ export class MatrixLoader {
     words: GPUBuffer,
     piece: {
       from: FloatWeightDtype
-      to: WeightDtype
+      to: Exclude<WeightDtype, KWeightDtype>
       row: number
       rows: number
       k: number

@@ -1,7 +1,7 @@
 import type { WeightDtype } from '../../shaders/snippets/weights.js'
 import type { GpuDevice } from '../gpu/device.js'
 import { betterPieces, choosePieces, type Piece } from '../storage/residency.js'
-import { type MatrixName, type MatrixTensor, PARTS, type Part } from './layer-matrices.js'
+import { MATRICES, type MatrixName, type MatrixTensor, PARTS, type Part } from './layer-matrices.js'
 import { type MatrixLoader, type MatrixTarget, type MoveOptions, matrixBytes } from './matrix-loader.js'
 
 /** The buffers of one layer's matrices. */
@@ -42,7 +42,7 @@ const LIKELY = 0.9
 export interface WeightStreamOptions {
   readonly gpu: GpuDevice
   readonly loader: MatrixLoader
-  readonly dtype: WeightDtype
+  readonly dtypes: readonly Readonly<Record<MatrixName, WeightDtype>>[]
   readonly shapes: Readonly<Record<MatrixName, { rows: number; k: number }>>
   /** The tensors of each layer. */
   readonly layers: readonly (readonly MatrixTensor[])[]
@@ -50,9 +50,22 @@ export interface WeightStreamOptions {
   readonly room: number
 }
 
-/** Bytes of the slots through which parts stream: one attention and one MLP, as each waits for the other. */
-export function slotBytes({ shapes, dtype }: Pick<WeightStreamOptions, 'shapes' | 'dtype'>): number {
-  return Object.values(shapes).reduce((sum, { rows, k }) => sum + matrixBytes(rows, k, dtype), 0)
+type Sizes = Pick<WeightStreamOptions, 'shapes' | 'dtypes'>
+
+/** Bytes of a matrix in each layer. */
+function bytesByLayer({ shapes, dtypes }: Sizes, matrix: MatrixName): number[] {
+  const { rows, k } = shapes[matrix]
+  return dtypes.map((dtype) => matrixBytes(rows, k, dtype[matrix]))
+}
+
+/** Bytes of all layers' matrices. */
+export function layerBytes(sizes: Sizes): number {
+  return MATRICES.flatMap((matrix) => bytesByLayer(sizes, matrix)).reduce((sum, bytes) => sum + bytes, 0)
+}
+
+/** Bytes of the slots through which parts stream: one attention and one MLP, as large as the largest. */
+export function slotBytes(sizes: Sizes): number {
+  return MATRICES.reduce((sum, matrix) => sum + Math.max(...bytesByLayer(sizes, matrix)), 0)
 }
 
 /**
@@ -80,7 +93,7 @@ export class WeightStream {
       PARTS.map((part): LayerPart => {
         const bytes = tensors
           .filter((t) => t.part === part)
-          .reduce((sum, t) => sum + this.#rowBytes(t.matrix) * t.rows, 0)
+          .reduce((sum, t) => sum + this.#rowBytes(layer, t.matrix) * t.rows, 0)
         const sublayer = visits[part === 'mlp' ? 2 * layer + 1 : 2 * layer] as Visits
         return {
           layer,
@@ -94,12 +107,9 @@ export class WeightStream {
     )
     // Of parts that are needed equally often, keys and values stay first: no attention stays without them.
     this.#parts = [...all.filter((p) => p.part === 'keysValues'), ...all.filter((p) => p.part !== 'keysValues')]
-    this.#slots = {
-      qkv: this.#allocate('slot', 'qkv'),
-      o: this.#allocate('slot', 'o'),
-      gateUp: this.#allocate('slot', 'gateUp'),
-      down: this.#allocate('slot', 'down'),
-    }
+    const slot = (matrix: MatrixName) =>
+      options.gpu.memory.storage(`slot ${matrix}`, Math.max(...bytesByLayer(options, matrix)))
+    this.#slots = { qkv: slot('qkv'), o: slot('o'), gateUp: slot('gateUp'), down: slot('down') }
   }
 
   /** Makes room for the parts that stay at first, and says what to load into it. */
@@ -144,7 +154,7 @@ export class WeightStream {
   async bring(layer: number, part: Part, options: MoveOptions): Promise<void> {
     delete this.#held[part]
     const kept = part === 'keysValues' ? this.#own(layer, part)?.[0] : undefined
-    if (kept) this.#copyKeysValues(kept)
+    if (kept) this.#copyKeysValues(layer, kept)
     else for (const target of this.#targets(layer, part, this.#slots)) await this.options.loader.load(target, options)
     this.#held[part] = layer
   }
@@ -196,14 +206,13 @@ export class WeightStream {
   /** Allocates a part that is to stay, and says what to load into it. */
   #keep(kept: LayerPart, wanted: ReadonlySet<LayerPart>): MatrixTarget[] {
     const { layer, part } = kept
-    const label = `layer ${layer}`
     if (part === 'mlp') {
-      const own = { gateUp: this.#allocate(label, 'gateUp'), down: this.#allocate(label, 'down') }
+      const own = { gateUp: this.#allocate(layer, 'gateUp'), down: this.#allocate(layer, 'down') }
       this.#kept.set(kept, [own.gateUp, own.down])
       return this.#targets(layer, part, own)
     }
     if (part === 'attention') {
-      const own = { qkv: this.#allocate(label, 'qkv'), o: this.#allocate(label, 'o') }
+      const own = { qkv: this.#allocate(layer, 'qkv'), o: this.#allocate(layer, 'o') }
       this.#kept.set(kept, [own.qkv, own.o])
       return [...this.#targets(layer, 'keysValues', own), ...this.#targets(layer, part, own)]
     }
@@ -211,7 +220,7 @@ export class WeightStream {
       this.#kept.set(kept, [])
       return []
     }
-    const qkv = this.options.gpu.memory.storage(`${label} keys, values`, kept.bytes)
+    const qkv = this.options.gpu.memory.storage(`layer ${layer} keys, values`, kept.bytes)
     this.#kept.set(kept, [qkv])
     return this.#targets(layer, part, { qkv }, this.#firstKeyRow)
   }
@@ -221,13 +230,17 @@ export class WeightStream {
     this.#kept.delete(part)
   }
 
-  #allocate(label: string, matrix: MatrixName): GPUBuffer {
-    const bytes = this.#rowBytes(matrix) * this.options.shapes[matrix].rows
-    return this.options.gpu.memory.storage(`${label} ${matrix}`, bytes)
+  #allocate(layer: number, matrix: MatrixName): GPUBuffer {
+    const bytes = this.#rowBytes(layer, matrix) * this.options.shapes[matrix].rows
+    return this.options.gpu.memory.storage(`layer ${layer} ${matrix}`, bytes)
   }
 
-  #rowBytes(matrix: MatrixName): number {
-    return matrixBytes(1, this.options.shapes[matrix].k, this.options.dtype)
+  #dtype(layer: number, matrix: MatrixName): WeightDtype {
+    return (this.options.dtypes[layer] as Record<MatrixName, WeightDtype>)[matrix]
+  }
+
+  #rowBytes(layer: number, matrix: MatrixName): number {
+    return matrixBytes(1, this.options.shapes[matrix].k, this.#dtype(layer, matrix))
   }
 
   /** The tensors of a part, and where they go in `into`, which begins with row `firstRow` of its matrix. */
@@ -235,7 +248,14 @@ export class WeightStream {
     return (this.options.layers[layer] ?? [])
       .filter((tensor) => tensor.part === part)
       .map(({ name, rows, k, matrix, row }) => {
-        return { name, rows, k, dtype: this.options.dtype, buffer: into[matrix] as GPUBuffer, row: row - firstRow }
+        return {
+          name,
+          rows,
+          k,
+          dtype: this.#dtype(layer, matrix),
+          buffer: into[matrix] as GPUBuffer,
+          row: row - firstRow,
+        }
       })
   }
 
@@ -244,11 +264,11 @@ export class WeightStream {
     return Math.min(...(this.options.layers[0] ?? []).filter((t) => t.part === 'keysValues').map((t) => t.row))
   }
 
-  #copyKeysValues(kept: GPUBuffer): void {
+  #copyKeysValues(layer: number, kept: GPUBuffer): void {
     const { device } = this.options.gpu
     const encoder = device.createCommandEncoder()
-    const offset = this.#rowBytes('qkv') * this.#firstKeyRow
-    encoder.copyBufferToBuffer(kept, 0, this.#slots.qkv, offset, this.#part(0, 'keysValues').bytes)
+    const offset = this.#rowBytes(layer, 'qkv') * this.#firstKeyRow
+    encoder.copyBufferToBuffer(kept, 0, this.#slots.qkv, offset, this.#part(layer, 'keysValues').bytes)
     device.queue.submit([encoder.finish()])
   }
 }

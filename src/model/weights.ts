@@ -1,27 +1,22 @@
 import type { WeightDtype } from '../../shaders/snippets/weights.js'
 import { SkipstoneError } from '../errors.js'
-import type { TensorEntry } from '../formats/safetensors.js'
 import type { GpuDevice } from '../gpu/device.js'
 import type { Adapter } from './adapter.js'
 import { ARCHITECTURES } from './architectures/index.js'
 import type { Checkpoint } from './checkpoint.js'
 import type { ModelConfig } from './config.js'
-import { layerTensors, MATRICES, matrixShapes } from './layer-matrices.js'
+import { layerTensors, MATRICES, type MatrixName, matrixShapes } from './layer-matrices.js'
+import { type DtypeOption, type MatrixDtypes, resolveDtypes } from './matrix-dtypes.js'
 import { MatrixLoader, type MatrixTarget, type MoveOptions, matrixBytes } from './matrix-loader.js'
-import { REPACKED } from './repack.js'
-import { plainDtype, storedType } from './stored-type.js'
 import { addLayerVectors, type LayerVectors, VectorLoader } from './vectors.js'
-import { type LayerMatrices, slotBytes, WeightStream, type WeightStreamOptions } from './weight-stream.js'
+import { type LayerMatrices, layerBytes, slotBytes, WeightStream, type WeightStreamOptions } from './weight-stream.js'
 
 /** One decoder layer on the GPU: its matrices (see layer-matrices.ts), and where its vectors begin. */
 export type LayerWeights = LayerMatrices & LayerVectors
 
 /** A model's weights on one device. */
 export interface ModelWeights {
-  /** Of the layers' matrices. */
-  readonly dtype: WeightDtype
-  /** Of embedding and head, which suffer more from few bits. */
-  readonly headDtype: WeightDtype
+  readonly dtypes: MatrixDtypes
   readonly embedding: GPUBuffer
   /** The same buffer as `embedding` where they are tied. */
   readonly head: GPUBuffer
@@ -35,14 +30,6 @@ export interface ModelWeights {
   destroy(): void
 }
 
-/** How weights are to be held on the GPU: as they were stored, or converted while loading. `q4` keeps embedding and head in q8. */
-export type DtypeOption = 'stored' | 'f32' | 'f16' | 'q8' | 'q4'
-
-/** The dtype of embedding and head where layers have `dtype`. */
-export function headDtypeOf(dtype: WeightDtype): WeightDtype {
-  return dtype === 'q4' ? 'q8' : dtype
-}
-
 export interface LoadWeightsOptions {
   dtype?: DtypeOption
   adapter?: Adapter | undefined
@@ -51,39 +38,6 @@ export interface LoadWeightsOptions {
   signal?: AbortSignal | undefined
   /** Bytes read so far, and in all. */
   onProgress?: ((loaded: number, total: number) => void) | undefined
-}
-
-/**
- * The forms that `option` means for the layers of this checkpoint, and for embedding and head. `stored` is what they are stored
- * as, where all of a group are stored alike and kernels read it; other blocks become f16.
- */
-export function resolveDtypes(
-  option: DtypeOption,
-  config: ModelConfig,
-  checkpoint: Checkpoint,
-): Pick<ModelWeights, 'dtype' | 'headDtype'> {
-  if (option !== 'stored') return { dtype: option, headDtype: headDtypeOf(option) }
-  const { embedding, head, layer } = ARCHITECTURES[config.architecture].tensors
-  const first = checkpoint.entries.get(layer(0, config).q)
-  if (!first) throw new SkipstoneError('missing-tensor', `The checkpoint lacks the tensor ${layer(0, config).q}.`)
-  const matrices = [...checkpoint.entries.values()].filter(({ shape }) => shape.length === 2)
-  const isOuter = ({ name }: TensorEntry) => name === embedding || name === head
-  const [outer = first] = matrices.filter(isOuter)
-  return {
-    dtype: storedForm(
-      first,
-      matrices.filter((entry) => !isOuter(entry)),
-    ),
-    headDtype: storedForm(outer, matrices.filter(isOuter)),
-  }
-}
-
-function storedForm(first: TensorEntry, group: readonly TensorEntry[]): WeightDtype {
-  const type = storedType(first)
-  const plain = plainDtype(type)
-  if (plain) return plain
-  const alike = group.every(({ dtype }) => dtype === type)
-  return alike && (type === 'Q8_0' || type === 'Q4_0') ? REPACKED[type] : 'f16'
 }
 
 /**
@@ -129,7 +83,7 @@ async function load(
   owned: { destroy(): void }[],
 ): Promise<Omit<ModelWeights, 'destroy'>> {
   const { adapter } = options
-  const { dtype, headDtype } = resolveDtypes(options.dtype ?? 'stored', config, checkpoint)
+  const dtypes = resolveDtypes(options.dtype ?? 'stored', config, checkpoint, adapter)
   const names = ARCHITECTURES[config.architecture].tensors
   const { hiddenSize, vocabSize } = config
   const loader = new MatrixLoader(gpu, checkpoint, adapter)
@@ -143,10 +97,11 @@ async function load(
   // A tied file may hold the one matrix under either name.
   const tied = config.tiedEmbeddings
   const embeddingName = tied && !checkpoint.entries.has(names.embedding) ? names.head : names.embedding
-  const outer = (label: string, name: string) => {
+  const outer = (label: 'embedding' | 'head', name: string) => {
     loader.check(name, vocabSize, hiddenSize)
-    const buffer = allocate(label, matrixBytes(vocabSize, hiddenSize, headDtype))
-    targets.push({ name, rows: vocabSize, k: hiddenSize, dtype: headDtype, buffer, row: 0 })
+    const dtype = dtypes[label]
+    const buffer = allocate(label, matrixBytes(vocabSize, hiddenSize, dtype))
+    targets.push({ name, rows: vocabSize, k: hiddenSize, dtype, buffer, row: 0 })
     return buffer
   }
   const embedding = outer('embedding', embeddingName)
@@ -174,15 +129,17 @@ async function load(
   const room =
     (options.gpuBudget ?? Number.POSITIVE_INFINITY) -
     targets.reduce((sum, { buffer }) => sum + buffer.size, vectors.arena.bytes)
-  const stream = streamFor({ gpu, loader, dtype, shapes, layers, room })
+  const stream = streamFor({ gpu, loader, dtypes: dtypes.layers, shapes, layers, room })
   if (stream) owned.push(stream)
   const matrices = stream
     ? undefined
     : layers.map((tensors, i) => {
+        const dtype = dtypes.layers[i] as Record<MatrixName, WeightDtype>
         const buffers = Object.fromEntries(
-          MATRICES.map((m) => [m, allocate(`layer ${i} ${m}`, matrixBytes(shapes[m].rows, shapes[m].k, dtype))]),
+          MATRICES.map((m) => [m, allocate(`layer ${i} ${m}`, matrixBytes(shapes[m].rows, shapes[m].k, dtype[m]))]),
         ) as LayerMatrices
-        for (const { matrix, ...tensor } of tensors) targets.push({ ...tensor, dtype, buffer: buffers[matrix] })
+        for (const { matrix, ...tensor } of tensors)
+          targets.push({ ...tensor, dtype: dtype[matrix], buffer: buffers[matrix] })
         return buffers
       })
   targets.push(...(stream?.begin() ?? []))
@@ -193,8 +150,7 @@ async function load(
   const vectorBuffer = gpu.memory.upload('vectors', vectors.arena.concatenate())
   owned.push({ destroy: () => gpu.memory.destroy(vectorBuffer) })
   return {
-    dtype,
-    headDtype,
+    dtypes,
     embedding,
     head,
     vectors: vectorBuffer,
@@ -210,9 +166,9 @@ async function load(
 }
 /** A stream where the layers' matrices need more than `room`. @throws `bad-option` where `room` does not even hold its slots. */
 function streamFor(options: WeightStreamOptions): WeightStream | undefined {
-  const { layers, room } = options
+  const { room } = options
   const slots = slotBytes(options)
-  if (layers.length * slots <= room) return undefined
+  if (layerBytes(options) <= room) return undefined
   if (slots <= room) return new WeightStream(options)
   throw new SkipstoneError(
     'bad-option',

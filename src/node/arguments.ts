@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { SkipstoneError } from '../errors.js'
-import type { DtypeOption } from '../model/weights.js'
+import type { DtypeOption } from '../model/matrix-dtypes.js'
 import type { GenerateOptions } from '../sdk/options.js'
 import { parsePolicy } from '../skip/registry.js'
 import { SHAPE_NAMES } from '../study/synthetic.js'

@@ -7,6 +7,7 @@ import { embedKernel } from '../kernels/embed.js'
 import { gateUpDecodeKernel } from '../kernels/gate-up-decode.js'
 import { qkvDecodeKernel } from '../kernels/qkv-decode.js'
 import type { Engine } from './engine.js'
+import { perDtype } from './per-dtype.js'
 import { perObey } from './per-obey.js'
 import type { LayerProgram, Program, ProgramInputs, Variant } from './program.js'
 import { routingKernels } from './routing.js'
@@ -14,51 +15,42 @@ import type { Target } from './target.js'
 
 /** Compiles the kernels of `decodeProgram`. */
 export async function decodeKernels(target: Target, variant: Variant) {
-  const { gpu, shape, choice, dtype } = target
+  const { gpu, shape, choice } = target
   const { config, d4, ff4, splits } = shape
   const { heads, kvHeads, headDim, hiddenSize: d, rmsNormEps: eps } = config
   const { matvec, heads: headForm } = choice.form.value
   const make = async (obey: Obey) => ({
-    qkv: await qkvDecodeKernel(gpu, {
-      d,
-      k4: d4,
-      heads,
-      kvHeads,
-      headDim,
-      eps,
-      bias: config.qkvBias,
-      qkNorm: config.qkNorm,
-      dtype,
-      predicated: obey === 'skip',
-      form: headForm,
-    }),
+    qkv: await perDtype(target, 'qkv', (dtype) =>
+      qkvDecodeKernel(gpu, {
+        d,
+        k4: d4,
+        heads,
+        kvHeads,
+        headDim,
+        eps,
+        bias: config.qkvBias,
+        qkNorm: config.qkNorm,
+        dtype,
+        predicated: obey === 'skip',
+        form: headForm,
+      }),
+    ),
     attention: await attentionDecodeKernel(gpu, { heads, kvHeads, headDim, splits, predicated: obey === 'skip' }),
-    output: await attentionOutputKernel(gpu, {
-      d,
-      heads,
-      headDim,
-      splits,
-      bias: config.outputBias,
-      dtype,
-      obey,
-      form: matvec,
+    output: await perDtype(target, 'o', (dtype) =>
+      attentionOutputKernel(gpu, { d, heads, headDim, splits, bias: config.outputBias, dtype, obey, form: matvec }),
+    ),
+    gateUp: await perDtype(target, 'gateUp', (dtype) => {
+      const ff = config.intermediateSize
+      return gateUpDecodeKernel(gpu, { d, k4: d4, ff, eps, bias: config.mlpBias, dtype, obey, form: matvec })
     }),
-    gateUp: await gateUpDecodeKernel(gpu, {
-      d,
-      k4: d4,
-      ff: config.intermediateSize,
-      eps,
-      bias: config.mlpBias,
-      dtype,
-      obey,
-      form: matvec,
-    }),
-    down: await downDecodeKernel(gpu, { d, k4: ff4, bias: config.mlpBias, dtype, obey, form: matvec }),
+    down: await perDtype(target, 'down', (dtype) =>
+      downDecodeKernel(gpu, { d, k4: ff4, bias: config.mlpBias, dtype, obey, form: matvec }),
+    ),
   })
   const [of, route, embed] = await Promise.all([
     perObey(variant, make),
     routingKernels(target, variant, { singleRow: true }),
-    embedKernel(gpu, { width4: d4, stride4: d4, dtype: target.headDtype }),
+    embedKernel(gpu, { width4: d4, stride4: d4, dtype: target.dtypes.embedding }),
   ])
   return { of, route, embed }
 }
@@ -84,21 +76,21 @@ export async function decodeProgram(engine: Engine, arena: ParamsArena, inputs: 
     return {
       ...r.program,
       attention: [
-        attention.qkv(
+        attention.qkv(layer)(
           arena,
           { plan, x, weights: w.qkv, vectors, rope: cache.rope, kv, q },
           { slot, norm: w.inputNorm, bias: w.qkvBias, qkNorm: w.qkNorm },
         ),
         attention.attention(arena, { plan, q, kv, splitSums }, { slot }),
-        attention.output(arena, { plan, splitSums, weights: w.o, vectors, x }, { slot, bias: w.oBias }),
+        attention.output(layer)(arena, { plan, splitSums, weights: w.o, vectors, x }, { slot, bias: w.oBias }),
       ],
       mlp: [
-        mlp.gateUp(
+        mlp.gateUp(layer)(
           arena,
           { plan, x, weights: w.gateUp, vectors, a: inner },
           { slot: r.mlpSlot, norm: w.postNorm, bias: w.gateUpBias },
         ),
-        mlp.down(arena, { plan, a: inner, weights: w.down, vectors, x }, { slot: r.mlpSlot, bias: w.downBias }),
+        mlp.down(layer)(arena, { plan, a: inner, weights: w.down, vectors, x }, { slot: r.mlpSlot, bias: w.downBias }),
       ],
     }
   })

@@ -16,13 +16,13 @@ export interface Endings {
 }
 
 /** Compiles the kernels of `endings`. */
-export async function endingKernels({ gpu, shape, capacity, headDtype, choice }: Target, variant: Variant) {
+export async function endingKernels({ gpu, shape, capacity, dtypes, choice }: Target, variant: Variant) {
   const { config, sublayers, d4: k4 } = shape
   const { margins, policy } = variant
   const { hiddenSize: d, vocabSize: vocab, rmsNormEps: eps } = config
   const [pack, head, sample] = await Promise.all([
     policy.scoring && packBitsKernel(gpu, { sublayers, capacity, stride: recordStride(shape, margins), margins }),
-    headKernel(gpu, { d, k4, vocab, eps, dtype: headDtype, form: choice.form.value.matvec }),
+    headKernel(gpu, { d, k4, vocab, eps, dtype: dtypes.head, form: choice.form.value.matvec }),
     sampleKernel(gpu),
   ])
   return { pack, head, sample }

@@ -6,7 +6,9 @@ import { embedKernel } from '../kernels/embed.js'
 import { gemmKernel } from '../kernels/gemm.js'
 import { rmsNormKernel } from '../kernels/rms-norm.js'
 import { ropeRowsKernel } from '../kernels/rope-rows.js'
+import type { MatrixName } from '../model/layer-matrices.js'
 import type { Engine } from './engine.js'
+import { perDtype } from './per-dtype.js'
 import { perObey } from './per-obey.js'
 import type { LayerProgram, Program, ProgramInputs, Variant } from './program.js'
 import { routingKernels } from './routing.js'
@@ -14,18 +16,18 @@ import type { Target } from './target.js'
 
 /** Compiles the kernels of `prefillProgram`. */
 export async function prefillKernels(target: Target, variant: Variant) {
-  const { gpu, shape, choice, dtype } = target
+  const { gpu, shape, choice } = target
   const { config, d4, ff4, queryWidth, kvWidth } = shape
   const { heads, kvHeads, headDim, hiddenSize: d, rmsNormEps: eps, qkNorm } = config
 
-  const gemm = (o: Pick<GemmOptions, 'k4' | 'n' | 'outputStride' | 'bias' | 'rows' | 'gather' | 'epilogue'>) =>
-    gemmKernel(gpu, { ...o, dtype, form: choice.form.value.gemm })
+  const gemm = (matrix: MatrixName, o: Omit<GemmOptions, 'dtype' | 'form'>) =>
+    perDtype(target, matrix, (dtype) => gemmKernel(gpu, { ...o, dtype, form: choice.form.value.gemm }))
   const make = async (obey: Obey) => {
     const rows = obey === 'skip' ? 'active' : 'all'
     const epilogue = obey === 'masked' ? 'add-masked' : 'add'
     return {
       norm: await rmsNormKernel(gpu, { d, d4, eps, rows }),
-      query: await gemm({
+      query: await gemm('qkv', {
         k4: d4,
         n: queryWidth,
         outputStride: queryWidth,
@@ -36,7 +38,7 @@ export async function prefillKernels(target: Target, variant: Variant) {
       }),
       turn: await ropeRowsKernel(gpu, { heads, kvHeads, headDim, eps, qkNorm, rows, target: 'query' }),
       attention: await attentionPrefillKernel(gpu, { heads, kvHeads, headDim, rows }),
-      output: await gemm({
+      output: await gemm('o', {
         k4: queryWidth / 4,
         n: d,
         outputStride: 4 * d4,
@@ -45,7 +47,7 @@ export async function prefillKernels(target: Target, variant: Variant) {
         gather: false,
         epilogue,
       }),
-      gateUp: await gemm({
+      gateUp: await gemm('gateUp', {
         k4: d4,
         n: config.intermediateSize,
         outputStride: 4 * ff4,
@@ -54,7 +56,7 @@ export async function prefillKernels(target: Target, variant: Variant) {
         gather: false,
         epilogue: 'silu-up',
       }),
-      down: await gemm({
+      down: await gemm('down', {
         k4: ff4,
         n: d,
         outputStride: 4 * d4,
@@ -68,9 +70,9 @@ export async function prefillKernels(target: Target, variant: Variant) {
   const [of, route, embed, normAll, keysValues, append] = await Promise.all([
     perObey(variant, make),
     routingKernels(target, variant, { singleRow: false }),
-    embedKernel(gpu, { width4: d4, stride4: d4, dtype: target.headDtype }),
+    embedKernel(gpu, { width4: d4, stride4: d4, dtype: target.dtypes.embedding }),
     rmsNormKernel(gpu, { d, d4, eps, rows: 'all' }),
-    gemm({
+    gemm('qkv', {
       k4: d4,
       n: kvWidth,
       outputStride: kvWidth,
@@ -120,21 +122,21 @@ export async function prefillProgram(engine: Engine, arena: ParamsArena, inputs:
       ...r.program,
       attention: [
         normAll(arena, { plan, x, vectors, u }, { slot: 0, norm: w.inputNorm }),
-        kernels.keysValues(
+        kernels.keysValues(layer)(
           arena,
           { plan, x: u, weights: w.qkv, vectors, y: keysValues },
           // Biases of Q come first; the offset counts vec4s, and head sizes are multiples of four.
           { slot: 0, firstRow: queryWidth, bias: w.qkvBias + queryWidth / 4, z: 0 },
         ),
         append(arena, { plan, rope, vectors, source: keysValues, out: kv }, { slot: 0, norm: w.qkNorm + keyNorm }),
-        attention.query(
+        attention.query(layer)(
           arena,
           { plan, x: u, weights: w.qkv, vectors, y: q },
           { slot, firstRow: 0, bias: w.qkvBias, z: 0 },
         ),
         attention.turn(arena, { plan, rope, vectors, out: q }, { slot, norm: w.qkNorm }),
         attention.attention(arena, { plan, q, kv, out: attended }, { slot }),
-        attention.output(
+        attention.output(layer)(
           arena,
           { plan, x: attended, weights: w.o, vectors, y: x, z },
           { slot, firstRow: 0, bias: w.oBias, z: zAttention },
@@ -142,12 +144,12 @@ export async function prefillProgram(engine: Engine, arena: ParamsArena, inputs:
       ],
       mlp: [
         mlp.norm(arena, { plan, x, vectors, u }, { slot: r.mlpSlot, norm: w.postNorm }),
-        mlp.gateUp(
+        mlp.gateUp(layer)(
           arena,
           { plan, x: u, weights: w.gateUp, vectors, y: inner },
           { slot: r.mlpSlot, firstRow: 0, bias: w.gateUpBias, z: 0 },
         ),
-        mlp.down(
+        mlp.down(layer)(
           arena,
           { plan, x: inner, weights: w.down, vectors, y: x, z },
           { slot: r.mlpSlot, firstRow: 0, bias: w.downBias, z: zAttention + capacity },

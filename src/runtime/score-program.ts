@@ -28,7 +28,7 @@ export async function scoreProgram(
     k4: shape.d4,
     n: vocab,
     outputStride: vocab,
-    dtype: weights.headDtype,
+    dtype: weights.dtypes.head,
     bias: false,
     rows: 'all',
     gather: false,

@@ -3,7 +3,7 @@ import { type Choice, chooseForm } from '../gpu/forms.js'
 import { KERNEL_FORMS, type KernelForms } from '../kernels/forms.js'
 import { formsGiveRightResults } from '../kernels/self-test.js'
 import type { ModelConfig } from '../model/config.js'
-import type { ModelWeights } from '../model/weights.js'
+import type { MatrixDtypes } from '../model/matrix-dtypes.js'
 import { type RuntimeShape, runtimeShape } from './shape.js'
 
 /** Rows that one prefill chunk has at most. */
@@ -15,19 +15,14 @@ export interface Target {
   readonly shape: RuntimeShape
   /** Rows of a chunk: never more than the model's context. */
   readonly capacity: number
-  readonly dtype: ModelWeights['dtype']
-  readonly headDtype: ModelWeights['headDtype']
+  readonly dtypes: MatrixDtypes
   readonly choice: Choice<KernelForms>
 }
 
 /** Chooses kernel forms by self-test. */
-export async function chooseTarget(
-  gpu: GpuDevice,
-  config: ModelConfig,
-  dtypes: Pick<ModelWeights, 'dtype' | 'headDtype'>,
-): Promise<Target> {
+export async function chooseTarget(gpu: GpuDevice, config: ModelConfig, dtypes: MatrixDtypes): Promise<Target> {
   const shape = runtimeShape(config)
   const choice = await chooseForm(gpu, 'matrix products', KERNEL_FORMS, (forms) => formsGiveRightResults(gpu, forms))
   const capacity = Math.min(CHUNK_ROWS, config.contextLength)
-  return { gpu, shape, capacity, dtype: dtypes.dtype, headDtype: dtypes.headDtype, choice }
+  return { gpu, shape, capacity, dtypes, choice }
 }

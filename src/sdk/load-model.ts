@@ -3,7 +3,8 @@ import { GpuDevice } from '../gpu/device.js'
 import { readAdapter } from '../model/adapter.js'
 import type { ModelConfig } from '../model/config.js'
 import { parseGenerationConfig } from '../model/generation-config.js'
-import { loadWeights, resolveDtypes } from '../model/weights.js'
+import { type MatrixDtypes, resolveDtypes } from '../model/matrix-dtypes.js'
+import { loadWeights } from '../model/weights.js'
 import { compileAhead } from '../runtime/compile-ahead.js'
 import { Engine } from '../runtime/engine.js'
 import { runtimeShape } from '../runtime/shape.js'
@@ -44,7 +45,8 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
     const gpu = await GpuDevice.open(options.gpu ? { gpu: options.gpu } : {})
     try {
       // Shaders compile while weights are on their way.
-      const compiling = compile(gpu, config, resolveDtypes(options.dtype ?? 'stored', config, checkpoint), routers)
+      const dtypes = resolveDtypes(options.dtype ?? 'stored', config, checkpoint, adapter)
+      const compiling = compile(gpu, config, dtypes, routers)
       compiling.catch(() => undefined)
       await files.fetch?.(checkpoint.files, { signal: abort, onProgress: progress })
       const weights = await loadWeights(gpu, config, checkpoint, {
@@ -79,7 +81,7 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
 async function compile(
   gpu: GpuDevice,
   config: ModelConfig,
-  dtypes: Parameters<typeof chooseTarget>[2],
+  dtypes: MatrixDtypes,
   routers: RouterWeights | undefined,
 ): Promise<Target> {
   const target = await chooseTarget(gpu, config, dtypes)

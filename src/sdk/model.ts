@@ -2,6 +2,7 @@ import type { WeightDtype } from '../../shaders/snippets/weights.js'
 import { SkipstoneError } from '../errors.js'
 import type { ModelConfig } from '../model/config.js'
 import type { GenerationConfig } from '../model/generation-config.js'
+import { mainDtype } from '../model/matrix-dtypes.js'
 import type { Engine } from '../runtime/engine.js'
 import type { SkipPolicy } from '../skip/policy.js'
 import { checkPolicy, type PolicyRequest, resolvePolicy } from '../skip/registry.js'
@@ -48,9 +49,9 @@ export class Model implements SessionHost {
     this.#engine = Promise.resolve(parts.engine)
   }
 
-  /** How weights are held on the GPU. */
+  /** How most weights are held on the GPU; a GGUF file may mix forms. */
   get dtype(): WeightDtype {
-    return this.#current.weights.dtype
+    return mainDtype(this.#current.weights.dtypes)
   }
 
   /** Name of the GPU adapter in use. */

@@ -1,4 +1,4 @@
-import type { DtypeOption } from '../model/weights.js'
+import type { DtypeOption } from '../model/matrix-dtypes.js'
 import type { HubOptions } from '../storage/hub.js'
 import type { FileSource } from '../storage/source.js'
 import type { PolicyRequest } from './policies.js'

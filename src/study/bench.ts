@@ -1,4 +1,5 @@
 import { SkipstoneError } from '../errors.js'
+import { mainDtype } from '../model/matrix-dtypes.js'
 import type { Engine } from '../runtime/engine.js'
 import { GREEDY } from '../runtime/sampling.js'
 import { Sequence } from '../runtime/sequence.js'
@@ -142,7 +143,7 @@ async function decodeOnce(engine: Engine, sequence: Sequence, tokens: number): P
     for (const { bits } of await read()) visits.push({ position: tokens + visits.length, bits })
   }
   const ms = (performance.now() - started) / DECODE_STEPS
-  const work = decodeBytes(engine.shape.config, engine.weights.dtype, visits) / DECODE_STEPS
+  const work = decodeBytes(engine.shape.config, mainDtype(engine.weights.dtypes), visits) / DECODE_STEPS
   return { ms, work, waits: (sequence.waits - waits) / DECODE_STEPS }
 }
 

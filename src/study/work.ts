@@ -1,6 +1,7 @@
-import { BLOCK, rowWords, type WeightDtype } from '../../shaders/snippets/weights.js'
+import { K_BLOCK } from '../../shaders/snippets/k-blocks.js'
+import { rowWords, type WeightDtype } from '../../shaders/snippets/weights.js'
 import type { ModelConfig } from '../model/config.js'
-import { headDtypeOf } from '../model/weights.js'
+import { headDtypeOf } from '../model/matrix-dtypes.js'
 import { executed } from '../runtime/trace.js'
 
 /** Execute bits of one position, and where it is. */
@@ -11,7 +12,7 @@ export interface Visit {
 
 /** Of a long row; scales included. */
 function bytesPerWeight(dtype: WeightDtype): number {
-  const k = 2 * BLOCK
+  const k = 2 * K_BLOCK
   return (4 * rowWords(k / 4, dtype)) / k
 }
 

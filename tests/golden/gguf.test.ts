@@ -28,22 +28,39 @@ describeWithGpu('a GGUF file', (gpu) => {
     await expectLikeReference(types, 'f32')
   })
 
-  // Blocks that kernels read as they are; the others become f16, which rounds.
   it.each<[GgmlBlockType, string]>([
     ['Q8_0', 'q8'],
     ['Q4_0', 'q4'],
+    ['Q4_K', 'q4_k'],
+    ['Q5_K', 'q5_k'],
+    ['Q6_K', 'q6_k'],
   ])('of %s does so with its blocks as they are', async (type, form) => {
     expect(await expectLikeReference([type], 'stored')).toBe(form)
   })
 
-  it('of a K type is held in f16', async () => {
-    const source = new MemorySource(new Map([['model.gguf', randomGguf(['Q4_K', 'Q6_K']).file]]))
+  it('that mixes kinds holds a matrix in f16 only where its parts differ', async () => {
+    // Q4_K, but every third matrix: the file's order is embedding, then q, k, v, o, gate, up, down of each layer, head.
+    const source = new MemorySource(new Map([['model.gguf', randomGguf(['Q4_K', 'Q4_K', 'Q6_K']).file]]))
     const model = await loadModel(source, { gpu: gpu() })
-    expect(model.dtype).toBe('f16')
+    const { weights } = await model.engine()
+    expect(weights.dtypes).toEqual({
+      layers: [
+        { qkv: 'f16', o: 'q4_k', gateUp: 'f16', down: 'q4_k' },
+        { qkv: 'f16', o: 'q6_k', gateUp: 'q4_k', down: 'q6_k' },
+      ],
+      embedding: 'q4_k',
+      head: 'q4_k',
+    })
     model.dispose()
+    // What became f16 was rounded.
+    await expectLikeReference(['Q4_K', 'Q4_K', 'Q6_K'], 'stored', 5e-3)
   })
 
-  async function expectLikeReference(types: readonly GgmlBlockType[], dtype: 'f32' | 'stored'): Promise<string> {
+  async function expectLikeReference(
+    types: readonly GgmlBlockType[],
+    dtype: 'f32' | 'stored',
+    tolerance = 1e-4,
+  ): Promise<string> {
     const { file, tensors, hub } = randomGguf(types)
     const reference = referenceModel(hub as unknown as HubConfig, tensors)
     const expected = reference.greedy(IDS, 12)
@@ -53,7 +70,7 @@ describeWithGpu('a GGUF file', (gpu) => {
     expect(outcome.greedy).toEqual(expected.tokens)
     const last = expected.steps[0]!.logits.slice(-reference.config.vocabSize)
     const worst = Math.max(...outcome.logits.map((value, i) => Math.abs(value - last[i]!)))
-    expect(worst).toBeLessThan(1e-4)
+    expect(worst).toBeLessThan(tolerance)
     return model.dtype
   }
 })

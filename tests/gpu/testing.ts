@@ -4,18 +4,22 @@
  * still be there when they are read. After every test all buffers are gone and no validation error has occurred.
  */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect } from 'vitest'
+import type { KWeightDtype } from '../../shaders/snippets/k-blocks.js'
 import { PLAN_HEADER, planSlot, planWords } from '../../shaders/snippets/plan.js'
 import type { FloatWeightDtype } from '../../shaders/snippets/stored.js'
 import type { WeightDtype } from '../../shaders/snippets/weights.js'
+import { dequantise } from '../../src/formats/gguf-blocks.js'
 import { GpuDevice } from '../../src/gpu/device.js'
 import { type Dispatch, type Extent, ParamsArena, record } from '../../src/gpu/dispatch.js'
 import { readBuffer } from '../../src/gpu/readback.js'
 import { quantise } from '../../src/kernels/reference/quantise.js'
+import { repack } from '../../src/model/repack.js'
 import { VectorArena } from '../../src/model/vector-arena.js'
 import { findDriverManifest } from '../../src/node/adapters.js'
 import { createDawnGpu } from '../../src/node/dawn.js'
 import { type FloatType, storeFloats } from '../fixtures/float-bytes.js'
 import type { Prng } from '../fixtures/prng.js'
+import { randomBlocks } from '../fixtures/random-blocks.js'
 
 /** A word that no kernel writes by chance: as a float about 1.5, so that adding to it changes it too. */
 export const POISON = 0x3fc0ffee
@@ -234,7 +238,7 @@ const STORED: Record<FloatWeightDtype, FloatType> = { f32: 'F32', f16: 'F16', bf
  *
  * values [n, k] -> bytes [n, rowWords], and the values that the dtype keeps of them
  */
-export function storeMatrix(values: ArrayLike<number>, k: number, dtype: WeightDtype) {
+export function storeMatrix(values: ArrayLike<number>, k: number, dtype: Exclude<WeightDtype, KWeightDtype>) {
   if (dtype === 'q8' || dtype === 'q4') {
     const { words, values: stored } = quantise(values, k, dtype)
     return { bytes: new Uint8Array(words.buffer), stored }
@@ -245,6 +249,11 @@ export function storeMatrix(values: ArrayLike<number>, k: number, dtype: WeightD
 
 /** A random matrix whose products with vectors of variance 1 have about variance 1. */
 export function randomMatrix(prng: Prng, n: number, k: number, dtype: WeightDtype) {
+  if (dtype === 'q4_k' || dtype === 'q5_k' || dtype === 'q6_k') {
+    const type = dtype.toUpperCase() as 'Q4_K' | 'Q5_K' | 'Q6_K'
+    const blocks = randomBlocks(prng, type, n * k, 1 / Math.sqrt(k))
+    return { bytes: repack(type, blocks, k), stored: dequantise(type, blocks, n * k) }
+  }
   return storeMatrix(noise(prng, n * k, 1 / Math.sqrt(k)), k, dtype)
 }
 

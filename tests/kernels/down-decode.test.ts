@@ -15,6 +15,7 @@ const VARIANTS = [
   { k: 96, dtype: 'q8', obey: 'always', bias: false },
   { k: 333, dtype: 'q4', obey: 'skip', bias: true },
   { k: 2090, dtype: 'q8', obey: 'skip', bias: false },
+  { k: 768, dtype: 'q6_k', obey: 'always', bias: false },
 ] as const
 
 gpuSuite('down-decode', (bench) => {

@@ -15,6 +15,7 @@ const VARIANTS = [
   { d: 333, dtype: 'bf16', obey: 'masked', bias: true, eps: 0.5 },
   { d: 136, dtype: 'q8', obey: 'skip', bias: false, eps: 1e-5 },
   { d: 70, dtype: 'q4', obey: 'always', bias: true, eps: 1e-5 },
+  { d: 256, dtype: 'q4_k', obey: 'always', bias: false, eps: 1e-5 },
 ] as const
 
 gpuSuite('gate-up-decode', (bench) => {

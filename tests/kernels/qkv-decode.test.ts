@@ -16,6 +16,7 @@ const VARIANTS = [
   { d: 64, heads: 3, kvHeads: 3, headDim: 4, bias: false, qkNorm: true, dtype: 'bf16', predicated: true },
   { d: 72, heads: 4, kvHeads: 1, headDim: 40, bias: false, qkNorm: false, dtype: 'q8', predicated: true },
   { d: 70, heads: 6, kvHeads: 2, headDim: 20, bias: true, qkNorm: false, dtype: 'q4', predicated: true },
+  { d: 256, heads: 6, kvHeads: 2, headDim: 20, bias: false, qkNorm: false, dtype: 'q5_k', predicated: true },
   { d: 30, heads: 2, kvHeads: 1, headDim: 64, bias: false, qkNorm: false, dtype: 'f32', predicated: false },
 ] as const
 

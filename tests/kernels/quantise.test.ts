@@ -1,10 +1,10 @@
 import { expect, it } from 'vitest'
-import { readWeights, rowWords } from '../../shaders/snippets/weights.js'
-import { dequantise } from '../../src/formats/gguf-blocks.js'
+import { readWeights, rowWords, type WeightDtype } from '../../shaders/snippets/weights.js'
+import { dequantise, GGML_BLOCKS } from '../../src/formats/gguf-blocks.js'
 import { quantiseKernel } from '../../src/kernels/quantise.js'
 import { mergeLora } from '../../src/kernels/reference/lora.js'
 import { quantise } from '../../src/kernels/reference/quantise.js'
-import { repack } from '../../src/model/repack.js'
+import { REPACKED, repack } from '../../src/model/repack.js'
 import { storeFloats } from '../fixtures/float-bytes.js'
 import { Prng } from '../fixtures/prng.js'
 import { asFloats, gpuSuite, noise, POISON } from '../gpu/testing.js'
@@ -80,22 +80,29 @@ gpuSuite('quantise', (bench) => {
     })
   }
 
+  // Where the f16 scales of a block lie.
   it.each([
-    ['Q8_0', 'q8', 34],
-    ['Q4_0', 'q4', 18],
-  ] as const)('reads repacked %s blocks bit for bit', async (type, to, blockBytes) => {
-    const [rows, k] = [3, 160]
+    ['Q8_0', 160, [0]],
+    ['Q4_0', 160, [0]],
+    ['Q4_K', 768, [0, 2]],
+    ['Q5_K', 768, [0, 2]],
+    ['Q6_K', 768, [208]],
+  ] as const)('reads repacked %s blocks bit for bit', async (type, k, scales) => {
+    const rows = 3
     const prng = new Prng(3)
-    const bytes = Uint8Array.from({ length: (rows * k * blockBytes) / 32 }, () => Math.floor(prng.uniform() * 256))
+    const { values, bytes: blockBytes } = GGML_BLOCKS[type]
+    const bytes = Uint8Array.from({ length: (rows * k * blockBytes) / values }, () => Math.floor(prng.uniform() * 256))
     // Finite scales, from subnormal to large.
-    for (let at = 0; at < bytes.length; at += blockBytes) bytes[at + 1] = (prng.uniform() * 0x7b) | (at % 2 ? 0x80 : 0)
+    for (let at = 0; at < bytes.length; at += blockBytes) {
+      for (const scale of scales) bytes[at + scale + 1] = (prng.uniform() * 0x7b) | (at % 4 ? 0x80 : 0)
+    }
     const packed = repack(type, bytes, k)
-    const back = await read(new Uint32Array(packed.buffer), rows, k, to)
+    const back = await read(new Uint32Array(packed.buffer), rows, k, REPACKED[type])
     expect(back).toEqual(dequantise(type, bytes, rows * k))
   })
 
   /** The values that kernels read. */
-  async function read(words: Uint32Array, rows: number, k: number, dtype: 'q8' | 'q4'): Promise<Float32Array> {
+  async function read(words: Uint32Array, rows: number, k: number, dtype: WeightDtype): Promise<Float32Array> {
     const { device } = bench.gpu
     const k4 = Math.ceil(k / 4)
     const code = `

@@ -3,9 +3,9 @@ import { SkipstoneError } from '../../src/errors.js'
 import { GpuDevice } from '../../src/gpu/device.js'
 import { inspectModel } from '../../src/index.js'
 import type { MatrixName, Part } from '../../src/model/layer-matrices.js'
+import type { DtypeOption } from '../../src/model/matrix-dtypes.js'
 import type { MatrixLoader } from '../../src/model/matrix-loader.js'
 import { slotBytes, WeightStream } from '../../src/model/weight-stream.js'
-import type { DtypeOption } from '../../src/model/weights.js'
 import type { Engine } from '../../src/runtime/engine.js'
 import { Sequence, type SequenceOptions } from '../../src/runtime/sequence.js'
 import { loadModel } from '../../src/sdk/load-model.js'
@@ -233,7 +233,8 @@ describeWithGpu('a model larger than its GPU budget', (gpu) => {
         if (failing) throw new Error('no more')
       },
     } as unknown as MatrixLoader
-    const options = { dtype: 'f32', shapes: { qkv: shape, o: shape, gateUp: shape, down: shape } } as const
+    const dtype = { qkv: 'f32', o: 'f32', gateUp: 'f32', down: 'f32' } as const
+    const options = { dtypes: [dtype, dtype], shapes: { qkv: shape, o: shape, gateUp: shape, down: shape } } as const
     const room = slotBytes(options)
     const stream = new WeightStream({ ...options, gpu: device, loader, layers: [layer, layer], room })
     const move = { signal: undefined, onBytes: () => {} }

@@ -41,7 +41,7 @@ export async function benchCommand(context: CommandContext, options: BenchComman
     let form = ''
     for (const [shape, config] of configs) {
       const weights = await loadWeights(gpu, config, syntheticCheckpoint(config), { dtype: options.dtype })
-      const target = await chooseTarget(gpu, config, weights)
+      const target = await chooseTarget(gpu, config, weights.dtypes)
       const engine = new Engine(target, weights)
       form = target.choice.form.name
       try {

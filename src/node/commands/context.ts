@@ -1,4 +1,4 @@
-import type { DtypeOption } from '../../model/weights.js'
+import type { DtypeOption } from '../../model/matrix-dtypes.js'
 import { loadModel } from '../../sdk/load-model.js'
 import type { Model } from '../../sdk/model.js'
 import type { ModelSource } from '../../sdk/options.js'
