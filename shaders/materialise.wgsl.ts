@@ -9,7 +9,7 @@ export interface MaterialiseOptions extends StoredOptions {
  * Turns a weight matrix as it was stored into a float form that the kernels read: another dtype, rows padded to a multiple
  * of four, and a LoRA adapter merged, W + scale · B A, in f32 before the cast (Hu et al. 2021).
  *
- *   source  u32   rows of k values, f32 or two 16-bit values per word
+ *   source  u32   rows of k values: f32, two 16-bit values per word, or blocks (snippets/weights.ts)
  *   words   u32   rows of 4 · k4 values, rows params.targetRow .. written
  *   loraA   f32 [rank, k]
  *   loraB   f32 [rows, rank]

@@ -12,7 +12,7 @@ export interface QuantiseOptions extends StoredOptions {
  * adapter merged before. As in GGML's Q8_0 and Q4_0: q8 rounds to multiples of the largest magnitude / 127; q4 of the value
  * with the largest magnitude / −8, so that this one is met exactly.
  *
- *   source  u32   rows of k values, f32 or two 16-bit values per word
+ *   source  u32   rows of k values: f32, two 16-bit values per word, or blocks (snippets/weights.ts)
  *   words   u32   rows of params.rowWords words, rows params.targetRow .. written
  *   loraA   f32 [rank, k]
  *   loraB   f32 [rows, rank]

@@ -1,8 +1,6 @@
-import type { KWeightDtype } from '../../shaders/snippets/k-blocks.js'
-import type { FloatWeightDtype } from '../../shaders/snippets/stored.js'
 import { rowWords, type WeightDtype } from '../../shaders/snippets/weights.js'
 import { SkipstoneError, throwIfAborted } from '../errors.js'
-import { dequantise, GGML_BLOCKS } from '../formats/gguf-blocks.js'
+import { GGML_BLOCKS, type GgmlBlockType } from '../formats/gguf-blocks.js'
 import type { TensorEntry } from '../formats/safetensors.js'
 import type { GpuDevice } from '../gpu/device.js'
 import { ParamsArena, record } from '../gpu/dispatch.js'
@@ -10,7 +8,7 @@ import { padded } from '../gpu/memory.js'
 import { workDone } from '../gpu/readback.js'
 import { materialiseKernel } from '../kernels/materialise.js'
 import { quantiseKernel } from '../kernels/quantise.js'
-import type { Adapter, LoraUpdate } from './adapter.js'
+import type { Adapter } from './adapter.js'
 import type { Checkpoint } from './checkpoint.js'
 import { isRepacked, REPACKED, repack } from './repack.js'
 import { plainDtype, storedType } from './stored-type.js'
@@ -92,13 +90,12 @@ export class MatrixLoader {
     const { values, bytes: blockBytes } = GGML_BLOCKS[type]
     const rowBytes = (k / values) * blockBytes
     const plain = plainDtype(type)
-    const source = plain ?? 'f32'
     // What the kernels read as it is stored needs no kernel to get there.
     const direct = plain === dtype && k % 4 === 0 && !lora
-    const blocks = isRepacked(type) && REPACKED[type] === dtype && !lora ? type : undefined
+    const asBlocks = isRepacked(type) && REPACKED[type] === dtype && !lora
     const targetBytes = matrixBytes(1, k, dtype)
     // An even number of rows keeps every piece of 16-bit values on a whole word.
-    const pieceRows = Math.max(2, Math.floor(PIECE_BYTES / (plain ? rowBytes : 4 * k) / 2) * 2)
+    const pieceRows = Math.max(2, Math.floor(PIECE_BYTES / rowBytes / 2) * 2)
     for (let row = 0; row < rows; row += pieceRows) {
       throwIfAborted(signal)
       this.gpu.check()
@@ -106,20 +103,10 @@ export class MatrixLoader {
       if (this.#staging.byteLength < count * rowBytes) this.#staging = new Uint8Array(count * rowBytes)
       const [start, end] = [row * rowBytes, (row + count) * rowBytes]
       const stored = await this.checkpoint.read(name, start, end, signal, this.#staging)
-      if (direct || blocks) {
-        const bytes = blocks ? repack(blocks, stored, k) : stored
-        this.gpu.device.queue.writeBuffer(buffer, (targetRow + row) * targetBytes, bytes)
-      } else {
-        const bytes = plain ? stored : new Uint8Array(dequantise(type, stored, count * k).buffer as ArrayBuffer)
-        if (dtype === 'q4_k' || dtype === 'q5_k' || dtype === 'q6_k') {
-          throw new SkipstoneError(
-            'internal',
-            `Nothing is converted to ${dtype} while loading, and ${name} is ${type}.`,
-          )
-        }
-        const piece = { from: source, to: dtype, row, rows: count, k, targetRow: targetRow + row, lora }
-        await this.#convert(bytes, buffer, piece)
-      }
+      const bytes = isRepacked(type) ? repack(type, stored, k) : stored
+      if (direct || asBlocks) this.gpu.device.queue.writeBuffer(buffer, (targetRow + row) * targetBytes, bytes)
+      else
+        await this.#convert(bytes, buffer, { name, type, to: dtype, row, rows: count, k, targetRow: targetRow + row })
       onBytes(stored.byteLength)
       this.#inFlight += count * Math.max(targetBytes, rowBytes)
       if (this.#inFlight > IN_FLIGHT_BYTES) {
@@ -135,16 +122,21 @@ export class MatrixLoader {
     bytes: Uint8Array<ArrayBuffer>,
     words: GPUBuffer,
     piece: {
-      from: FloatWeightDtype
-      to: Exclude<WeightDtype, KWeightDtype>
+      name: string
+      type: GgmlBlockType
+      to: WeightDtype
       row: number
       rows: number
       k: number
       targetRow: number
-      lora: LoraUpdate | undefined
     },
   ): Promise<void> {
-    const { from, to, row, rows, k, targetRow, lora } = piece
+    const { name, type, to, row, rows, k, targetRow } = piece
+    const lora = this.adapter?.get(name)
+    const from = isRepacked(type) ? { dtype: REPACKED[type], k4: k / 4 } : plainDtype(type)
+    if (to === 'q4_k' || to === 'q5_k' || to === 'q6_k' || !from) {
+      throw new SkipstoneError('internal', `${name} cannot be converted from ${type} to ${to} while loading.`)
+    }
     const options = { from, lora: lora !== undefined }
     const kernel =
       to === 'q8' || to === 'q4'

@@ -183,6 +183,7 @@ function request(command: string, common: CommonOptions, values: Values): Reques
       return {
         command,
         dtype: common.dtype,
+        ...(common.gpuBudget !== undefined && { gpuBudget: common.gpuBudget }),
         shapes: text('shape')?.split(',') ?? SHAPE_NAMES,
         skips: list('skip', text('skip') ?? '0,0.25,0.5,0.75'),
         tokens: list('tokens', text('tokens') ?? '64,256,512'),

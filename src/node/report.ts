@@ -61,8 +61,10 @@ function compared({ runs, sweep }: CompareResult): string {
 
 function benchmarked({ adapter, dtype, form, rows }: BenchResult, command: string): string {
   const machine = `${cpus()[0]?.model.trim() ?? 'unknown processor'}, ${cpus().length} cores, ${type()}, Node ${process.version}`
+  const streams = rows.some((r) => r.streamedBytesPerToken !== undefined)
   const header =
-    '| shape | phase | tokens | mode | skip | ms | dispatches/layer | waits/token | speedup | ideal | of ideal |'
+    '| shape | phase | tokens | mode | skip | ms | dispatches/layer | waits/token | speedup | ideal | of ideal |' +
+    (streams ? ' streamed/token |' : '')
   const lines = rows.map((r) =>
     [
       '',
@@ -77,6 +79,7 @@ function benchmarked({ adapter, dtype, form, rows }: BenchResult, command: strin
       r.speedup.toFixed(3),
       r.idealSpeedup.toFixed(3),
       r.ofIdeal === null ? '–' : r.ofIdeal.toFixed(3),
+      ...(streams ? [r.streamedBytesPerToken === undefined ? '–' : megabytes(r.streamedBytesPerToken)] : []),
       '',
     ]
       .join(' | ')
@@ -88,7 +91,7 @@ Weights: ${dtype}; kernel form: ${form}
 Command: ${command}
 
 ${header}
-|${' --- |'.repeat(11)}
+|${' --- |'.repeat(streams ? 12 : 11)}
 ${lines.join('\n')}
 `
 }

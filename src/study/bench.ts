@@ -20,6 +20,8 @@ export interface BenchRow {
   dispatchesPerLayer: number
   /** CPU waits per token inside the measured part. */
   waitsPerToken: number
+  /** Bytes of streamed weights in one token of decode; absent where they all fit. */
+  streamedBytesPerToken?: number
   /** msDense / ms. */
   speedup: number
   /** workDense / work. */
@@ -51,6 +53,8 @@ interface Variant {
   /** FLOPs or bytes of one run; sums over runs divide out. */
   readonly work: number[]
   waits: number
+  /** Per token. */
+  streamed: number | undefined
   dispatchesPerLayer: number
 }
 
@@ -58,6 +62,7 @@ interface Sample {
   ms: number
   work: number
   waits: number
+  streamed?: number | undefined
 }
 
 /** Times prefill and decode, dense against forced masks: interleaved runs, medians, ratios within the run. */
@@ -80,6 +85,7 @@ export async function bench(engine: Engine, options: BenchOptions): Promise<Benc
             variant.ms.push(sample.ms)
             variant.work.push(sample.work)
             variant.waits = sample.waits
+            variant.streamed = sample.streamed
           }
         }
         for (const v of variants) v.dispatchesPerLayer = await dispatches(v.sequence, phase)
@@ -103,6 +109,7 @@ function makeVariants(engine: Engine, options: BenchOptions): Variant[] {
     ms: [],
     work: [],
     waits: 0,
+    streamed: undefined,
     dispatchesPerLayer: 0,
   })
   return [
@@ -134,6 +141,7 @@ async function decodeOnce(engine: Engine, sequence: Sequence, tokens: number): P
   await sequence.assume(tokens - 1)
   await sequence.prefill([tokens % engine.shape.config.vocabSize], { sampling: GREEDY })
   const waits = sequence.waits
+  const { bytes } = sequence.traffic.decode
   const visits: Visit[] = []
   const started = performance.now()
   const pending: (() => Promise<{ bits: Uint32Array }[]>)[] = []
@@ -144,7 +152,8 @@ async function decodeOnce(engine: Engine, sequence: Sequence, tokens: number): P
   }
   const ms = (performance.now() - started) / DECODE_STEPS
   const work = decodeBytes(engine.shape.config, mainDtype(engine.weights.dtypes), visits) / DECODE_STEPS
-  return { ms, work, waits: (sequence.waits - waits) / DECODE_STEPS }
+  const streamed = sequence.streams ? (sequence.traffic.decode.bytes - bytes) / DECODE_STEPS : undefined
+  return { ms, work, waits: (sequence.waits - waits) / DECODE_STEPS, streamed }
 }
 
 async function dispatches(sequence: Sequence, phase: 'prefill' | 'decode'): Promise<number> {
@@ -167,6 +176,7 @@ function toRow(v: Variant, base: Variant, shape: string, phase: 'prefill' | 'dec
     ms,
     dispatchesPerLayer: v.dispatchesPerLayer,
     waitsPerToken: v.waits,
+    ...(v.streamed !== undefined && { streamedBytesPerToken: v.streamed }),
     speedup: msDense / ms,
     idealSpeedup: v.mode === 'skip' ? workDense / work : 1,
     ofIdeal: possible > 0.01 ? (1 - ms / msDense) / possible : null,

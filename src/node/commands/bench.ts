@@ -7,7 +7,7 @@ import { type BenchRow, bench } from '../../study/bench.js'
 import { syntheticCheckpoint, syntheticConfig } from '../../study/synthetic.js'
 import type { CommandContext, CommonOptions } from './context.js'
 
-export interface BenchCommand extends Pick<CommonOptions, 'dtype'> {
+export interface BenchCommand extends Pick<CommonOptions, 'dtype' | 'gpuBudget'> {
   readonly shapes: readonly string[]
   readonly skips: readonly number[]
   readonly tokens: readonly number[]
@@ -40,7 +40,10 @@ export async function benchCommand(context: CommandContext, options: BenchComman
     const rows: BenchRow[] = []
     let form = ''
     for (const [shape, config] of configs) {
-      const weights = await loadWeights(gpu, config, syntheticCheckpoint(config), { dtype: options.dtype })
+      const weights = await loadWeights(gpu, config, syntheticCheckpoint(config), {
+        dtype: options.dtype,
+        gpuBudget: options.gpuBudget,
+      })
       const target = await chooseTarget(gpu, config, weights.dtypes)
       const engine = new Engine(target, weights)
       form = target.choice.form.name
