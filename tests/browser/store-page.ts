@@ -72,4 +72,5 @@ const actions = {
 }
 
 export type Actions = typeof actions
-Object.assign(globalThis, { actions })
+// Playwright calls the one, the automation of Firefox the other.
+Object.assign(globalThis, { actions, skipstoneHost: actions })
