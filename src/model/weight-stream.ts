@@ -127,17 +127,10 @@ export class WeightStream {
 
   /** The buffers of a layer at present: its own, or the slots that it shares. */
   matrices(layer: number): LayerMatrices {
-    const { slots, attention, mlp } = {
-      slots: this.#slots,
-      attention: this.#own(layer, 'attention'),
-      mlp: this.#own(layer, 'mlp'),
-    }
-    return {
-      qkv: attention?.[0] ?? slots.qkv,
-      o: attention?.[1] ?? slots.o,
-      gateUp: mlp?.[0] ?? slots.gateUp,
-      down: mlp?.[1] ?? slots.down,
-    }
+    const slots = this.#slots
+    const [qkv = slots.qkv, o = slots.o] = this.#own(layer, 'attention') ?? []
+    const [gateUp = slots.gateUp, down = slots.down] = this.#own(layer, 'mlp') ?? []
+    return { qkv, o, gateUp, down }
   }
 
   /** Whether a part has to be brought before the layer can use it. */

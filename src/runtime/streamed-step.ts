@@ -75,7 +75,7 @@ function ask(step: StreamedStep, index: number, layer: LayerProgram, parts: read
       step.plan,
       doubtful.map((part) => decidedAt(layer, part) as number),
     )
-  const answer = async (): Promise<Part[]> => {
+  const answered = async (): Promise<Part[]> => {
     if (!read) return []
     recorder.submit()
     const counts = await read()
@@ -84,7 +84,10 @@ function ask(step: StreamedStep, index: number, layer: LayerProgram, parts: read
     traffic.misses += needed.length
     return needed
   }
-  return { sure: away.filter(isSure), answer: answer() }
+  const answer = answered()
+  // Where bringing the others fails first, nobody waits for it.
+  answer.catch(() => undefined)
+  return { sure: away.filter(isSure), answer }
 }
 
 async function bring(step: StreamedStep, index: number, parts: readonly Part[]): Promise<void> {
