@@ -5,6 +5,17 @@ export type { SkipRatios, TraceFile, TraceStep } from './runtime/trace.js'
 export { type InspectOptions, inspectModel, type ModelSummary } from './sdk/inspect.js'
 export { loadModel } from './sdk/load-model.js'
 export type { Model } from './sdk/model.js'
+export type { CallOptions, ChatCompletions, TextCompletions } from './sdk/openai/completions.js'
+export { openAiFetch } from './sdk/openai/fetch.js'
+export type {
+  ChatCompletion,
+  ChatCompletionChunk,
+  ChatRequest,
+  CompletionOptions,
+  TextCompletion,
+  TextRequest,
+  Usage,
+} from './sdk/openai/types.js'
 export type {
   EndStep,
   FinishReason,
@@ -19,6 +30,9 @@ export type {
   TokenStep,
 } from './sdk/options.js'
 export { dense, forced, type PolicyRequest, policy, type SkipgptRequest, skipgpt } from './sdk/policies.js'
+export { type CreateOptions, type LanguageModel, languageModel } from './sdk/prompt-api/language-model.js'
+export type { PromptInput, PromptMessage } from './sdk/prompt-api/messages.js'
+export type { PromptOptions, PromptSession } from './sdk/prompt-api/prompt-session.js'
 export type { Session, SessionStats } from './sdk/session.js'
 export { deleteModel, keepModels, listModels, modelSize, verifyModel } from './sdk/stored-models.js'
 export type { HubOptions } from './storage/hub.js'

@@ -124,6 +124,18 @@ export class Sequence {
     this.#length = length
   }
 
+  /** Another sequence that goes on from the same positions. No call on this one may be under way. */
+  clone(): Sequence {
+    this.#check()
+    const { gpu, shape } = this.engine
+    const copy = new Sequence(this.engine, this.policy, this.options)
+    destroyCache(gpu, copy.#cache)
+    copy.#cache = createCache(gpu, shape, this.#cache.positions)
+    copyCache(gpu, shape, this.#cache, copy.#cache, this.#length)
+    copy.#length = this.#length
+    return copy
+  }
+
   /** Forgets positions from `length` on; their cache rows are overwritten later. */
   rewind(length: number): void {
     this.#length = Math.min(this.#length, length)

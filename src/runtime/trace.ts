@@ -43,6 +43,13 @@ export class Trace {
     for (const record of records) this.#records.push(record)
   }
 
+  /** Another trace with the same positions. */
+  copy(): Trace {
+    const copy = new Trace(this.layers)
+    copy.push(...this.#records)
+    return copy
+  }
+
   /** Forgets positions from `length` on. */
   rewind(length: number): void {
     this.#records.length = Math.min(this.#records.length, length)

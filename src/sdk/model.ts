@@ -9,9 +9,10 @@ import { checkPolicy, type PolicyRequest, resolvePolicy } from '../skip/registry
 import type { RouterWeights } from '../skip/router-weights.js'
 import { calibrateDelta, sampleText } from '../study/budget.js'
 import { type Evaluation, evaluate } from '../study/evaluate.js'
+import { ChatCompletions, TextCompletions } from './openai/completions.js'
 import type { SessionOptions } from './options.js'
 import { policy as policyFromText } from './policies.js'
-import { Session, type SessionHost } from './session.js'
+import { Session, type SessionHost, type SessionParts } from './session.js'
 import type { TextCodec } from './text-codec.js'
 
 export interface ModelParts {
@@ -32,6 +33,10 @@ export class Model implements SessionHost {
   readonly hasRouters: boolean
   /** Tokenizer and chat template. */
   readonly text: TextCodec
+  /** OpenAI's chat completions: `model.chat.completions.create({ messages, stream })`. */
+  readonly chat = { completions: new ChatCompletions(this) }
+  /** OpenAI's text completions: `model.completions.create({ prompt, stream })`. */
+  readonly completions = new TextCompletions(this)
   #engine: Promise<Engine>
   #current: Engine
   #disposed = false
@@ -78,9 +83,12 @@ export class Model implements SessionHost {
         `contextLength must be a whole number from 1 to ${this.config.contextLength}, not ${contextLength}.`,
       )
     }
-    const session = new Session(this, { request, contextLength, margins: options.margins ?? false }, () =>
-      this.#sessions.delete(session),
-    )
+    return this.open({ request, contextLength, margins: options.margins ?? false })
+  }
+
+  /** @internal */
+  open(parts: SessionParts): Session {
+    const session = new Session(this, parts, () => this.#sessions.delete(session))
     this.#sessions.add(session)
     return session
   }
@@ -115,6 +123,10 @@ export class Model implements SessionHost {
   }
 
   [Symbol.dispose](): void {
+    this.dispose()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
     this.dispose()
   }
 

@@ -12,7 +12,7 @@ import type { SkipPolicy } from '../skip/policy.js'
 import type { PolicyRequest } from '../skip/registry.js'
 import type { ChatMessage } from '../text/chat-template.js'
 import { Continuation } from './continuation.js'
-import type { FinishReason, GenerateOptions, Step } from './options.js'
+import type { FinishReason, GenerateOptions, PromptStep, Step } from './options.js'
 import type { TextCodec } from './text-codec.js'
 
 export interface SessionStats {
@@ -44,9 +44,12 @@ export interface SessionHost {
   resolve(request: PolicyRequest, engine: Engine, signal?: AbortSignal): Promise<SkipPolicy>
   /** @throws `bad-option` for ids that the model does not have. */
   checkIds(ids: readonly number[]): void
+  /** Another session of this model. */
+  open(parts: SessionParts): Session
 }
 
-interface SessionParts {
+/** @internal */
+export interface SessionParts {
   readonly request: PolicyRequest
   readonly contextLength: number
   readonly margins: boolean
@@ -55,7 +58,7 @@ interface SessionParts {
 /** A conversation: its tokens, its cache on the GPU, and what was skipped at each of its positions. */
 export class Session {
   readonly #tokens: number[] = []
-  readonly #trace: Trace
+  #trace: Trace
   #sequence: Sequence | undefined
   #busy = false
   #disposed = false
@@ -68,6 +71,11 @@ export class Session {
     private readonly onDispose: () => void,
   ) {
     this.#trace = new Trace(model.config.layers)
+  }
+
+  /** Tokens that the conversation can grow to. */
+  get contextLength(): number {
+    return this.parts.contextLength
   }
 
   /** Ids of the conversation: prompts and generated tokens, stop tokens left out. */
@@ -106,6 +114,29 @@ export class Session {
     }, options)
   }
 
+  /**
+   * Adds to the conversation without answering: the next call finds it processed. Ids and text as for `generate`. Returns the ids that
+   * were fed, with their bits.
+   * @throws as `generate`.
+   */
+  async append(prompt: string | readonly number[], options: { signal?: AbortSignal } = {}): Promise<PromptStep> {
+    // The prompt comes first, and nothing behind it is asked for.
+    for await (const step of this.generate(prompt, { ...options, maxTokens: 1 }))
+      if (step.kind === 'prompt') return step
+    throw new SkipstoneError('internal', 'A generation ended before its prompt was read; please report this.')
+  }
+
+  /** Another session that goes on from here; both are independent from now on. @throws `busy`, `disposed`. */
+  clone(): Session {
+    this.#check()
+    if (this.#busy) throw busy()
+    const copy = this.model.open(this.parts)
+    copy.#tokens.push(...this.#tokens)
+    copy.#trace = this.#trace.copy()
+    copy.#sequence = this.#sequence?.clone()
+    return copy
+  }
+
   /** Shortens the conversation to its first `length` tokens. */
   rewind(length: number): void {
     this.#check()
@@ -137,6 +168,10 @@ export class Session {
   }
 
   [Symbol.dispose](): void {
+    this.dispose()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
     this.dispose()
   }
 

@@ -162,6 +162,55 @@ describeSdk('conversations', (bench, gpu) => {
     for (const length of [-1, 1.5, Number.NaN]) await expectError(() => session.rewind(length), 'bad-option')
   })
 
+  it('is added to without an answer', async () => {
+    using session = open()
+    const { tokens, position, executed: bits } = await session.append(IDS.slice(0, 9))
+    expect({ tokens, position }).toEqual({ tokens: IDS.slice(0, 9), position: 0 })
+    expect(bits).toHaveLength(9)
+    expect(session.tokens).toEqual(IDS.slice(0, 9))
+    expectConsistent(session)
+    const { prompt, tokens: answer } = await generated(session, IDS.slice(9), { maxTokens: 8 })
+    expect(prompt.position).toBe(9)
+    expect(answer).toEqual((await fresh(bench(), IDS, { maxTokens: 8 })).tokens)
+    await expectError(session.append(''), 'bad-option')
+    await expectError(session.append([5], { signal: AbortSignal.abort() }), 'aborted')
+    expect(session.contextLength).toBe(1280)
+  })
+
+  it('goes on in a clone as it does itself, each for itself', async () => {
+    using session = open()
+    await generated(session, IDS, { maxTokens: 5 })
+    await using copy = session.clone()
+    expect(copy.tokens).toEqual(session.tokens)
+    expect(copy.trace()).toEqual(session.trace())
+    const [a, b] = await Promise.all([
+      generated(session, [7], { maxTokens: 6 }),
+      generated(copy, [7], { maxTokens: 6 }),
+    ])
+    expect(b.tokens).toEqual(a.tokens)
+    expect(b.prompt.position).toBe(a.prompt.position)
+    expect(b.prompt.position).toBeGreaterThan(IDS.length)
+    copy.rewind(3)
+    expect(session.tokens.length).toBeGreaterThan(20)
+    expectConsistent(session)
+    expectConsistent(copy)
+    // One that has fed nothing yet, and one whose cache has grown.
+    using empty = open()
+    using other = empty.clone()
+    const long = randomIds(300, 92)
+    expect((await generated(other, long, { maxTokens: 4 })).tokens).toEqual(
+      (await fresh(bench(), long, { maxTokens: 4 })).tokens,
+    )
+    using grown = other.clone()
+    expect((await generated(grown, [9], { maxTokens: 4 })).tokens).toEqual(
+      (await generated(other, [9], { maxTokens: 4 })).tokens,
+    )
+    const generation = session.generate([4])
+    await generation.next()
+    await expectError(() => session.clone(), 'busy')
+    await generation.return()
+  })
+
   it('fills its context, and says so', async () => {
     using session = open({ contextLength: 40 })
     const { tokens, end } = await generated(session, IDS)

@@ -1,0 +1,164 @@
+import type { Step } from '../options.js'
+import type { Session } from '../session.js'
+import { type CompletionHost, Conversations } from './conversations.js'
+import { chatWanted, textWanted, type Wanted } from './request.js'
+import type {
+  ChatCompletion,
+  ChatCompletionChunk,
+  ChatRequest,
+  FinishReason,
+  TextCompletion,
+  TextRequest,
+  Usage,
+} from './types.js'
+
+export interface CallOptions {
+  signal?: AbortSignal
+}
+
+/** A piece of an answer, or its end. */
+type Piece = { text: string } | { text: string; finishReason: FinishReason; usage: Usage }
+
+/** `model.chat.completions`: OpenAI's chat completions on a loaded model. */
+export class ChatCompletions {
+  readonly #conversations: Conversations
+
+  constructor(host: CompletionHost) {
+    this.#conversations = new Conversations(host)
+  }
+
+  /**
+   * Answers a chat: the whole answer, or with `stream: true` its pieces as they come. What the messages share with those of the
+   * last call is not processed again.
+   * @throws `bad-option`, `unsupported`, and as `Session.chat`; a stream throws what happens after its start while it is read.
+   */
+  create(request: ChatRequest & { stream: true }, options?: CallOptions): Promise<AsyncIterable<ChatCompletionChunk>>
+  create(request: ChatRequest & { stream?: false | null }, options?: CallOptions): Promise<ChatCompletion>
+  create(request: ChatRequest, options?: CallOptions): Promise<ChatCompletion | AsyncIterable<ChatCompletionChunk>>
+  async create(
+    request: ChatRequest,
+    options: CallOptions = {},
+  ): Promise<ChatCompletion | AsyncIterable<ChatCompletionChunk>> {
+    const wanted = chatWanted(request)
+    const pieces = this.#conversations.lend(wanted.policy, (session) =>
+      answer(session, session.chat(wanted.input, { ...wanted.options, ...options })),
+    )
+    return wanted.stream ? chatChunks(pieces, wanted) : wholeChat(pieces, wanted)
+  }
+}
+
+/** `model.completions`: OpenAI's text completions on a loaded model. */
+export class TextCompletions {
+  readonly #conversations: Conversations
+
+  constructor(host: CompletionHost) {
+    this.#conversations = new Conversations(host)
+  }
+
+  /** Continues a prompt. As `ChatCompletions.create`; the prompt is processed from its beginning. */
+  create(request: TextRequest & { stream: true }, options?: CallOptions): Promise<AsyncIterable<TextCompletion>>
+  create(request: TextRequest & { stream?: false | null }, options?: CallOptions): Promise<TextCompletion>
+  create(request: TextRequest, options?: CallOptions): Promise<TextCompletion | AsyncIterable<TextCompletion>>
+  async create(
+    request: TextRequest,
+    options: CallOptions = {},
+  ): Promise<TextCompletion | AsyncIterable<TextCompletion>> {
+    const wanted = textWanted(request)
+    const pieces = this.#conversations.lend(wanted.policy, (session) => {
+      session.rewind(0)
+      return answer(session, session.generate(wanted.input, { ...wanted.options, ...options }))
+    })
+    return wanted.stream ? textChunks(pieces, wanted) : wholeText(pieces, wanted)
+  }
+}
+
+async function* answer(session: Session, steps: AsyncGenerator<Step, void>): AsyncGenerator<Piece, void> {
+  let prompt = { cached: 0, all: 0 }
+  for await (const step of steps) {
+    if (step.kind === 'prompt') prompt = { cached: step.position, all: step.position + step.tokens.length }
+    else if (step.kind === 'token') {
+      if (step.text) yield { text: step.text }
+    } else {
+      const { attention, mlp, total } = session.stats().skip
+      const usage = {
+        prompt_tokens: prompt.all,
+        completion_tokens: step.tokens.length,
+        total_tokens: prompt.all + step.tokens.length,
+        prompt_tokens_details: { cached_tokens: prompt.cached },
+        skip: { attention, mlp, total },
+      }
+      yield { text: step.text, finishReason: step.finishReason, usage }
+    }
+  }
+}
+
+async function gather(pieces: AsyncIterable<Piece>) {
+  let content = ''
+  for await (const piece of pieces) {
+    content += piece.text
+    if ('usage' in piece) return { content, finishReason: piece.finishReason, usage: piece.usage }
+  }
+  throw new Error('a generation ended without its last step')
+}
+
+async function wholeChat(pieces: AsyncIterable<Piece>, wanted: Wanted<unknown>): Promise<ChatCompletion> {
+  const { content, finishReason, usage } = await gather(pieces)
+  const message = { role: 'assistant', content, refusal: null } as const
+  return {
+    ...head('chatcmpl', 'chat.completion', wanted),
+    choices: [{ index: 0, message, logprobs: null, finish_reason: finishReason }],
+    usage,
+  }
+}
+
+async function wholeText(pieces: AsyncIterable<Piece>, wanted: Wanted<unknown>): Promise<TextCompletion> {
+  const { content, finishReason, usage } = await gather(pieces)
+  return {
+    ...head('cmpl', 'text_completion', wanted),
+    choices: [{ index: 0, text: content, logprobs: null, finish_reason: finishReason }],
+    usage,
+  }
+}
+
+async function* chatChunks(
+  pieces: AsyncIterable<Piece>,
+  wanted: Wanted<unknown>,
+): AsyncGenerator<ChatCompletionChunk, void> {
+  const body = head('chatcmpl', 'chat.completion.chunk', wanted)
+  const pending = wanted.includeUsage ? { usage: null } : {}
+  const chunk = (
+    delta: { role?: 'assistant'; content?: string },
+    reason: FinishReason | null = null,
+  ): ChatCompletionChunk => ({
+    ...body,
+    choices: [{ index: 0, delta, logprobs: null, finish_reason: reason }],
+    ...pending,
+  })
+  let begun = false
+  for await (const piece of pieces) {
+    // Not before the prompt was accepted: what is wrong with it is no part of an answer.
+    if (!begun) yield chunk({ role: 'assistant', content: '' })
+    begun = true
+    if (piece.text) yield chunk({ content: piece.text })
+    if (!('usage' in piece)) continue
+    yield chunk({}, piece.finishReason)
+    if (wanted.includeUsage) yield { ...body, choices: [], usage: piece.usage }
+  }
+}
+
+async function* textChunks(
+  pieces: AsyncIterable<Piece>,
+  wanted: Wanted<unknown>,
+): AsyncGenerator<TextCompletion, void> {
+  const body = head('cmpl', 'text_completion', wanted)
+  const pending = wanted.includeUsage ? { usage: null } : {}
+  for await (const piece of pieces) {
+    const reason = 'usage' in piece ? piece.finishReason : null
+    yield { ...body, choices: [{ index: 0, text: piece.text, logprobs: null, finish_reason: reason }], ...pending }
+    if ('usage' in piece && wanted.includeUsage) yield { ...body, choices: [], usage: piece.usage }
+  }
+}
+
+function head<Kind extends string>(prefix: string, object: Kind, { model }: Wanted<unknown>) {
+  return { id: `${prefix}-${crypto.randomUUID()}`, object, created: Math.floor(Date.now() / 1000), model }
+}

@@ -1,0 +1,111 @@
+import { SkipstoneError } from '../../errors.js'
+import type { ChatMessage } from '../../text/chat-template.js'
+import type { GenerateOptions } from '../options.js'
+import type { PolicyRequest } from '../policies.js'
+import type { ChatRequest, CompletionOptions, TextRequest } from './types.js'
+
+/** A request, checked. */
+export interface Wanted<Input> {
+  readonly input: Input
+  readonly model: string
+  readonly policy: PolicyRequest | string
+  readonly stream: boolean
+  readonly includeUsage: boolean
+  readonly options: GenerateOptions
+}
+
+/** What OpenAI's API has and Skipstone has not, with the values that ask for nothing. */
+const ABSENT: Readonly<Record<string, readonly unknown[]>> = {
+  n: [1],
+  best_of: [1],
+  echo: [false],
+  suffix: [''],
+  logprobs: [false, 0],
+  top_logprobs: [0],
+  logit_bias: [],
+  frequency_penalty: [0],
+  presence_penalty: [0],
+  tools: [],
+  tool_choice: ['none', 'auto'],
+  functions: [],
+  response_format: [],
+  audio: [],
+  modalities: [],
+}
+
+/** @throws `bad-option` for what is malformed, `unsupported` for what this version cannot do. */
+export function chatWanted(request: ChatRequest): Wanted<readonly ChatMessage[]> {
+  const { messages } = request
+  if (!Array.isArray(messages) || messages.length === 0)
+    throw bad('messages is a list of messages with role and content')
+  const input = messages.map((message) => {
+    const { role, content } = (message ?? {}) as ChatRequest['messages'][number]
+    if (typeof role !== 'string') throw bad('every message has a role')
+    // What newer models of OpenAI call a developer is the system of all templates.
+    return { role: role === 'developer' ? 'system' : role, content: textOf(content) }
+  })
+  return { input, ...common(request, request.max_completion_tokens ?? request.max_tokens) }
+}
+
+/** @throws as `chatWanted`. */
+export function textWanted(request: TextRequest): Wanted<string> {
+  const { prompt } = request
+  if (typeof prompt !== 'string') throw bad('prompt is one string')
+  return { input: prompt, ...common(request, request.max_tokens) }
+}
+
+function common(request: CompletionOptions, maxTokens: number | null | undefined): Omit<Wanted<never>, 'input'> {
+  for (const [name, harmless] of Object.entries(ABSENT)) {
+    const value = (request as Record<string, unknown>)[name]
+    const empty = value === undefined || value === null || isEmpty(value)
+    if (!empty && !harmless.includes(value) && !isPlainText(value)) {
+      throw new SkipstoneError('unsupported', `${name} is not in this version: leave it out.`)
+    }
+  }
+  const number = (name: 'temperature' | 'top_p' | 'seed') => {
+    const value = request[name] ?? undefined
+    if (value !== undefined && typeof value !== 'number') throw bad(`${name} is a number`)
+    return value
+  }
+  const [temperature, topP, seed] = [number('temperature'), number('top_p'), number('seed')]
+  const stop = request.stop ?? undefined
+  const isStop = typeof stop === 'string' || (Array.isArray(stop) && stop.every((one) => typeof one === 'string'))
+  if (stop !== undefined && !isStop) throw bad('stop is a string or a list of strings')
+  const { model, policy = 'dense' } = request
+  return {
+    model: typeof model === 'string' ? model : 'skipstone',
+    policy,
+    stream: request.stream === true,
+    includeUsage: request.stream_options?.include_usage === true,
+    options: {
+      ...(maxTokens !== undefined && maxTokens !== null && { maxTokens }),
+      ...(temperature !== undefined && { temperature }),
+      ...(topP !== undefined && { topP }),
+      ...(seed !== undefined && { seed }),
+      ...(stop !== undefined && { stop }),
+    },
+  }
+}
+
+function textOf(content: unknown): string {
+  if (typeof content === 'string') return content
+  if (!Array.isArray(content)) throw bad('the content of a message is text, or a list of parts of type text')
+  return content
+    .map((part: { type?: unknown; text?: unknown } | null) => {
+      if (part?.type === 'text' && typeof part.text === 'string') return part.text
+      throw new SkipstoneError('unsupported', `Parts of type ${String(part?.type)} are not in this version: send text.`)
+    })
+    .join('')
+}
+
+function isEmpty(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && Object.keys(value).length === 0
+}
+
+function isPlainText(value: unknown): boolean {
+  return (value as { type?: unknown } | null)?.type === 'text' || (Array.isArray(value) && value.join() === 'text')
+}
+
+function bad(what: string): SkipstoneError {
+  return new SkipstoneError('bad-option', `The request is not one of OpenAI's API: ${what}.`)
+}

@@ -1,0 +1,76 @@
+import type { SkipRatios } from '../../runtime/trace.js'
+import type { PolicyRequest } from '../policies.js'
+
+// The request and response bodies of OpenAI's API, as far as they mean something here; `policy` and `skip` are ours.
+
+/** Text, or a list of text parts. */
+export type Content = string | readonly { readonly type: 'text'; readonly text: string }[]
+
+export interface CompletionOptions {
+  /** Comes back in the answer; a loaded model is the only one that there is. */
+  model?: string
+  max_tokens?: number | null
+  /** The defaults of these are the model's own. */
+  temperature?: number | null
+  top_p?: number | null
+  seed?: number | null
+  stop?: string | readonly string[] | null
+  stream?: boolean | null
+  stream_options?: { include_usage?: boolean } | null
+  /** What to skip; default: nothing. */
+  policy?: PolicyRequest | string
+}
+
+export interface ChatRequest extends CompletionOptions {
+  messages: readonly { readonly role: string; readonly content: Content }[]
+  max_completion_tokens?: number | null
+}
+
+export interface TextRequest extends CompletionOptions {
+  prompt: string
+}
+
+export interface Usage {
+  prompt_tokens: number
+  completion_tokens: number
+  total_tokens: number
+  /** Tokens of the prompt that were not processed again. */
+  prompt_tokens_details: { cached_tokens: number }
+  /** Share of sublayer visits that the conversation skipped. */
+  skip: Pick<SkipRatios, 'attention' | 'mlp' | 'total'>
+}
+
+export type FinishReason = 'stop' | 'length'
+
+interface Body<Kind extends string, Choice> {
+  id: string
+  object: Kind
+  /** Seconds since 1970. */
+  created: number
+  model: string
+  choices: [Choice] | []
+}
+
+interface Choice {
+  index: 0
+  logprobs: null
+  finish_reason: FinishReason | null
+}
+
+export interface ChatCompletion
+  extends Body<
+    'chat.completion',
+    Choice & { finish_reason: FinishReason; message: { role: 'assistant'; content: string; refusal: null } }
+  > {
+  usage: Usage
+}
+
+export interface ChatCompletionChunk
+  extends Body<'chat.completion.chunk', Choice & { delta: { role?: 'assistant'; content?: string } }> {
+  usage?: Usage | null
+}
+
+export interface TextCompletion extends Body<'text_completion', Choice & { text: string }> {
+  /** In a stream: with the last piece, where it was asked for. */
+  usage?: Usage | null
+}
