@@ -2,7 +2,6 @@ import type { GenerateOptions, Model, PolicyRequest, PromptStep, Session, Step, 
 import { fromBits, fromTrace } from './decisions.js'
 import { count } from './format.js'
 import type { TextView } from './text-view.js'
-import { ownTexts, specialText, type Tokenizer } from './token-text.js'
 import type { Totals } from './totals.js'
 
 /** One session and its text on the page. */
@@ -21,13 +20,12 @@ export class Conversation {
 
   /** Generates after `prompt`, which may be empty where there is text already. Returns how it ended, in words. */
   async generate(prompt: string, options: GenerateOptions): Promise<string> {
-    const tokenizer = await this.model.text.tokenizer()
     const goOn = prompt === '' && this.#session.tokens.length > 0
     let ending = ''
     const clock = new Clock()
     try {
       for await (const step of this.#session.generate(goOn ? [] : prompt, options)) {
-        ending = this.#show(step, tokenizer, clock) || ending
+        ending = (await this.#show(step, clock)) || ending
       }
     } finally {
       this.#settle()
@@ -39,13 +37,13 @@ export class Conversation {
     this.#session.dispose()
   }
 
-  #show(step: Step, tokenizer: Tokenizer, clock: Clock): string {
+  async #show(step: Step, clock: Clock): Promise<string> {
     if (step.kind === 'prompt') {
       clock.prompt(step.tokens.length)
-      this.#showPrompt(step, tokenizer)
+      await this.#showPrompt(step)
     } else if (step.kind === 'token') {
       clock.token()
-      this.#showToken(step, tokenizer)
+      await this.#showToken(step)
     } else {
       this.view.addRest(step.text)
       const reason = step.finishReason === 'stop' ? 'The model ended its text' : 'Done'
@@ -56,11 +54,11 @@ export class Conversation {
   }
 
   /** Tokens that the page shows already are only marked: the last one of before, or all after a lost device. */
-  #showPrompt({ tokens, position, executed }: PromptStep, tokenizer: Tokenizer): void {
+  async #showPrompt({ tokens, position, executed }: PromptStep): Promise<void> {
     const fresh = tokens.slice(this.view.length - position)
-    const texts = ownTexts(tokenizer, this.view.ids, fresh)
-    fresh.forEach((id, i) => {
-      this.view.add(id, texts[i] ?? '', 'prompt', specialText(tokenizer, id))
+    const pieces = await this.model.text.pieces(fresh, this.view.ids)
+    pieces.forEach(({ text, special }, i) => {
+      this.view.add(fresh[i]!, text, 'prompt', special)
     })
     const words = executed.length / tokens.length
     tokens.forEach((_, i) => {
@@ -69,8 +67,9 @@ export class Conversation {
   }
 
   /** The bits are those of the position that chose the token; its own come when it was run. */
-  #showToken({ token, text, position, executed }: TokenStep, tokenizer: Tokenizer): void {
-    this.view.add(token, text, 'generated', specialText(tokenizer, token))
+  async #showToken({ token, text, position, executed }: TokenStep): Promise<void> {
+    const [piece] = text === '' ? await this.model.text.pieces([token]) : []
+    this.view.add(token, piece?.special ? piece.text : text, 'generated', piece?.special)
     this.#mark(position, executed)
   }
 

@@ -51,15 +51,15 @@ export class TextView {
     return this.#placed.map(({ token }) => token.id)
   }
 
-  /** Adds a token at the end. `special` is how a token without text of its own is written. */
-  add(id: number, text: string, origin: ShownToken['origin'], special?: string): void {
+  /** Adds a token at the end. */
+  add(id: number, text: string, origin: ShownToken['origin'], special = false): void {
     const position = this.#placed.length
-    const span = create('span', { className: 'token waiting', text: special ?? (text === '' ? '◌' : text) })
+    const span = create('span', { className: 'token waiting', text: text === '' ? '◌' : text })
     span.dataset.position = String(position)
-    if (special !== undefined || text === '') span.classList.add('special')
+    if (special || text === '') span.classList.add('special')
     if (origin === 'prompt') span.classList.add('prompt')
     if (text.startsWith('\n')) span.classList.add('break')
-    const token = { position, id, text: special ?? text, origin, decisions: undefined }
+    const token = { position, id, text, origin, decisions: undefined }
     this.#placed.push({ token, span })
     this.root.append(span)
     this.#follow()

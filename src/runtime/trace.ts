@@ -43,6 +43,11 @@ export class Trace {
     for (const record of records) this.#records.push(record)
   }
 
+  /** The records of positions `first` and later. */
+  from(first: number): readonly StepRecord[] {
+    return this.#records.slice(first)
+  }
+
   /** Another trace with the same positions. */
   copy(): Trace {
     const copy = new Trace(this.layers)
@@ -58,7 +63,7 @@ export class Trace {
   /** Skip ratios over positions `from` and later. */
   ratios(from = 0): SkipRatios {
     const counts = new Float64Array(2 * this.layers)
-    const records = this.#records.slice(from)
+    const records = this.from(from)
     for (const { bits } of records) {
       for (let s = 0; s < counts.length; s++) if (!executed(bits, s)) counts[s] = (counts[s] as number) + 1
     }

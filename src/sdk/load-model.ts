@@ -13,7 +13,8 @@ import { dense } from '../skip/dense.js'
 import type { RouterWeights } from '../skip/router-weights.js'
 import { skipgptPolicy } from '../skip/skipgpt.js'
 import { type FileSource, readJson } from '../storage/source.js'
-import { Model } from './model.js'
+import { EngineModel } from './model.js'
+import type { Model } from './model-api.js'
 import { openModelFiles } from './model-files.js'
 import type { LoadOptions, ModelSource } from './options.js'
 import { loadRouters, ROUTER_FILE } from './routers.js'
@@ -26,7 +27,12 @@ import { TextCodec } from './text-codec.js'
  * @throws `no-webgpu`, `no-adapter`, `not-found`, `network`, `quota`, `storage`, `corrupt`, `bad-file`, `unsupported`,
  * `missing-tensor`, `wrong-model`, `out-of-memory`, `bad-option` (gpuBudget), `aborted`.
  */
-export async function loadModel(source: ModelSource, options: LoadOptions = {}): Promise<Model> {
+export function loadModel(source: ModelSource, options: LoadOptions = {}): Promise<Model> {
+  return loadEngineModel(source, options)
+}
+
+/** `loadModel`, with what only this package uses of a model. @internal */
+export async function loadEngineModel(source: ModelSource, options: LoadOptions = {}): Promise<EngineModel> {
   const { signal, onProgress } = options
   throwIfAborted(signal)
   checkBudget(options.gpuBudget)
@@ -67,7 +73,7 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
   }
   const engine = await openEngine(onProgress, signal)
   onProgress?.({ phase: 'ready', loaded: 0, total: 0 })
-  return new Model({
+  return new EngineModel({
     config,
     generation,
     routers,

@@ -5,14 +5,16 @@ import type { GenerationConfig } from '../model/generation-config.js'
 import { mainDtype } from '../model/matrix-dtypes.js'
 import type { Engine } from '../runtime/engine.js'
 import type { SkipPolicy } from '../skip/policy.js'
-import { checkPolicy, type PolicyRequest, resolvePolicy } from '../skip/registry.js'
+import { type PolicyRequest, resolvePolicy } from '../skip/registry.js'
 import type { RouterWeights } from '../skip/router-weights.js'
 import { calibrateDelta, sampleText } from '../study/budget.js'
 import { type Evaluation, evaluate } from '../study/evaluate.js'
+import type { EvaluateOptions, Model } from './model-api.js'
 import { ChatCompletions, TextCompletions } from './openai/completions.js'
 import type { SessionOptions } from './options.js'
-import { policy as policyFromText } from './policies.js'
-import { Session, type SessionHost, type SessionParts } from './session.js'
+import { EngineSession, type SessionHost } from './session.js'
+import { modelDisposed, policyRequest, type SessionParts, sessionParts } from './session-request.js'
+import type { SessionState } from './session-state.js'
 import type { TextCodec } from './text-codec.js'
 
 export interface ModelParts {
@@ -25,24 +27,20 @@ export interface ModelParts {
   readonly reopen: () => Promise<Engine>
 }
 
-/** A loaded model. Sessions share its weights. */
-export class Model implements SessionHost {
+/** A model on an engine of this thread. */
+export class EngineModel implements Model, SessionHost {
   readonly config: ModelConfig
   readonly generation: GenerationConfig
-  /** Whether SkipGPT routers were loaded with it. */
   readonly hasRouters: boolean
-  /** Tokenizer and chat template. */
   readonly text: TextCodec
-  /** OpenAI's chat completions: `model.chat.completions.create({ messages, stream })`. */
   readonly chat = { completions: new ChatCompletions(this) }
-  /** OpenAI's text completions: `model.completions.create({ prompt, stream })`. */
   readonly completions = new TextCompletions(this)
   #engine: Promise<Engine>
   #current: Engine
   #disposed = false
   #calibrationText: Promise<number[]> | undefined
   readonly #deltas = new Map<string, Promise<number>>()
-  readonly #sessions = new Set<Session>()
+  readonly #sessions = new Set<EngineSession>()
 
   /** Use `loadModel`. */
   constructor(private readonly parts: ModelParts) {
@@ -54,58 +52,35 @@ export class Model implements SessionHost {
     this.#engine = Promise.resolve(parts.engine)
   }
 
-  /** How most weights are held on the GPU; a GGUF file may mix forms. */
   get dtype(): WeightDtype {
     return mainDtype(this.#current.weights.dtypes)
   }
 
-  /** Name of the GPU adapter in use. */
   get adapterName(): string {
     return this.#current.gpu.adapterName
   }
 
-  /** Bytes in live GPU buffers of this model and its sessions; 0 after `dispose()`. */
   get gpuBytes(): number {
     return this.#current.gpu.memory.bytes
   }
 
-  /**
-   * A new conversation.
-   * @throws `unknown-policy`, `bad-option`, `missing-weights` (a policy without its routers), `disposed`.
-   */
-  createSession(options: SessionOptions = {}): Session {
+  createSession(options: SessionOptions = {}): EngineSession {
     this.#check()
-    const request = this.#request(options.policy)
-    const contextLength = options.contextLength ?? this.config.contextLength
-    if (!Number.isInteger(contextLength) || contextLength < 1 || contextLength > this.config.contextLength) {
-      throw new SkipstoneError(
-        'bad-option',
-        `contextLength must be a whole number from 1 to ${this.config.contextLength}, not ${contextLength}.`,
-      )
-    }
-    return this.open({ request, contextLength, margins: options.margins ?? false })
+    return this.open(sessionParts(options, this))
   }
 
   /** @internal */
-  open(parts: SessionParts): Session {
-    const session = new Session(this, parts, () => this.#sessions.delete(session))
+  open(parts: SessionParts, from?: SessionState): EngineSession {
+    const session = new EngineSession(this, parts, () => this.#sessions.delete(session), from)
     this.#sessions.add(session)
     return session
   }
 
-  /** Teacher-forced loss of a policy over windows of token ids (see study/evaluate.ts). */
-  async evaluate(
-    windows: readonly (readonly number[])[],
-    options: {
-      policy?: PolicyRequest | string
-      signal?: AbortSignal
-      onProgress?: (done: number, all: number) => void
-    } = {},
-  ): Promise<Evaluation> {
+  async evaluate(windows: readonly (readonly number[])[], options: EvaluateOptions = {}): Promise<Evaluation> {
     const engine = await this.engine()
     for (const window of windows) this.checkIds(window)
     try {
-      const policy = await this.resolve(this.#request(options.policy), engine, options.signal)
+      const policy = await this.resolve(policyRequest(options.policy, this), engine, options.signal)
       return await evaluate(engine, policy, windows, { ...options, contextLength: this.config.contextLength })
     } catch (error) {
       this.#check()
@@ -113,7 +88,6 @@ export class Model implements SessionHost {
     }
   }
 
-  /** Frees everything; later calls on the model or its sessions fail with `disposed`. */
   dispose(): void {
     if (this.#disposed) return
     this.#disposed = true
@@ -205,19 +179,7 @@ export class Model implements SessionHost {
     return calibrateDelta(engine, policyAt, budget, ids, { contextLength, signal })
   }
 
-  #request(policy: PolicyRequest | string | undefined): PolicyRequest {
-    const request = policy === undefined ? 'dense' : policy
-    const checked = typeof request === 'string' ? policyFromText(request) : checkPolicy(request)
-    if (checked.name === 'skipgpt' && !this.hasRouters) {
-      throw new SkipstoneError(
-        'missing-weights',
-        'The policy "skipgpt" needs router weights: load the model with the option `routers`.',
-      )
-    }
-    return checked
-  }
-
   #check(): void {
-    if (this.#disposed) throw new SkipstoneError('disposed', 'This model was disposed of: load it again.')
+    if (this.#disposed) throw modelDisposed()
   }
 }

@@ -1,37 +1,21 @@
 import { SkipstoneError } from '../errors.js'
 import type { ModelConfig } from '../model/config.js'
 import type { GenerationConfig } from '../model/generation-config.js'
-import type { Traffic } from '../model/weight-stream.js'
 import type { Engine } from '../runtime/engine.js'
 import { generateTokens } from '../runtime/generate.js'
 import type { StepRecord } from '../runtime/records.js'
 import { checkSampling, type Sampling } from '../runtime/sampling.js'
 import { Sequence } from '../runtime/sequence.js'
-import { type SkipRatios, Trace, type TraceFile } from '../runtime/trace.js'
+import type { TraceFile } from '../runtime/trace.js'
 import type { SkipPolicy } from '../skip/policy.js'
 import type { PolicyRequest } from '../skip/registry.js'
 import type { ChatMessage } from '../text/chat-template.js'
 import { Continuation } from './continuation.js'
 import type { FinishReason, GenerateOptions, PromptStep, Step } from './options.js'
+import type { Session, SessionStats } from './session-api.js'
+import { busy, checkRewind, type SessionParts, sessionDisposed } from './session-request.js'
+import { SessionState } from './session-state.js'
 import type { TextCodec } from './text-codec.js'
-
-export interface SessionStats {
-  /** Positions fed so far. */
-  positions: number
-  /** Share of sublayer visits skipped, prompt included. */
-  skip: SkipRatios
-  /** Of the last generate call, without the compiling of shaders on first use; undefined before the first. */
-  timings:
-    | {
-        prefillMs: number
-        decodeMs: number
-        prefillTokensPerSecond: number
-        decodeTokensPerSecond: number
-      }
-    | undefined
-  /** With a `gpuBudget` that the weights exceed: what fetching them cost, for prompts and for generated tokens. */
-  streaming: { prefill: Traffic; decode: Traffic } | undefined
-}
 
 /** What a session needs of its model. */
 export interface SessionHost {
@@ -45,68 +29,43 @@ export interface SessionHost {
   /** @throws `bad-option` for ids that the model does not have. */
   checkIds(ids: readonly number[]): void
   /** Another session of this model. */
-  open(parts: SessionParts): Session
+  open(parts: SessionParts, from?: SessionState): EngineSession
 }
 
-/** @internal */
-export interface SessionParts {
-  readonly request: PolicyRequest
-  readonly contextLength: number
-  readonly margins: boolean
-}
-
-/** A conversation: its tokens, its cache on the GPU, and what was skipped at each of its positions. */
-export class Session {
-  readonly #tokens: number[] = []
-  #trace: Trace
+/** A session on an engine of this thread. */
+export class EngineSession implements Session {
   #sequence: Sequence | undefined
   #busy = false
   #disposed = false
-  #timings: SessionStats['timings']
+  readonly #state: SessionState
 
   /** Use `model.createSession`. */
   constructor(
     private readonly model: SessionHost,
     private readonly parts: SessionParts,
     private readonly onDispose: () => void,
+    from?: SessionState,
   ) {
-    this.#trace = new Trace(model.config.layers)
+    this.#state = new SessionState(model.config.layers, from)
   }
 
-  /** Tokens that the conversation can grow to. */
   get contextLength(): number {
     return this.parts.contextLength
   }
 
-  /** Ids of the conversation: prompts and generated tokens, stop tokens left out. */
   get tokens(): readonly number[] {
-    return this.#tokens
+    return this.#state.tokens
   }
 
-  /**
-   * Continues the conversation with `prompt`: text, or token ids taken as they are. A first prompt gets the
-   * tokenizer's special tokens (BOS), later ones continue without. No ids at all, `[]`, go on where the conversation
-   * stopped. Only what the cache does not hold is processed.
-   *
-   * Stopping the loop early, or an abort while tokens are generated, keeps what was delivered. Any failure before the
-   * first token leaves the conversation as it was.
-   * @throws `bad-option` (empty prompt, unknown ids, sampling out of range), `context-full`, `busy`, `aborted`,
-   * `device-lost` (call again: the conversation is replayed), `disposed`.
-   */
   async *generate(prompt: string | readonly number[], options: GenerateOptions = {}): AsyncGenerator<Step, void> {
     yield* this.#exclusively(async () => {
-      if (typeof prompt !== 'string') return [...this.#tokens, ...prompt]
+      if (typeof prompt !== 'string') return [...this.#state.tokens, ...prompt]
       if (prompt === '') throw emptyPrompt()
       const tokenizer = await this.model.text.tokenizer()
-      return [...this.#tokens, ...tokenizer.encode(prompt, { addSpecialTokens: this.#tokens.length === 0 })]
+      return [...this.#state.tokens, ...tokenizer.encode(prompt, { addSpecialTokens: this.#state.tokens.length === 0 })]
     }, options)
   }
 
-  /**
-   * Generates the next message of a chat, written with the model's template. Whatever the messages share with the
-   * conversation so far is not processed again; where they differ, the conversation is rewound.
-   * @throws as `generate`, and `unsupported` where the model has no chat template.
-   */
   async *chat(messages: readonly ChatMessage[], options: GenerateOptions = {}): AsyncGenerator<Step, void> {
     yield* this.#exclusively(async () => {
       const tokenizer = await this.model.text.tokenizer()
@@ -114,11 +73,6 @@ export class Session {
     }, options)
   }
 
-  /**
-   * Adds to the conversation without answering: the next call finds it processed. Ids and text as for `generate`. Returns the ids that
-   * were fed, with their bits.
-   * @throws as `generate`.
-   */
   async append(prompt: string | readonly number[], options: { signal?: AbortSignal } = {}): Promise<PromptStep> {
     // The prompt comes first, and nothing behind it is asked for.
     for await (const step of this.generate(prompt, { ...options, maxTokens: 1 }))
@@ -126,39 +80,37 @@ export class Session {
     throw new SkipstoneError('internal', 'A generation ended before its prompt was read; please report this.')
   }
 
-  /** Another session that goes on from here; both are independent from now on. @throws `busy`, `disposed`. */
-  clone(): Session {
+  clone(): EngineSession {
     this.#check()
     if (this.#busy) throw busy()
-    const copy = this.model.open(this.parts)
-    copy.#tokens.push(...this.#tokens)
-    copy.#trace = this.#trace.copy()
+    const copy = this.model.open(this.parts, this.#state)
     copy.#sequence = this.#sequence?.clone()
     return copy
   }
 
-  /** Shortens the conversation to its first `length` tokens. */
   rewind(length: number): void {
     this.#check()
     if (this.#busy) throw busy()
-    if (!Number.isInteger(length) || length < 0) {
-      throw new SkipstoneError('bad-option', `rewind takes a whole number of tokens, not ${length}.`)
-    }
-    this.#tokens.length = Math.min(this.#tokens.length, length)
+    checkRewind(length)
+    this.#state.tokens.length = Math.min(this.#state.tokens.length, length)
     this.#keep(length)
   }
 
+  /** @internal */
+  get state(): SessionState {
+    // The sequence goes on counting.
+    this.#state.streaming = this.#sequence?.streams ? this.#sequence.traffic : undefined
+    return this.#state
+  }
+
   stats(): SessionStats {
-    const streaming = this.#sequence?.streams ? structuredClone(this.#sequence.traffic) : undefined
-    return { positions: this.#trace.length, skip: this.#trace.ratios(), timings: this.#timings, streaming }
+    return this.state.stats()
   }
 
-  /** Which sublayers each position executed. */
   trace(): TraceFile {
-    return this.#trace.toFile(this.#tokens)
+    return this.#state.file()
   }
 
-  /** Frees the cache. */
   dispose(): void {
     if (this.#disposed) return
     this.#disposed = true
@@ -221,10 +173,10 @@ export class Session {
 
     // At least the last token is fed again: its result chooses the next one.
     let shared = 0
-    while (shared < tokens.length - 1 && tokens[shared] === this.#tokens[shared]) shared++
-    const before = [...this.#tokens]
+    while (shared < tokens.length - 1 && tokens[shared] === this.#state.tokens[shared]) shared++
+    const before = [...this.#state.tokens]
     this.#keep(shared)
-    this.#tokens.splice(0, this.#tokens.length, ...tokens)
+    this.#state.tokens.splice(0, this.#state.tokens.length, ...tokens)
     const fed = sequence.length
     const fresh = tokens.slice(fed)
 
@@ -247,7 +199,7 @@ export class Session {
         if (event.kind === 'prompt') {
           prompted = true
           decodeStarted = performance.now()
-          this.#trace.push(...event.records)
+          this.#state.trace.push(...event.records)
           yield {
             kind: 'prompt',
             text: '',
@@ -260,14 +212,14 @@ export class Session {
           continue
         }
         // The record of the prompt's last position came with the prompt.
-        if (lastRecord) this.#trace.push(event.record)
+        if (lastRecord) this.#state.trace.push(event.record)
         lastRecord = event.record
         if (event.kind === 'stop') {
           finishReason = 'stop'
           break
         }
-        const position = this.#trace.length - 1
-        this.#tokens.push(event.token)
+        const position = this.#state.trace.length - 1
+        this.#state.tokens.push(event.token)
         const { text, stopped } = continuation.push(event.token)
         if (stopped) {
           finishReason = 'stop'
@@ -277,38 +229,38 @@ export class Session {
         yield tokenStep(event.token, position, text, event.record)
       }
       const text = continuation.finish()
-      this.#tokens.length = tokens.length + continuation.kept
+      this.#state.tokens.length = tokens.length + continuation.kept
       yield {
         kind: 'end',
         text,
         executed: new Uint32Array(0),
         finishReason,
-        tokens: this.#tokens.slice(tokens.length),
+        tokens: this.#state.tokens.slice(tokens.length),
       }
     } catch (error) {
-      if (!prompted) this.#tokens.splice(0, this.#tokens.length, ...before)
+      if (!prompted) this.#state.tokens.splice(0, this.#state.tokens.length, ...before)
       this.#check()
       throw error
     } finally {
       const ended = performance.now()
-      const generated = this.#tokens.length - tokens.length
+      const generated = this.#state.tokens.length - tokens.length
       const prefillMs = decodeStarted - started
       const decodeMs = ended - decodeStarted
-      this.#timings = {
+      this.#state.timings = {
         prefillMs,
         decodeMs,
         prefillTokensPerSecond: (1000 * fresh.length) / prefillMs,
         // The first token is the prefill's.
         decodeTokensPerSecond: generated > 1 ? (1000 * (generated - 1)) / decodeMs : 0,
       }
-      this.#keep(this.#tokens.length)
+      this.#keep(this.#state.tokens.length)
     }
   }
 
   /** Forgets positions from `length` on in the cache and in the trace, and keeps the two in step. */
   #keep(length: number): void {
-    const kept = Math.min(length, this.#sequence?.length ?? 0, this.#trace.length)
-    this.#trace.rewind(kept)
+    const kept = Math.min(length, this.#sequence?.length ?? 0, this.#state.trace.length)
+    this.#state.trace.rewind(kept)
     this.#sequence?.rewind(kept)
   }
 
@@ -321,7 +273,7 @@ export class Session {
       contextLength: this.parts.contextLength,
       margins: this.parts.margins,
     })
-    this.#trace.rewind(0)
+    this.#state.trace.rewind(0)
     return this.#sequence
   }
 
@@ -344,9 +296,7 @@ export class Session {
   }
 
   #check(): void {
-    if (this.#disposed) {
-      throw new SkipstoneError('disposed', 'This session was disposed of: create another one on the model.')
-    }
+    if (this.#disposed) throw sessionDisposed()
   }
 }
 
@@ -368,8 +318,4 @@ function emptyPrompt(): SkipstoneError {
     'bad-option',
     'The prompt is empty: give some text, or token ids (the BOS id alone lets the model begin by itself).',
   )
-}
-
-function busy(): SkipstoneError {
-  return new SkipstoneError('busy', 'This session is generating: wait for it, abort it, or create another session.')
 }

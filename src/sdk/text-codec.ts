@@ -1,10 +1,12 @@
 import { SkipstoneError } from '../errors.js'
 import { type FileSource, readJson } from '../storage/source.js'
 import { type ChatMessage, type ChatTemplate, findChatTemplate } from '../text/chat-template.js'
+import { type TokenPiece, tokenPieces } from '../text/token-pieces.js'
 import { loadTokenizer, type TextTokenizer } from '../text/tokenizer.js'
+import type { ModelText } from './text-api.js'
 
-/** A model's tokenizer and chat template, read when text is first needed: ids alone need neither. */
-export class TextCodec {
+/** Reads tokenizer and chat template when text is first needed: ids alone need neither. */
+export class TextCodec implements ModelText {
   #tokenizer: Promise<TextTokenizer> | undefined
   #template: Promise<ChatTemplate | undefined> | undefined
 
@@ -19,7 +21,18 @@ export class TextCodec {
     return this.#tokenizer
   }
 
-  /** The text of a conversation as the model's template writes it. @throws `unsupported` where it has no template. */
+  async encode(text: string, options?: { addSpecialTokens?: boolean }): Promise<number[]> {
+    return (await this.tokenizer()).encode(text, options)
+  }
+
+  async decode(ids: readonly number[], options?: { skipSpecialTokens?: boolean }): Promise<string> {
+    return (await this.tokenizer()).decode(ids, options)
+  }
+
+  async pieces(ids: readonly number[], before?: readonly number[]): Promise<TokenPiece[]> {
+    return tokenPieces(await this.tokenizer(), ids, before)
+  }
+
   async render(messages: readonly ChatMessage[]): Promise<string> {
     this.#template ??= this.#loadTemplate().catch((error: unknown) => {
       this.#template = undefined

@@ -19,10 +19,13 @@ describe.skipIf(!sharedPresent)('evaluation', () => {
     ])('%s gives the loss and the ratios of the reference', async (_, policy) => {
       const folder = join(sharedDir, 'models', 'stories260k')
       const routers = join(folder, 'skipgpt-40')
-      const model = await loadModel(new DirectorySource(folder), { gpu: gpu(), routers: new DirectorySource(routers) })
+      const model = await loadModel(new DirectorySource(folder), {
+        gpu: gpu(),
+        routers: new DirectorySource(routers),
+      })
       const stories = readJson(join(sharedDir, 'data', 'tinystories', 'tinystories_1000.json')) as string[]
-      const tokenizer = await model.text.tokenizer()
-      const windows = stories.slice(0, STORIES).map((story, i) => tokenizer.encode(story).slice(0, 256 - 40 * i))
+      const encoded = await Promise.all(stories.slice(0, STORIES).map((story) => model.text.encode(story)))
+      const windows = encoded.map((ids, i) => ids.slice(0, 256 - 40 * i))
       const result = await model.evaluate([...windows, [1]], policy ? { policy } : {})
       model.dispose()
 

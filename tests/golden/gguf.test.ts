@@ -1,9 +1,10 @@
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { GgmlBlockType } from '../../src/formats/gguf-blocks.js'
-import { dense, loadModel, type Model } from '../../src/index.js'
+import { dense, type Model } from '../../src/index.js'
 import { asOnlyGguf } from '../../src/model/checkpoint.js'
 import { DirectorySource } from '../../src/node/fs-source.js'
+import { loadEngineModel } from '../../src/sdk/load-model.js'
 import { AliasSource } from '../../src/storage/alias-source.js'
 import { describeWithGpu } from '../fixtures/dawn.js'
 import { loadModelGolden, sharedDir, sharedPresent } from '../fixtures/golden.js'
@@ -41,7 +42,7 @@ describeWithGpu('a GGUF file', (gpu) => {
   it('that mixes kinds holds a matrix in f16 only where its parts differ', async () => {
     // Q4_K, but every third matrix: the file's order is embedding, then q, k, v, o, gate, up, down of each layer, head.
     const source = new MemorySource(new Map([['model.gguf', randomGguf(['Q4_K', 'Q4_K', 'Q6_K']).file]]))
-    const model = await loadModel(source, { gpu: gpu() })
+    const model = await loadEngineModel(source, { gpu: gpu() })
     const { weights } = await model.engine()
     expect(weights.dtypes).toEqual({
       layers: [
@@ -64,7 +65,7 @@ describeWithGpu('a GGUF file', (gpu) => {
     const { file, tensors, hub } = randomGguf(types)
     const reference = referenceModel(hub as unknown as HubConfig, tensors)
     const expected = reference.greedy(IDS, 12)
-    const model = await loadModel(new MemorySource(new Map([['model.gguf', file]])), { gpu: gpu(), dtype })
+    const model = await loadEngineModel(new MemorySource(new Map([['model.gguf', file]])), { gpu: gpu(), dtype })
     const outcome = await runCase(model, { ids: IDS, policy: dense(), tokens: 12, nll: false })
     model.dispose()
     expect(outcome.greedy).toEqual(expected.tokens)
@@ -82,7 +83,7 @@ describe.skipIf(!sharedPresent)('stories260K.gguf', () => {
     let model: Model
     beforeAll(async () => {
       const source = new AliasSource(new DirectorySource(folder), asOnlyGguf('stories260K.gguf'))
-      model = await loadModel(source, { gpu: gpu() })
+      model = await loadEngineModel(source, { gpu: gpu() })
     })
     afterAll(() => model?.dispose())
 
@@ -101,11 +102,11 @@ describe.skipIf(!sharedPresent)('stories260K.gguf', () => {
     })
 
     it('encodes and decodes text as the twin does', async () => {
-      const twin = await loadModel(new DirectorySource(folder), { gpu: gpu() })
-      const [mine, other] = await Promise.all([model.text.tokenizer(), twin.text.tokenizer()])
+      const twin = await loadEngineModel(new DirectorySource(folder), { gpu: gpu() })
       for (const text of ['Once upon a time', '  two  spaces', 'naïve café 42!\n\nNew', '']) {
-        expect(mine.encode(text)).toEqual(other.encode(text))
-        expect(mine.decode(mine.encode(text))).toBe(other.decode(other.encode(text)))
+        const [mine, other] = await Promise.all([model.text.encode(text), twin.text.encode(text)])
+        expect(mine).toEqual(other)
+        expect(await model.text.decode(mine)).toBe(await twin.text.decode(other))
       }
       twin.dispose()
     })

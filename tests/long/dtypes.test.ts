@@ -98,6 +98,6 @@ describeSdk('dtypes', (_bench, gpu) => {
 
 async function storyIds(model: Model): Promise<number[][]> {
   const stories = readJson(path.join(sharedDir, 'data', 'tinystories', 'tinystories_1000.json')) as string[]
-  const tokenizer = await model.text.tokenizer()
-  return stories.slice(0, 8).map((story) => tokenizer.encode(story).slice(0, 256))
+  const encoded = await Promise.all(stories.slice(0, 8).map((story) => model.text.encode(story)))
+  return encoded.map((ids) => ids.slice(0, 256))
 }

@@ -11,8 +11,8 @@ describe.skipIf(!sharedPresent)('evaluation', () => {
     it('gives the loss of an independent run over 200 stories', async () => {
       const model = await loadModel(new DirectorySource(join(sharedDir, 'models', 'stories260k')), { gpu: gpu() })
       const stories = readJson(join(sharedDir, 'data', 'tinystories', 'tinystories_1000.json')) as string[]
-      const tokenizer = await model.text.tokenizer()
-      const windows = stories.slice(0, 200).map((story) => tokenizer.encode(story).slice(0, 256))
+      const encoded = await Promise.all(stories.slice(0, 200).map((story) => model.text.encode(story)))
+      const windows = encoded.map((ids) => ids.slice(0, 256))
       const { nll, tokens, perplexity, skip } = await model.evaluate(windows)
       expect(tokens).toBe(50_867)
       expect(Math.abs(nll - 1.666333)).toBeLessThan(1e-4)

@@ -50,8 +50,8 @@ describe.skipIf(!sharedPresent)('the table of Pebble', () => {
 async function heldOut(model: Awaited<ReturnType<typeof loadModel>>): Promise<number[][]> {
   const file = path.join(sharedDir, 'data', 'classics', 'valid.txt.xz')
   const text = execFileSync('xz', ['-dc', file], { encoding: 'utf8', maxBuffer: 2 ** 28 })
-  const tokenizer = await model.text.tokenizer()
-  const all = windowsOf(tokenizer.encode(text, { addSpecialTokens: false }), 512, 0).filter((w) => w.length === 512)
+  const ids = await model.text.encode(text, { addSpecialTokens: false })
+  const all = windowsOf(ids, 512, 0).filter((w) => w.length === 512)
   return Array.from({ length: report.windows }, (_, i) => {
     const at = Math.trunc((i * (all.length - 1)) / (report.windows - 1))
     return all[at] as number[]

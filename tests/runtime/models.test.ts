@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { Sequence } from '../../src/runtime/sequence.js'
-import { loadModel } from '../../src/sdk/load-model.js'
+import { loadEngineModel } from '../../src/sdk/load-model.js'
 import type { LoadOptions } from '../../src/sdk/options.js'
 import { dense } from '../../src/skip/dense.js'
 import type { SkipPolicy } from '../../src/skip/policy.js'
@@ -145,7 +145,7 @@ describeRuntime('models', (bench, gpu) => {
   it('loads from a source that is read in pieces', async () => {
     const tiny = tinyModel({ seed: 5 })
     const progress: string[] = []
-    const model = await loadModel(tiny.source, { gpu: gpu(), onProgress: ({ phase }) => progress.push(phase) })
+    const model = await loadEngineModel(tiny.source, { gpu: gpu(), onProgress: ({ phase }) => progress.push(phase) })
     const sequence = new Sequence(await model.engine(), dense, { contextLength: 256 })
     const run = await generate(sequence, ids, 8)
     expect(run.tokens).toEqual((await generate(bench().sequence(dense), ids, 8)).tokens)

@@ -7,8 +7,8 @@ import type { Sampling } from '../../src/runtime/sampling.js'
 import { GREEDY } from '../../src/runtime/sampling.js'
 import { Sequence, type SequenceOptions } from '../../src/runtime/sequence.js'
 import { executed } from '../../src/runtime/trace.js'
-import { loadModel } from '../../src/sdk/load-model.js'
-import type { Model } from '../../src/sdk/model.js'
+import { loadEngineModel } from '../../src/sdk/load-model.js'
+import type { EngineModel } from '../../src/sdk/model.js'
 import type { LoadOptions } from '../../src/sdk/options.js'
 import type { SkipPolicy } from '../../src/skip/policy.js'
 import { type RouterWeights, readRouters } from '../../src/skip/router-weights.js'
@@ -24,7 +24,7 @@ export const TOLERANCE = 1e-3
 
 export interface Bench {
   readonly tiny: TinyModel
-  readonly model: Model
+  readonly model: EngineModel
   readonly engine: Engine
   readonly routers: RouterWeights
   /** A sequence that is destroyed at the end of the file. */
@@ -38,7 +38,7 @@ export function describeRuntime(name: string, body: (bench: () => Bench, gpu: ()
     const sequences: Sequence[] = []
     beforeAll(async () => {
       const tiny = tinyModel()
-      const model = await loadModel(tiny.source, { gpu: gpu() })
+      const model = await loadEngineModel(tiny.source, { gpu: gpu() })
       const engine = await model.engine()
       bench = {
         tiny,
@@ -66,9 +66,9 @@ export async function withModel<T>(
   gpu: GPU,
   tiny: TinyModel,
   options: LoadOptions,
-  use: (engine: Engine, model: Model) => Promise<T>,
+  use: (engine: Engine, model: EngineModel) => Promise<T>,
 ): Promise<T> {
-  const model = await loadModel(tiny.source, { ...options, gpu })
+  const model = await loadEngineModel(tiny.source, { ...options, gpu })
   try {
     const engine = await model.engine()
     const result = await use(engine, model)

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect } from 'vitest'
 import { SkipstoneError } from '../../src/errors.js'
-import type { GenerateOptions, Model, Session, SessionOptions, Step } from '../../src/index.js'
+import type { GenerateOptions, Session, SessionOptions, Step } from '../../src/index.js'
+import type { EngineModel } from '../../src/sdk/model.js'
 import { describeWithGpu } from '../fixtures/dawn.js'
 import { loadTiny, randomIds } from '../fixtures/tiny-model.js'
 
@@ -51,7 +52,7 @@ export async function expectError(failing: Promise<unknown> | (() => unknown), c
 const PROMPT = randomIds(12, 61)
 
 export interface Bench {
-  readonly model: Model
+  readonly model: EngineModel
   session(options?: SessionOptions): Session
   /** Demands that the model still generates what it did at first. */
   stillWorks(): Promise<void>

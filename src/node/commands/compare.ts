@@ -1,5 +1,5 @@
 import type { SkipRatios, TraceFile } from '../../runtime/trace.js'
-import type { Model } from '../../sdk/model.js'
+import type { Model } from '../../sdk/model-api.js'
 import type { GenerateOptions } from '../../sdk/options.js'
 import { parsePolicy } from '../../skip/registry.js'
 import { agreement, partsAt } from '../../study/compare.js'

@@ -1,6 +1,6 @@
 import type { DtypeOption } from '../../model/matrix-dtypes.js'
 import { loadModel } from '../../sdk/load-model.js'
-import type { Model } from '../../sdk/model.js'
+import type { Model } from '../../sdk/model-api.js'
 import type { ModelSource } from '../../sdk/options.js'
 
 /** Options that every command has, as plain data: they cross into a browser page. */

@@ -34,8 +34,7 @@ export async function evaluateCommand(context: CommandContext, options: Evaluate
     if (bos === undefined) {
       throw new SkipstoneError('unsupported', 'This model names no BOS token: give windows of ids with --ids-file.')
     }
-    const tokenizer = await model.text.tokenizer()
-    const ids = tokenizer.encode(options.text ?? '', { addSpecialTokens: false })
+    const ids = await model.text.encode(options.text ?? '', { addSpecialTokens: false })
     return windowsOf(ids, options.context ?? model.config.contextLength, bos)
   }
 }

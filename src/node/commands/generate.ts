@@ -1,7 +1,7 @@
 import { SkipstoneError } from '../../errors.js'
 import type { SkipRatios, TraceFile } from '../../runtime/trace.js'
 import type { GenerateOptions } from '../../sdk/options.js'
-import type { SessionStats } from '../../sdk/session.js'
+import type { SessionStats } from '../../sdk/session-api.js'
 import { type CommandContext, type CommonOptions, load } from './context.js'
 
 export interface GenerateCommand extends CommonOptions {

@@ -1,5 +1,5 @@
 import type { Step } from '../options.js'
-import type { Session } from '../session.js'
+import type { Session } from '../session-api.js'
 import { type CompletionHost, Conversations } from './conversations.js'
 import { chatWanted, textWanted, type Wanted } from './request.js'
 import type {

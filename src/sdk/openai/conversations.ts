@@ -1,5 +1,5 @@
 import type { PolicyRequest } from '../policies.js'
-import type { Session } from '../session.js'
+import type { Session } from '../session-api.js'
 
 /** What completions need of a model. */
 export interface CompletionHost {

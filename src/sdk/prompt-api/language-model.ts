@@ -1,5 +1,5 @@
 import { SkipstoneError } from '../../errors.js'
-import type { Model } from '../model.js'
+import type { Model } from '../model-api.js'
 import type { PolicyRequest } from '../policies.js'
 import { chatMessages, type PromptMessage } from './messages.js'
 import { PromptSession } from './prompt-session.js'

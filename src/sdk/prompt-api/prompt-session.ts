@@ -1,6 +1,6 @@
 import type { ChatMessage } from '../../text/chat-template.js'
-import type { Model } from '../model.js'
-import type { Session } from '../session.js'
+import type { Model } from '../model-api.js'
+import type { Session } from '../session-api.js'
 import { chatMessages, type PromptInput } from './messages.js'
 
 interface Parts {
@@ -174,8 +174,7 @@ export class PromptSession extends EventTarget {
   async #count(messages: readonly ChatMessage[]): Promise<number> {
     if (messages.length === 0) return 0
     const { text } = this.parts.model
-    const tokenizer = await text.tokenizer()
-    return tokenizer.encode(await text.render(messages), { addSpecialTokens: false }).length
+    return (await text.encode(await text.render(messages), { addSpecialTokens: false })).length
   }
 
   async #inTurn<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {

@@ -1,0 +1,53 @@
+import type { WeightDtype } from '../../shaders/snippets/weights.js'
+import type { ModelConfig } from '../model/config.js'
+import type { GenerationConfig } from '../model/generation-config.js'
+import type { Evaluation } from '../study/evaluate.js'
+import type { ChatCompletions, TextCompletions } from './openai/completions.js'
+import type { SessionOptions } from './options.js'
+import type { PolicyRequest } from './policies.js'
+import type { Session } from './session-api.js'
+import type { ModelText } from './text-api.js'
+
+export interface EvaluateOptions {
+  /** What to skip. Default: nothing. */
+  policy?: PolicyRequest | string
+  signal?: AbortSignal
+  /** Windows done and to do. */
+  onProgress?: (done: number, all: number) => void
+}
+
+/** A loaded model. Sessions share its weights. Made by `loadModel`. */
+export interface Model {
+  readonly config: ModelConfig
+  readonly generation: GenerationConfig
+  /** Whether SkipGPT routers were loaded with it. */
+  readonly hasRouters: boolean
+  readonly text: ModelText
+  /** OpenAI's chat completions: `model.chat.completions.create({ messages, stream })`. */
+  readonly chat: { readonly completions: ChatCompletions }
+  /** OpenAI's text completions: `model.completions.create({ prompt, stream })`. */
+  readonly completions: TextCompletions
+  /** How most weights are held on the GPU; a GGUF file may mix forms. */
+  readonly dtype: WeightDtype
+  /** Name of the GPU adapter in use. */
+  readonly adapterName: string
+  /** Bytes in live GPU buffers of this model and its sessions; 0 after `dispose()`. */
+  readonly gpuBytes: number
+
+  /**
+   * A new conversation.
+   * @throws `unknown-policy`, `bad-option`, `missing-weights` (a policy without its routers), `disposed`.
+   */
+  createSession(options?: SessionOptions): Session
+
+  /**
+   * Teacher-forced loss of a policy over windows of token ids, each from an empty cache.
+   * @throws `bad-option`, `missing-weights`, `aborted`, `device-lost`, `disposed`.
+   */
+  evaluate(windows: readonly (readonly number[])[], options?: EvaluateOptions): Promise<Evaluation>
+
+  /** Frees everything; later calls on the model or its sessions fail with `disposed`. */
+  dispose(): void
+  [Symbol.dispose](): void
+  [Symbol.asyncDispose](): Promise<void>
+}
