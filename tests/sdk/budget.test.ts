@@ -6,9 +6,9 @@ import { describeSdk, expectError, generated } from './support.js'
 
 describeSdk('budgets', (bench) => {
   it('are met on the text that they are calibrated on, in order', async () => {
-    const ids = await sampleText(await bench().model.engine(), TINY_CONTEXT)
+    const ids = await sampleText(await bench().engine(), TINY_CONTEXT)
     expect(ids).toHaveLength(256)
-    expect(await sampleText(await bench().model.engine(), TINY_CONTEXT)).toEqual(ids)
+    expect(await sampleText(await bench().engine(), TINY_CONTEXT)).toEqual(ids)
     const shares: number[] = []
     for (const budget of [0, 0.2, 0.5, 0.8, 1]) {
       const { skip } = await bench().model.evaluate([[...ids, 3]], { policy: skipgpt({ budget }) })
@@ -19,8 +19,7 @@ describeSdk('budgets', (bench) => {
   })
 
   it('are calibrated once for a model', async () => {
-    const { model } = bench()
-    const { counters } = await model.engine()
+    const { counters } = await bench().engine()
     using first = bench().session({ policy: skipgpt({ budget: 0.31 }) })
     await generated(first, [1, 5, 6], { maxTokens: 2 })
     const submits = counters.submits

@@ -21,7 +21,7 @@ function expectConsistent(session: Session): void {
   expect(session.stats().skip.total).toBeCloseTo(steps.length === 0 ? 0 : skipped / (6 * steps.length), 12)
 }
 
-describeSdk('conversations', (bench, gpu) => {
+describeSdk.anywhere('conversations', (bench, gpu) => {
   const open = (options = {}) => bench().session({ policy: 'skipgpt', ...options })
 
   it('delivers a prompt, tokens and an end, with positions and bits that the trace repeats', async () => {
@@ -50,9 +50,9 @@ describeSdk('conversations', (bench, gpu) => {
       }
     }
     expectConsistent(session)
-    const tokenizer = await bench().model.text.tokenizer()
+    const { text: codec } = bench().model
     expect(text).toBe(
-      tokenizer.decode(
+      await codec.decode(
         tokens.filter((id) => id < 98),
         { skipSpecialTokens: true },
       ),
@@ -65,10 +65,13 @@ describeSdk('conversations', (bench, gpu) => {
   it('gives a first text BOS, and later ones none', async () => {
     using session = open()
     const first = await generated(session, 'Hello', { maxTokens: 3 })
-    const tokenizer = await bench().model.text.tokenizer()
-    expect(first.prompt.tokens).toEqual([1, ...tokenizer.encode('Hello', { addSpecialTokens: false })])
+    const { text: codec } = bench().model
+    expect(first.prompt.tokens).toEqual([1, ...(await codec.encode('Hello', { addSpecialTokens: false }))])
     const second = await generated(session, ' you', { maxTokens: 3 })
-    expect(second.prompt.tokens).toEqual([first.tokens[2], ...tokenizer.encode(' you', { addSpecialTokens: false })])
+    expect(second.prompt.tokens).toEqual([
+      first.tokens[2],
+      ...(await codec.encode(' you', { addSpecialTokens: false })),
+    ])
   })
 
   it('feeds only what the cache does not hold', async () => {
@@ -109,9 +112,9 @@ describeSdk('conversations', (bench, gpu) => {
   describe('stop strings', () => {
     it.each([1, 8, undefined])('end the text, and are not part of it (%s steps per submit)', async (stepsPerSubmit) => {
       const free = await fresh(bench(), IDS, { maxTokens: 60 })
-      const tokenizer = await bench().model.text.tokenizer()
-      const lengths = free.tokens.map((id) =>
-        id < 98 ? tokenizer.decode([id], { skipSpecialTokens: true }).length : 0,
+      const { text: codec } = bench().model
+      const lengths = await Promise.all(
+        free.tokens.map(async (id) => (id < 98 ? (await codec.decode([id])).length : 0)),
       )
       for (const length of [1, 2, 5]) {
         const stop = free.text.slice(20, 20 + length)
@@ -247,8 +250,8 @@ describeSdk('conversations', (bench, gpu) => {
       const messages = [user('Hi there'), { role: 'assistant', content: first.text }, user('More?')]
       const second = await chat(session, messages)
 
-      const tokenizer = await bench().model.text.tokenizer()
-      const whole = tokenizer.encode(await bench().model.text.render(messages), { addSpecialTokens: false })
+      const { text: codec } = bench().model
+      const whole = await codec.encode(await codec.render(messages), { addSpecialTokens: false })
       const shared = Math.min(
         whole.findIndex((id, i) => id !== held[i]),
         held.length - 1,

@@ -1,7 +1,7 @@
-import { expect, it } from 'vitest'
+import { expect, it, vi } from 'vitest'
 import type { Session, Step } from '../../src/index.js'
 import { liveDevices } from '../fixtures/dawn.js'
-import { loadTiny, randomIds } from '../fixtures/tiny-model.js'
+import { randomIds } from '../fixtures/tiny-model.js'
 import { describeSdk, expectError, generated, PLAIN } from './support.js'
 
 const IDS = randomIds(14, 81)
@@ -17,7 +17,7 @@ async function during(session: Session, tokens: number, then: () => void, option
   return delivered
 }
 
-describeSdk('interruptions', (bench, gpu) => {
+describeSdk.anywhere('interruptions', (bench) => {
   const undisturbed = async (tokens = 60) => {
     using session = bench().session({ policy: 'skipgpt' })
     const { text, tokens: all } = await generated(session, IDS, { maxTokens: tokens })
@@ -37,7 +37,7 @@ describeSdk('interruptions', (bench, gpu) => {
     using session = bench().session({ policy: 'skipgpt' })
     const first = await generated(session, IDS, { maxTokens: 8 })
     const before = [...session.tokens]
-    const { counters } = await bench().model.engine()
+    const { counters } = await bench().engine()
     const submits = counters.submits
     const controller = new AbortController()
     const running = generated(session, randomIds(1200), { signal: controller.signal })
@@ -120,7 +120,7 @@ describeSdk('interruptions', (bench, gpu) => {
   })
 
   it('disposed: before, inside the loop, and while a step is awaited', async () => {
-    const baseline = bench().model.gpuBytes
+    const baseline = await bench().gpuBytes()
     const session = bench().session({ policy: 'skipgpt' })
     session.dispose()
     session.dispose()
@@ -133,7 +133,7 @@ describeSdk('interruptions', (bench, gpu) => {
         during(inside, 3, () => inside.dispose(), { stepsPerSubmit }),
         'disposed',
       )
-      expect(bench().model.gpuBytes).toBe(baseline)
+      await vi.waitFor(async () => expect(await bench().gpuBytes()).toBe(baseline))
     }
 
     const awaited = bench().session({ policy: 'forced' })
@@ -141,7 +141,7 @@ describeSdk('interruptions', (bench, gpu) => {
     const first = steps.next()
     awaited.dispose()
     await expectError(first, 'disposed')
-    expect(bench().model.gpuBytes).toBe(baseline)
+    await vi.waitFor(async () => expect(await bench().gpuBytes()).toBe(baseline))
 
     const late = bench().session({ policy: 'forced' })
     const running = late.generate(randomIds(900), PLAIN)
@@ -149,24 +149,24 @@ describeSdk('interruptions', (bench, gpu) => {
     await new Promise((resolve) => setTimeout(resolve, 30))
     late.dispose()
     await expectError(prompt, 'disposed')
-    expect(bench().model.gpuBytes).toBe(baseline)
+    await vi.waitFor(async () => expect(await bench().gpuBytes()).toBe(baseline))
     await bench().stillWorks()
   })
 
   it('a model that is disposed of takes its sessions with it', async () => {
-    const model = await loadTiny(gpu())
+    const { model } = await bench().load()
     const session = model.createSession()
     await expectError(
       during(session, 2, () => model.dispose()),
       'disposed',
     )
-    expect(model.gpuBytes).toBe(0)
+    await expect.poll(() => model.gpuBytes).toBe(0)
     await expectError(generated(session, IDS), 'disposed')
     await expectError(() => model.createSession(), 'disposed')
     await expectError(model.evaluate([IDS]), 'disposed')
     model.dispose()
 
-    const other = await loadTiny(gpu())
+    const { model: other } = await bench().load()
     const evaluating = other.evaluate([randomIds(900), randomIds(900)])
     await new Promise((resolve) => setTimeout(resolve, 20))
     other.dispose()
@@ -185,11 +185,11 @@ describeSdk('interruptions', (bench, gpu) => {
   })
 
   it('a lost device: the call fails, the next one replays the conversation on a new device', async () => {
-    const model = await loadTiny(gpu())
+    const { model, engine } = await bench().load()
     const session = model.createSession({ policy: 'skipgpt' })
     const before = liveDevices()
     const delivered: number[] = []
-    const lost = await model.engine()
+    const lost = await engine()
     const running = (async () => {
       for await (const step of session.generate(IDS, { ...PLAIN, maxTokens: 60 })) {
         if (step.kind === 'token') delivered.push(step.token)
@@ -204,35 +204,35 @@ describeSdk('interruptions', (bench, gpu) => {
     const expected = await undisturbed()
     expect([...delivered, ...tokens]).toEqual(expected.tokens)
     expect(session.trace()).toEqual(expected.trace)
-    expect((await model.engine()).gpu).not.toBe(lost.gpu)
-    expect(liveDevices()).toBe(before)
+    expect((await engine()).gpu).not.toBe(lost.gpu)
+    await expect.poll(() => liveDevices()).toBe(before)
     model.dispose()
-    expect(model.gpuBytes).toBe(0)
+    await expect.poll(() => model.gpuBytes).toBe(0)
     await bench().stillWorks()
   })
 
   it('a device that is lost between calls, with several callers at once, is opened once', async () => {
     const before = liveDevices()
-    const model = await loadTiny(gpu())
+    const { model, engine } = await bench().load()
     const sessions = [1, 2, 3].map(() => model.createSession({ policy: 'skipgpt' }))
     for (const session of sessions) await generated(session, IDS, { maxTokens: 10 })
-    ;(await model.engine()).gpu.device.destroy()
+    ;(await engine()).gpu.device.destroy()
     await new Promise((resolve) => setTimeout(resolve, 20))
     const runs = await Promise.all(sessions.map((session) => generated(session, [], { maxTokens: 10 })))
     const expected = (await undisturbed(20)).tokens.slice(10)
     for (const { tokens } of runs) expect(tokens).toEqual(expected)
-    expect(liveDevices()).toBe(before + 1)
+    await expect.poll(() => liveDevices()).toBe(before + 1)
     model.dispose()
     await new Promise((resolve) => setTimeout(resolve, 20))
-    expect(liveDevices()).toBe(before)
+    await expect.poll(() => liveDevices()).toBe(before)
   })
 
   it('a device that is lost while a prompt is read leaves the conversation as it was', async () => {
-    const model = await loadTiny(gpu())
+    const { model, engine } = await bench().load()
     const session = model.createSession({ policy: 'skipgpt' })
     await generated(session, IDS, { maxTokens: 10 })
     const before = [...session.tokens]
-    const { gpu: device } = await model.engine()
+    const { gpu: device } = await engine()
     const running = generated(session, randomIds(1100))
     setTimeout(() => device.device.destroy())
     await expectError(running, 'device-lost')

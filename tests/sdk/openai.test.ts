@@ -14,7 +14,7 @@ async function listOf<T>(items: AsyncIterable<T>): Promise<T[]> {
   return list
 }
 
-describeSdk('OpenAI-shaped completions', (bench) => {
+describeSdk.anywhere('OpenAI-shaped completions', (bench) => {
   const chat = () => bench().model.chat.completions
   const request = { messages: MESSAGES, max_tokens: 12, temperature: 0 }
 

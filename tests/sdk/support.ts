@@ -1,9 +1,15 @@
-import { afterAll, beforeAll, expect } from 'vitest'
+import { MessageChannel } from 'node:worker_threads'
+import { afterAll, beforeAll, expect, vi } from 'vitest'
 import { SkipstoneError } from '../../src/errors.js'
-import type { GenerateOptions, Session, SessionOptions, Step } from '../../src/index.js'
+import type { GenerateOptions, LoadOptions, Model, Session, SessionOptions, Step } from '../../src/index.js'
+import type { Engine } from '../../src/runtime/engine.js'
 import type { EngineModel } from '../../src/sdk/model.js'
+import { loadModel } from '../../src/worker/client.js'
+import { Connection } from '../../src/worker/connection.js'
+import type { Port } from '../../src/worker/port.js'
+import { SharedModels } from '../../src/worker/shared-models.js'
 import { describeWithGpu } from '../fixtures/dawn.js'
-import { loadTiny, randomIds } from '../fixtures/tiny-model.js'
+import { loadTiny, randomIds, tinyModel } from '../fixtures/tiny-model.js'
 
 export type PromptStep = Extract<Step, { kind: 'prompt' }>
 export type EndStep = Extract<Step, { kind: 'end' }>
@@ -51,32 +57,92 @@ export async function expectError(failing: Promise<unknown> | (() => unknown), c
 
 const PROMPT = randomIds(12, 61)
 
-export interface Bench {
-  readonly model: EngineModel
+export interface Loaded {
+  readonly model: Model
+  /** The engine behind it, wherever that is. */
+  engine(): Promise<Engine>
+}
+
+export interface Bench extends Loaded {
+  /** Another tiny model, loaded the same way. */
+  load(options?: LoadOptions): Promise<Loaded>
   session(options?: SessionOptions): Session
+  /** The model's bytes on the GPU when everything that was asked for is done. */
+  gpuBytes(): Promise<number>
   /** Demands that the model still generates what it did at first. */
   stillWorks(): Promise<void>
 }
 
-export function describeSdk(name: string, body: (bench: () => Bench, gpu: () => GPU) => void): void {
+type Load = (options?: LoadOptions) => Promise<Loaded>
+type Body = (bench: () => Bench, gpu: () => GPU) => void
+
+/** Tests of a model on an engine of this thread. */
+export function describeSdk(name: string, body: Body): void {
+  describeLoaded(name, (gpu) => async (options) => onThisThread(await loadTiny(gpu, options)), body)
+}
+
+/** The same tests for a model on this thread, and for one that is reached as a worker is. */
+describeSdk.anywhere = (name: string, body: Body): void => {
+  describeSdk(name, body)
+  describeLoaded(
+    `${name}, through a worker's port`,
+    (gpu) => {
+      const { port1, port2 } = new MessageChannel()
+      const models = new WatchedModels()
+      new Connection(port2 as unknown as Port, models, gpu)
+      // The test must not wait for messages that nobody sends.
+      for (const port of [port1, port2] as unknown as { unref(): void }[]) port.unref()
+      return async (options) => {
+        const { source } = tinyModel()
+        const model = await loadModel(source, { ...options, worker: port1 as unknown as globalThis.MessagePort })
+        return { model, engine: onThisThread(models.last!).engine }
+      }
+    },
+    body,
+  )
+}
+
+/** Shows the test which model the other end of a port has loaded. */
+class WatchedModels extends SharedModels {
+  last: EngineModel | undefined
+
+  override async use(...args: Parameters<SharedModels['use']>): ReturnType<SharedModels['use']> {
+    const used = await super.use(...args)
+    this.last = used.model
+    return used
+  }
+}
+
+function onThisThread(model: EngineModel): Loaded {
+  return { model, engine: () => model.engine() }
+}
+
+function describeLoaded(name: string, loader: (gpu: GPU) => Load, body: Body): void {
   describeWithGpu(name, (gpu) => {
     let bench: Bench
     beforeAll(async () => {
-      const model = await loadTiny(gpu())
+      const load = loader(gpu())
+      const { model, engine } = await load()
       const session = (options?: SessionOptions) => model.createSession(options)
       const run = async () => {
         using own = session({ policy: 'skipgpt' })
         return (await generated(own, PROMPT, { maxTokens: 16 })).tokens
       }
       const expected = await run()
-      bench = { model, session, stillWorks: async () => expect(await run()).toEqual(expected) }
+      const gpuBytes = async () => {
+        // A worker answers in order, and tells its figures before.
+        await model.text.encode('')
+        return model.gpuBytes
+      }
+      bench = { model, engine, load, session, gpuBytes, stillWorks: async () => expect(await run()).toEqual(expected) }
     })
     afterAll(async () => {
       if (!bench) return
-      const { gpu: device } = await bench.model.engine()
+      const { gpu: device } = await bench.engine()
       expect(device.uncapturedErrors, 'validation errors').toEqual([])
       bench.model.dispose()
       expect(bench.model.gpuBytes).toBe(0)
+      await vi.waitFor(() => expect(device.memory.bytes).toBe(0))
     })
     body(() => bench, gpu)
   })

@@ -1,0 +1,4 @@
+// The worker that `loadModel` starts.
+import { serveModels } from './serve.js'
+
+serveModels()

@@ -1,0 +1,122 @@
+import type { WeightDtype } from '../../shaders/snippets/weights.js'
+import type { ModelConfig } from '../model/config.js'
+import type { GenerationConfig } from '../model/generation-config.js'
+import type { EvaluateOptions, Model } from '../sdk/model-api.js'
+import { ChatCompletions, TextCompletions } from '../sdk/openai/completions.js'
+import type { SessionOptions } from '../sdk/options.js'
+import { modelDisposed, policyRequest, type SessionParts, sessionParts } from '../sdk/session-request.js'
+import type { SessionState } from '../sdk/session-state.js'
+import type { Evaluation } from '../study/evaluate.js'
+import type { Channel } from './channel.js'
+import type { CloneArgs, ModelFacts, ModelState } from './protocol.js'
+import { type SessionOwner, WorkerSession } from './session.js'
+import { WorkerText } from './text.js'
+
+/** Numbers of a page's models and sessions at one worker, and the sessions that the worker tells of. */
+export interface Numbers {
+  next(): number
+  readonly sessions: Map<number, WorkerSession>
+}
+
+/** A model whose engine is in a worker. */
+export class WorkerModel implements Model, SessionOwner {
+  readonly config: ModelConfig
+  readonly generation: GenerationConfig
+  readonly hasRouters: boolean
+  readonly text: WorkerText
+  readonly chat = { completions: new ChatCompletions(this) }
+  readonly completions = new TextCompletions(this)
+  readonly #sessions = new Set<WorkerSession>()
+  #disposed = false
+
+  constructor(
+    readonly channel: Channel,
+    private readonly number: number,
+    facts: ModelFacts,
+    private readonly state: { current: ModelState },
+    private readonly numbers: Numbers,
+    private readonly onDispose: () => void,
+  ) {
+    this.config = facts.config
+    this.generation = facts.generation
+    this.hasRouters = facts.hasRouters
+    this.text = new WorkerText(channel, number, () => this.check())
+  }
+
+  get dtype(): WeightDtype {
+    return this.state.current.dtype
+  }
+
+  get adapterName(): string {
+    return this.state.current.adapterName
+  }
+
+  get gpuBytes(): number {
+    return this.#disposed ? 0 : this.state.current.gpuBytes
+  }
+
+  createSession(options: SessionOptions = {}): WorkerSession {
+    this.check()
+    const parts = sessionParts(options, this)
+    const session = this.#add(parts)
+    this.channel.note('open', { model: this.number, session: session.number, parts })
+    return session.made
+  }
+
+  open(parts: SessionParts, from: SessionState, clone: (as: number) => CloneArgs): WorkerSession {
+    const { made, number } = this.#add(parts, from)
+    this.channel.note('clone', clone(number))
+    return made
+  }
+
+  async evaluate(windows: readonly (readonly number[])[], options: EvaluateOptions = {}): Promise<Evaluation> {
+    this.check()
+    const { signal, onProgress } = options
+    const policy = policyRequest(options.policy, this)
+    const onEvent = onProgress && (({ done, all }: { done: number; all: number }) => onProgress(done, all))
+    try {
+      return await this.channel.call('evaluate', { model: this.number, windows, policy }, { signal, onEvent })
+    } catch (error) {
+      this.check()
+      throw error
+    }
+  }
+
+  dispose(): void {
+    if (this.#disposed) return
+    for (const session of [...this.#sessions]) session.dispose()
+    this.#disposed = true
+    this.channel.note('unload', { model: this.number })
+    this.onDispose()
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.dispose()
+  }
+
+  check(): void {
+    if (this.#disposed) throw modelDisposed()
+  }
+
+  #add(parts: SessionParts, from?: SessionState): { made: WorkerSession; number: number } {
+    const number = this.numbers.next()
+    const made: WorkerSession = new WorkerSession(
+      this,
+      number,
+      parts,
+      this.config.layers,
+      () => {
+        this.#sessions.delete(made)
+        this.numbers.sessions.delete(number)
+      },
+      from,
+    )
+    this.#sessions.add(made)
+    this.numbers.sessions.set(number, made)
+    return { made, number }
+  }
+}

@@ -1,0 +1,72 @@
+import type { WeightDtype } from '../../shaders/snippets/weights.js'
+import type { ModelConfig } from '../model/config.js'
+import type { GenerationConfig } from '../model/generation-config.js'
+import type { GenerateOptions, LoadOptions, LoadProgress } from '../sdk/options.js'
+import type { SessionParts } from '../sdk/session-request.js'
+import type { StateChange } from '../sdk/session-state.js'
+import type { ByteRange } from '../storage/source.js'
+import type { ChatMessage } from '../text/chat-template.js'
+
+// What page and worker say to each other. Models and sessions have numbers that the page gives them.
+
+/** A model's files: an address, picked files, or a `FileSource` of the page by its number. */
+export type WireSource = string | readonly File[] | { readonly source: number; readonly description: string }
+
+/** Options without those that are functions or sources. */
+export interface LoadArgs extends Pick<LoadOptions, 'dtype' | 'gpuBudget' | 'store' | 'file' | 'hub'> {
+  readonly model: number
+  readonly source: WireSource
+  readonly routers?: WireSource
+  readonly lora?: WireSource
+}
+
+export type LoadEvent = { readonly progress: LoadProgress } | { readonly warning: string }
+
+/** A loaded model as the page knows it. */
+export interface ModelFacts {
+  readonly config: ModelConfig
+  readonly generation: GenerationConfig
+  readonly hasRouters: boolean
+}
+
+export interface OpenArgs {
+  readonly model: number
+  readonly session: number
+  readonly parts: SessionParts
+}
+
+export interface CloneArgs {
+  readonly session: number
+  readonly as: number
+}
+
+export interface GenerateArgs {
+  readonly session: number
+  readonly input: { readonly prompt: string | readonly number[] } | { readonly messages: readonly ChatMessage[] }
+  readonly options: Omit<GenerateOptions, 'signal'>
+}
+
+/** The figures of a model that change. */
+export interface ModelState {
+  readonly dtype: WeightDtype
+  readonly adapterName: string
+  readonly gpuBytes: number
+}
+
+/** Notes of the worker: they come before the answers that they belong to. */
+export interface SessionNote {
+  readonly session: number
+  readonly change: StateChange
+}
+export interface ModelNote {
+  readonly model: number
+  readonly state: ModelState
+}
+
+/** How a page's `FileSource` is read. */
+export interface SourceArgs {
+  readonly source: number
+  readonly read: 'has' | 'size' | 'bytes'
+  readonly name: string
+  readonly range?: ByteRange | undefined
+}
