@@ -17,12 +17,31 @@ const common = { configFile: false, root, publicDir: false, logLevel: 'warn' }
 const output = (lib, rest) => ({ outDir: dist, emptyOutDir: false, minify: false, target: 'es2022', lib, ...rest })
 const isDependency = (id) => Object.keys(dependencies).some((name) => id === name || id.startsWith(`${name}/`))
 
+/** The worker's script is an entry of its own: its address stays as bundlers of embedders know it. */
+const ENGINE_URL = "new URL('./engine.ts', import.meta.url)"
+const workerAddress = {
+  name: 'worker-address',
+  enforce: 'pre',
+  transform: (code, id) => (id.endsWith('src/worker/spawn.ts') ? code.replace(ENGINE_URL, '__ENGINE_URL__') : null),
+  renderChunk: (code) => code.replace('__ENGINE_URL__', "new URL('./engine.js', import.meta.url)"),
+}
+
 // The library leaves its dependencies to the embedder's bundler.
+const source = (file) => path.join(root, 'src', file)
 await build({
   ...common,
+  plugins: [workerAddress],
   build: output(
-    { entry: { index: path.join(root, 'src/index.ts') }, formats: ['es'] },
-    { rolldownOptions: { external: isDependency } },
+    {
+      entry: {
+        index: source('index.ts'),
+        worker: source('worker/index.ts'),
+        serve: source('worker/serve.ts'),
+        engine: source('worker/engine.ts'),
+      },
+      formats: ['es'],
+    },
+    { rolldownOptions: { external: isDependency, output: { chunkFileNames: 'chunks/[name].js' } } },
   ),
 })
 // The command line runs in Node; browsers' drivers and Dawn are found at run time where they are installed.

@@ -33,11 +33,8 @@ export interface InspectOptions extends Pick<SourceOptions, 'hub' | 'file'> {
 
 const DTYPES = ['f32', 'f16', 'q8', 'q4'] as const
 
-/**
- * Reads only the headers of a model and says what it is, how large it is, and what it needs. Nothing is stored, and no GPU is
- * needed. @throws as `loadModel`.
- */
-export async function inspectModel(source: ModelSource, options: InspectOptions = {}): Promise<ModelSummary> {
+/** See inspect-model.ts. */
+export async function summarise(source: ModelSource, options: InspectOptions = {}): Promise<ModelSummary> {
   const opened = await openModelFiles(directSource(source, options), options.signal)
   const { config, checkpoint } = opened
   const tensors = [...checkpoint.entries.values()].map(({ name, dtype, shape, start, end }) => ({

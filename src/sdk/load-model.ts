@@ -14,24 +14,13 @@ import type { RouterWeights } from '../skip/router-weights.js'
 import { skipgptPolicy } from '../skip/skipgpt.js'
 import { type FileSource, readJson } from '../storage/source.js'
 import { EngineModel } from './model.js'
-import type { Model } from './model-api.js'
 import { openModelFiles } from './model-files.js'
 import type { LoadOptions, ModelSource } from './options.js'
 import { loadRouters, ROUTER_FILE } from './routers.js'
 import { openSource } from './sources.js'
 import { TextCodec } from './text-codec.js'
 
-/**
- * Loads a Hugging Face checkpoint as it is (`config.json`, `model.safetensors` or its shards, `tokenizer.json`), or a GGUF file.
- * What comes from a server is kept in the browser's database; a load that was interrupted goes on where it stopped.
- * @throws `no-webgpu`, `no-adapter`, `not-found`, `network`, `quota`, `storage`, `corrupt`, `bad-file`, `unsupported`,
- * `missing-tensor`, `wrong-model`, `out-of-memory`, `bad-option` (gpuBudget), `aborted`.
- */
-export function loadModel(source: ModelSource, options: LoadOptions = {}): Promise<Model> {
-  return loadEngineModel(source, options)
-}
-
-/** `loadModel`, with what only this package uses of a model. @internal */
+/** `loadModel` of load.ts, with what only this package uses of a model. */
 export async function loadEngineModel(source: ModelSource, options: LoadOptions = {}): Promise<EngineModel> {
   const { signal, onProgress } = options
   throwIfAborted(signal)

@@ -1,17 +1,28 @@
-import { defaultStore } from '../storage/default-store.js'
-import * as library from '../storage/library.js'
+import type { StoredModel, Verification } from '../storage/library.js'
 
 // The models that this site keeps in the browser, as `loadModel` stored them. A model is named by the address of its folder,
 // as `listModels` gives it. All may fail with `storage`, and with `unsupported` where a newer version wrote the database.
 
+/** The database and what is done with it, when one of these is first called. */
+async function open() {
+  const [{ defaultStore }, library] = await Promise.all([
+    import('../storage/default-store.js'),
+    import('../storage/library.js'),
+  ])
+  const { store } = await defaultStore()
+  return { library, store }
+}
+
 /** Every model of which something is stored, with its files. */
-export async function listModels(): Promise<library.StoredModel[]> {
-  return library.listModels((await defaultStore()).store)
+export async function listModels(): Promise<StoredModel[]> {
+  const { library, store } = await open()
+  return library.listModels(store)
 }
 
 /** Bytes that are stored of a model; 0 where there are none. */
 export async function modelSize(url: string): Promise<number> {
-  return library.modelSize((await defaultStore()).store, url)
+  const { library, store } = await open()
+  return library.modelSize(store, url)
 }
 
 /**
@@ -21,13 +32,15 @@ export async function modelSize(url: string): Promise<number> {
 export async function verifyModel(
   url: string,
   options?: { signal?: AbortSignal; onProgress?: (loaded: number, total: number) => void },
-): Promise<library.Verification> {
-  return library.verifyModel((await defaultStore()).store, url, options)
+): Promise<Verification> {
+  const { library, store } = await open()
+  return library.verifyModel(store, url, options)
 }
 
 /** Deletes what is stored of a model. */
 export async function deleteModel(url: string): Promise<void> {
-  return library.deleteModel((await defaultStore()).store, url)
+  const { library, store } = await open()
+  return library.deleteModel(store, url)
 }
 
 /**

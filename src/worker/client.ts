@@ -5,18 +5,18 @@ import { parseHubName } from '../storage/hub.js'
 import { Channel } from './channel.js'
 import { WorkerModel } from './model.js'
 import type { Port } from './port.js'
-import type {
-  LoadArgs,
-  LoadEvent,
-  ModelFacts,
-  ModelNote,
-  ModelState,
-  SessionNote,
-  SourceArgs,
-  WireSource,
+import {
+  CONNECT,
+  type LoadArgs,
+  type LoadEvent,
+  type ModelFacts,
+  type ModelNote,
+  type ModelState,
+  type SessionNote,
+  type SourceArgs,
+  type WireSource,
 } from './protocol.js'
 import { LentSources } from './remote-source.js'
-import { CONNECT } from './serve.js'
 import type { WorkerSession } from './session.js'
 import { spawnWorker } from './spawn.js'
 

@@ -1,4 +1,3 @@
 // The surface of `skipstone/worker`: that of `skipstone`, with models that run in a worker.
 export * from '../index.js'
 export { loadModel, type WorkerLoadOptions } from './client.js'
-export { serveModels } from './serve.js'

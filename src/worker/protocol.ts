@@ -9,6 +9,9 @@ import type { ChatMessage } from '../text/chat-template.js'
 
 // What page and worker say to each other. Models and sessions have numbers that the page gives them.
 
+/** What a page sends to a service worker, with a port for everything else. */
+export const CONNECT = 'skipstone connect'
+
 /** A model's files: an address, picked files, or a `FileSource` of the page by its number. */
 export type WireSource = string | readonly File[] | { readonly source: number; readonly description: string }
 

@@ -1,13 +1,11 @@
 import { Connection } from './connection.js'
 import type { Port } from './port.js'
+import { CONNECT } from './protocol.js'
 import { SharedModels } from './shared-models.js'
-
-/** What a page sends to a service worker, with a port for everything else. */
-export const CONNECT = 'skipstone connect'
 
 /**
  * Makes this worker run models for pages: called in a dedicated, a shared or a service worker, it serves all that connect with
- * `loadModel(…, { worker })`; given a port, it serves that. Models that several pages load from the same address with the same options
+ * `loadModel(…, { worker })` of `skipstone/worker`; given a port, it serves that. Models that several pages load from the same address with the same options
  * are one on the GPU. Call it before the worker's first `await`, or messages are missed.
  */
 export function serveModels(options: { port?: Port; gpu?: GPU } = {}): void {

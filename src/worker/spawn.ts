@@ -17,8 +17,17 @@ export function spawnWorker(): Spawned {
     )
   }
   const worker = new Worker(new URL('./engine.ts', import.meta.url), { type: 'module', name: 'skipstone' })
+  let speaks = false
+  worker.addEventListener(
+    'message',
+    () => {
+      speaks = true
+    },
+    { once: true },
+  )
   const failed = new Promise<never>((_, reject) => {
     worker.addEventListener('error', ({ message }) => {
+      if (speaks) reject(new SkipstoneError('internal', `Something failed in the worker: ${message}.`))
       reject(
         new SkipstoneError(
           'not-found',

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { loadModel } from '../../src/sdk/load-model.js'
+import { loadModel } from '../../src/sdk/load.js'
 import type { LoadOptions } from '../../src/sdk/options.js'
 import { liveDevices } from '../fixtures/dawn.js'
 import { MemorySource } from '../fixtures/memory-source.js'

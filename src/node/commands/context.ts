@@ -1,5 +1,5 @@
 import type { DtypeOption } from '../../model/matrix-dtypes.js'
-import { loadModel } from '../../sdk/load-model.js'
+import { loadModel } from '../../sdk/load.js'
 import type { Model } from '../../sdk/model-api.js'
 import type { ModelSource } from '../../sdk/options.js'
 

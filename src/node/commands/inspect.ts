@@ -1,4 +1,5 @@
-import { inspectModel, type ModelSummary } from '../../sdk/inspect.js'
+import type { ModelSummary } from '../../sdk/inspect.js'
+import { inspectModel } from '../../sdk/inspect-model.js'
 import type { CommandContext } from './context.js'
 
 export interface InspectResult extends ModelSummary {
