@@ -15,6 +15,7 @@ import type {
   ModelFacts,
   ModelNote,
   OpenArgs,
+  PolicyArgs,
   SessionNote,
   WireSource,
 } from './protocol.js'
@@ -57,6 +58,9 @@ export class Connection {
       open: of(({ model, session, parts }: OpenArgs) => this.#add(session, model, this.#model(model).open(parts))),
       clone: of(({ session, as }: CloneArgs) => this.#clone(session, as)),
       rewind: of(({ session, length }: { session: number; length: number }) => this.#rewind(session, length)),
+      policy: of(({ session, request }: PolicyArgs, { signal }) =>
+        this.#open(session).session.usePolicy(request, { signal }),
+      ),
       close: of(({ session }: { session: number }) => this.#close(session)),
       generate: of((args: GenerateArgs, { signal }) => this.#generate(args, signal)),
       evaluate: of((args: Parameters<Connection['evaluate']>[0], incoming) => this.evaluate(args, incoming)),

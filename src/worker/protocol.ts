@@ -2,6 +2,7 @@ import type { WeightDtype } from '../../shaders/snippets/weights.js'
 import type { ModelConfig } from '../model/config.js'
 import type { GenerationConfig } from '../model/generation-config.js'
 import type { GenerateOptions, LoadOptions, LoadProgress } from '../sdk/options.js'
+import type { PolicyRequest } from '../sdk/policies.js'
 import type { SessionParts } from '../sdk/session-request.js'
 import type { StateChange } from '../sdk/session-state.js'
 import type { ByteRange } from '../storage/source.js'
@@ -41,6 +42,11 @@ export interface OpenArgs {
 export interface CloneArgs {
   readonly session: number
   readonly as: number
+}
+
+export interface PolicyArgs {
+  readonly session: number
+  readonly request: PolicyRequest
 }
 
 export interface GenerateArgs {
