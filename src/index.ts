@@ -5,7 +5,7 @@ export type { SkipRatios, TraceFile, TraceStep } from './runtime/trace.js'
 export type { InspectOptions, ModelSummary } from './sdk/inspect.js'
 export { inspectModel } from './sdk/inspect-model.js'
 export { loadModel } from './sdk/load.js'
-export type { EvaluateOptions, Model } from './sdk/model-api.js'
+export type { DeviceFacts, EvaluateOptions, Model } from './sdk/model-api.js'
 export type { CallOptions, ChatCompletions, TextCompletions } from './sdk/openai/completions.js'
 export { openAiFetch } from './sdk/openai/fetch.js'
 export type {
