@@ -20,6 +20,7 @@ export default defineConfig({
       'wgsl-preprocessor',
     ],
   },
+  worker: { format: 'es' },
   build: {
     outDir: path.join(import.meta.dirname, 'dist/demo'),
     emptyOutDir: true,
