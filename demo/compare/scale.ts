@@ -10,8 +10,8 @@ const STEPS = [1, 2, 5, 10]
 /** Round numbers from at or below `low` to at or above `high`, about `count` of them. */
 export function ticks(low: number, high: number, count = 5): number[] {
   const span = high - low
-  // A flat line still needs an axis around it.
-  if (!(span > 0)) return ticks(low - 0.5, low + 0.5, count)
+  // A flat line still needs an axis around it, and so does one that differs by rounding only.
+  if (!(span > 1e-9 * Math.max(1, Math.abs(low), Math.abs(high)))) return ticks(low - 0.5, low + 0.5, count)
   const rough = span / count
   const power = 10 ** Math.floor(Math.log10(rough))
   const step = power * (STEPS.find((factor) => factor * power >= rough * 0.999) ?? 10)

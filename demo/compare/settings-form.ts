@@ -25,11 +25,9 @@ export class SettingsForm {
   #fields: Fields[] = []
   #embedded = true
 
+  /** `onChange` tells of settings that come and go; for their fields there is the form's `input`. */
   constructor(private readonly onChange: () => void) {
-    this.#list.addEventListener('input', () => {
-      this.#update()
-      this.onChange()
-    })
+    this.#list.addEventListener('input', () => this.#update())
     this.#add.addEventListener('click', () => {
       if (!isOn(this.#add)) return
       this.settings = [...this.settings, NEW_SETTING]
@@ -67,9 +65,8 @@ export class SettingsForm {
 
   #show(setting: Setting, index: number, removable: boolean): Fields {
     const group = create('fieldset', { className: 'setting' })
-    const legend = create('legend', { text: `Setting ${index + 1}` })
-    if (index === 0) legend.append(create('small', { text: ' the others are compared with it' }))
-    group.append(legend)
+    group.append(create('legend', { text: `Setting ${index + 1}` }))
+    if (index === 0) group.append(create('p', { className: 'hint', text: 'The others are compared with this one.' }))
     const id = (name: string) => `setting-${index + 1}-${name}`
     const place = (name: string, label: string, field: HTMLElement) => {
       field.id = id(name)
@@ -109,7 +106,7 @@ export class SettingsForm {
     const loraRow = place('lora', 'With their LoRA adapter', lora)
     loraRow.classList.add('tick')
     place('dtype', 'Weights', dtype)
-    const hint = create('p', { className: 'hint', text: 'This policy needs routers.' })
+    const hint = create('p', { className: 'hint', text: 'This policy needs routers: choose some.' })
     group.append(hint)
     if (removable) group.append(this.#removeButton(index))
     this.#list.append(group)

@@ -28,6 +28,6 @@ export async function sweep(
 }
 
 function at(kind: 'budget' | 'forced', share: number, seed: number): PolicyRequest {
-  if (kind === 'budget') return skipgpt({ budget: share })
-  return share === 0 ? dense() : forced({ skip: share, seed })
+  if (share === 0) return dense() // no need to look for the threshold at which nothing is skipped
+  return kind === 'budget' ? skipgpt({ budget: share }) : forced({ skip: share, seed })
 }
