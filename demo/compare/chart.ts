@@ -11,7 +11,7 @@ export interface Series {
 const WIDTH = 640
 const HEIGHT = 320
 const LEFT = 48
-const RIGHT = 12
+const RIGHT = 24 // half of the last number
 const TOP = 12
 const BOTTOM = 44
 
@@ -35,7 +35,9 @@ export function chart(series: readonly Series[]): HTMLElement {
   const box = scrollBox('Loss by share to skip')
   box.append(table(['Line', 'To skip', 'Skipped', 'Loss'], rows))
   details.append(create('summary', { text: 'The chart as a table' }), box)
-  figure.append(caption, key(series), drawing(series), details)
+  const plot = scrollBox('Chart of loss against skipping')
+  plot.append(drawing(series))
+  figure.append(caption, key(series), plot, details)
   return figure
 }
 

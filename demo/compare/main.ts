@@ -97,7 +97,8 @@ async function runSweep(signal: AbortSignal): Promise<void> {
   if (!comparison) return
   lines = await sweeps(comparison, models, signal, progress)
   chartBox.replaceChildren(chart(lines))
-  say('Done: the chart is below.')
+  chartBox.scrollIntoView({ block: 'nearest' })
+  say('Done: the chart is at the end of the page.')
 }
 
 byId('compare-form', HTMLFormElement).addEventListener('submit', (event) => {

@@ -179,7 +179,7 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
     it('charts loss against skipping', async () => {
       await page.click('#sweep')
       await finished(page)
-      expect(await page.textContent('#status')).toBe('Done: the chart is below.')
+      expect(await page.textContent('#status')).toBe('Done: the chart is at the end of the page.')
       const names = await page.$$eval('#chart .map-legend li', (items) => items.map((item) => item.textContent))
       expect(names).toEqual(['SkipGPT, routers 25 %, with LoRA', 'By lot, routers 25 %, with LoRA'])
       expect(await page.locator('#chart tbody tr').count()).toBe(12)
