@@ -25,5 +25,8 @@ export default defineConfig({
     outDir: path.join(import.meta.dirname, 'dist/demo'),
     emptyOutDir: true,
     target: 'es2022',
+    rolldownOptions: {
+      input: ['index.html', 'compare.html'].map((page) => path.join(import.meta.dirname, 'demo', page)),
+    },
   },
 })
