@@ -2,13 +2,21 @@ import { defineConfig } from 'vitest/config'
 
 /** Kernels: the same files on every software adapter. */
 const gpuTests = ['tests/kernels/**/*.test.ts', 'tests/gpu/**/*.test.ts']
-/** Golden runs of whole models: minutes on either adapter, so each runs on the one that is faster with it, and on the other as a long test. */
-const golden = (...names: string[]) => names.map((name) => `tests/golden/${name}.test.ts`)
-const wholeModels = { lavapipe: golden('shared', 'pebble', 'gguf'), swiftshader: golden('own') }
 
-const onAdapter = (name: string, adapter: 'lavapipe' | 'swiftshader', include: readonly string[]) => ({
+/**
+ * What takes minutes runs on the adapter that is faster with it, and on the other as a long test: lavapipe takes long to compile shaders,
+ * so that what has many shapes is faster on SwiftShader, and what computes much is faster on lavapipe.
+ */
+const tests = (room: string, ...names: string[]) => names.map((name) => `tests/${room}/${name}.test.ts`)
+const fasterOn = {
+  lavapipe: tests('golden', 'shared', 'pebble'),
+  swiftshader: tests('golden', 'own', 'gguf'),
+}
+const goldenOps = tests('kernels', 'golden-ops')
+
+const onAdapter = (name: string, adapter: 'lavapipe' | 'swiftshader', include: string[], exclude: string[] = []) => ({
   extends: true as const,
-  test: { name, include: [...include], env: { SKIPSTONE_TEST_ADAPTER: adapter } },
+  test: { name, include, exclude: ['node_modules/**', ...exclude], env: { SKIPSTONE_TEST_ADAPTER: adapter } },
 })
 
 export default defineConfig({
@@ -25,19 +33,13 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['tests/**/*.test.ts'],
-          exclude: [
-            'tests/long/**',
-            'node_modules/**',
-            ...gpuTests,
-            ...wholeModels.lavapipe,
-            ...wholeModels.swiftshader,
-          ],
+          exclude: ['tests/long/**', 'node_modules/**', ...gpuTests, ...fasterOn.lavapipe, ...fasterOn.swiftshader],
         },
       },
-      onAdapter('kernels-lavapipe', 'lavapipe', [...gpuTests, ...wholeModels.lavapipe]),
-      onAdapter('kernels-swiftshader', 'swiftshader', [...gpuTests, ...wholeModels.swiftshader]),
-      onAdapter('long-lavapipe', 'lavapipe', wholeModels.swiftshader),
-      onAdapter('long-swiftshader', 'swiftshader', wholeModels.lavapipe),
+      onAdapter('kernels-lavapipe', 'lavapipe', [...gpuTests, ...fasterOn.lavapipe], goldenOps),
+      onAdapter('kernels-swiftshader', 'swiftshader', [...gpuTests, ...fasterOn.swiftshader]),
+      onAdapter('long-lavapipe', 'lavapipe', [...fasterOn.swiftshader, ...goldenOps]),
+      onAdapter('long-swiftshader', 'swiftshader', fasterOn.lavapipe),
       { extends: true, test: { name: 'long', include: ['tests/long/**/*.test.ts'], testTimeout: 1_800_000 } },
     ],
   },
