@@ -8,6 +8,7 @@ import type {
   Step,
   TokenStep,
 } from '../src/index.js'
+import type { SkipInspector, WatchInfo } from '../src/inspector/index.js'
 import { fromBits, fromTrace } from './decisions.js'
 import { count } from './format.js'
 import type { TextView } from './text-view.js'
@@ -16,7 +17,10 @@ import type { Totals } from './totals.js'
 /** One session and its text on the page. */
 export class Conversation {
   readonly #session: Session
+  readonly #end = new AbortController()
   #messages: ChatMessage[] = []
+  /** Whether the inspector shows a file instead of this text. */
+  #covered = false
 
   constructor(
     private readonly model: Model,
@@ -25,8 +29,18 @@ export class Conversation {
     private readonly view: TextView,
     private readonly totals: Totals,
     private readonly chats: boolean,
+    private readonly inspector: SkipInspector,
   ) {
     this.#session = model.createSession({ policy: request })
+    inspector.begin(this.#info)
+    const cover = () => {
+      this.#covered = true
+    }
+    inspector.addEventListener('open', cover, { signal: this.#end.signal })
+  }
+
+  get #info(): WatchInfo {
+    return { layers: this.model.config.layers, title: this.policy, text: this.model.text }
   }
 
   /** Later steps obey another policy; `name` is what the page calls it. */
@@ -49,8 +63,9 @@ export class Conversation {
       this.chats && !goOn
         ? this.#session.chat([...this.#messages, asked], options)
         : this.#session.generate(goOn ? [] : prompt, options)
+    if (this.#covered) await this.#uncover()
     try {
-      for await (const step of steps) {
+      for await (const step of this.inspector.watch(steps, this.#info, true)) {
         answer += step.text
         if (this.chats && !goOn && step.kind === 'prompt') this.#messages.push(asked)
         ending = (await this.#show(step, clock)) || ending
@@ -71,6 +86,7 @@ export class Conversation {
   }
 
   dispose(): void {
+    this.#end.abort()
     this.#session.dispose()
   }
 
@@ -88,6 +104,14 @@ export class Conversation {
     }
     this.totals.showSometimes(this.model, this.#session, this.policy, clock)
     return ''
+  }
+
+  /** Shows this text in the inspector again. */
+  async #uncover(): Promise<void> {
+    const { steps, ...trace } = this.#session.trace()
+    const pieces = await this.model.text.pieces(steps.map(({ token }) => token))
+    this.inspector.trace = { ...trace, title: this.policy, steps: steps.map((step, i) => ({ ...step, ...pieces[i] })) }
+    this.#covered = false
   }
 
   /** Tokens that the page shows already are only marked: the last one of before, or all after a lost device. */
@@ -117,6 +141,7 @@ export class Conversation {
   /** Brings the page in step with the session, however the generation ended. */
   #settle(): void {
     this.view.truncate(this.#session.tokens.length)
+    this.inspector.rewind(this.#session.tokens.length)
     for (const step of this.#session.trace().steps.slice(-1)) this.view.mark(step.position, fromTrace(step))
     this.totals.show(this.model, this.#session, this.policy)
   }

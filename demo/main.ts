@@ -1,4 +1,5 @@
 import { type GenerateOptions, SkipstoneError } from '../src/index.js'
+import { SkipInspector } from '../src/inspector/index.js'
 import { Conversation } from './conversation.js'
 import { byId, checkedValue, isOn, setOn } from './dom.js'
 import { clearAlert, report, say } from './messages.js'
@@ -9,7 +10,6 @@ import { foldSettings } from './settings.js'
 import { snippet } from './snippet.js'
 import { StoredModels } from './stored-models.js'
 import { TextView } from './text-view.js'
-import { showToken } from './token-panel.js'
 import { Totals } from './totals.js'
 
 const promptForm = byId('prompt-form', HTMLFormElement)
@@ -27,7 +27,10 @@ const buttons = {
 
 const hasWebGpu = checkWebGpu()
 const totals = new Totals()
-const view = new TextView(byId('text', HTMLElement), showToken)
+const inspector = byId('inspector', SkipInspector)
+const view = new TextView(byId('text', HTMLElement), (position) => {
+  inspector.selected = position
+})
 const policies = new PolicyPanel(() => void changePolicy())
 const stored = new StoredModels()
 const models = new ModelPanel(
@@ -89,7 +92,7 @@ async function generate(signal: AbortSignal): Promise<void> {
   const settings = options(signal)
   const request = policies.request(settings.seed ?? 0)
   const chats = checkedValue('mode') === 'chat'
-  conversation = new Conversation(model, request, policies.describe(), view, totals, chats)
+  conversation = new Conversation(model, request, policies.describe(), view, totals, chats, inspector)
   say(policies.calibrates ? 'Finding the threshold for the budget…' : 'Generating…')
   say(await conversation.generate(prompt.value, settings))
 }
@@ -148,8 +151,7 @@ buttons.newConversation.addEventListener('click', () => {
   showButtons()
   prompt.focus()
 })
-byId('previous-token', HTMLButtonElement).addEventListener('click', () => view.move(-1))
-byId('next-token', HTMLButtonElement).addEventListener('click', () => view.move(1))
+inspector.addEventListener('select', () => view.select(inspector.selected))
 function showSnippet(): void {
   byId('snippet', HTMLElement).textContent = describeCode()
 }

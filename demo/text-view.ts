@@ -1,19 +1,9 @@
-import { countRan, type Decisions } from './decisions.js'
+import type { Ran } from './decisions.js'
 import { create } from './dom.js'
 import { percent } from './format.js'
 
-/** A token as the page shows it. */
-export interface ShownToken {
-  readonly position: number
-  readonly id: number
-  readonly text: string
-  readonly origin: 'prompt' | 'generated'
-  /** Unknown until the token was run: that of the last one is not. */
-  decisions: Decisions | undefined
-}
-
 interface Placed {
-  readonly token: ShownToken
+  readonly id: number
   readonly span: HTMLSpanElement
 }
 
@@ -28,10 +18,10 @@ export class TextView {
   #follows = true
   #frame = 0
 
-  /** `onSelect` gets the chosen token, again when it changes, and undefined when it is gone. */
+  /** `onSelect` gets the position of the chosen token, and undefined when it is gone. */
   constructor(
     private readonly root: HTMLElement,
-    private readonly onSelect: (token: ShownToken | undefined, length: number) => void,
+    private readonly onSelect: (position: number | undefined) => void,
   ) {
     root.addEventListener('click', (event) => {
       const span = event.target instanceof Element ? event.target.closest<HTMLElement>('[data-position]') : null
@@ -48,36 +38,30 @@ export class TextView {
   }
 
   get ids(): number[] {
-    return this.#placed.map(({ token }) => token.id)
+    return this.#placed.map(({ id }) => id)
   }
 
   /** Adds a token at the end. */
-  add(id: number, text: string, origin: ShownToken['origin'], special = false): void {
+  add(id: number, text: string, origin: 'prompt' | 'generated', special = false): void {
     const position = this.#placed.length
     const span = create('span', { className: 'token waiting', text: text === '' ? '◌' : text })
     span.dataset.position = String(position)
     if (special || text === '') span.classList.add('special')
     if (origin === 'prompt') span.classList.add('prompt')
     if (text.startsWith('\n')) span.classList.add('break')
-    const token = { position, id, text, origin, decisions: undefined }
-    this.#placed.push({ token, span })
+    this.#placed.push({ id, span })
     this.root.append(span)
     this.#follow()
-    if (this.#selected !== undefined && this.#selected >= position - 1) this.select(this.#selected)
   }
 
   /** Marks a token with what it ran. */
-  mark(position: number, decisions: Decisions): void {
-    const placed = this.#placed[position]
-    if (!placed) return
-    const { span, token } = placed
-    token.decisions = decisions
-    const { ran, all } = countRan(decisions)
+  mark(position: number, { ran, all }: Ran): void {
+    const span = this.#placed[position]?.span
+    if (!span) return
     span.classList.remove('waiting')
     span.dataset.level = String(Math.round((LEVELS * ran) / all))
     span.style.setProperty('--ran', (ran / all).toFixed(3))
     span.title = `ran ${ran} of ${all} sublayers (${percent(ran / all)})`
-    if (position === this.#selected) this.select(position)
   }
 
   /** Text that belongs to no token of its own: what was held back to the end. */
@@ -100,13 +84,13 @@ export class TextView {
   select(position: number | undefined): void {
     if (this.#selected !== undefined) this.#placed[this.#selected]?.span.classList.remove('selected')
     const placed = position === undefined ? undefined : this.#placed[position]
-    this.#selected = placed?.token.position
+    this.#selected = placed && position
     placed?.span.classList.add('selected')
-    this.onSelect(placed?.token, this.#placed.length)
+    this.onSelect(this.#selected)
   }
 
   /** Selects the token `by` further on, and shows it. */
-  move(by: number): void {
+  #move(by: number): void {
     const from = this.#selected ?? (by > 0 ? -1 : this.#placed.length)
     const to = Math.max(0, Math.min(this.#placed.length - 1, from + by))
     this.select(to)
@@ -126,6 +110,6 @@ export class TextView {
     const by = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity }[event.key]
     if (by === undefined || event.ctrlKey || event.altKey || event.metaKey || this.#placed.length === 0) return
     event.preventDefault()
-    this.move(by)
+    this.#move(by)
   }
 }

@@ -12,7 +12,13 @@ const dist = path.join(root, 'dist')
 const { dependencies, exports } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'))
 rmSync(dist, { recursive: true, force: true })
 
-const common = { configFile: false, root, publicDir: false, logLevel: 'warn' }
+/** Shaders are text to a minifier: what a GPU does not read goes here. */
+const shaderText = {
+  name: 'shader-text',
+  enforce: 'pre',
+  transform: (code, id) => (id.includes('/shaders/') ? code.replace(/^[ \t]+/gm, '').replace(/^\/\/.*\n/gm, '') : null),
+}
+const common = { configFile: false, root, publicDir: false, logLevel: 'warn', plugins: [shaderText] }
 const output = (lib, rest) => ({ outDir: dist, emptyOutDir: false, minify: false, target: 'es2022', lib, ...rest })
 const isDependency = (id) => Object.keys(dependencies).some((name) => id === name || id.startsWith(`${name}/`))
 
@@ -29,7 +35,7 @@ const workerAddress = {
 const source = (file) => path.join(root, 'src', file)
 await build({
   ...common,
-  plugins: [workerAddress],
+  plugins: [shaderText, workerAddress],
   build: output(
     {
       entry: {
@@ -37,6 +43,7 @@ await build({
         worker: source('worker/index.ts'),
         serve: source('worker/serve.ts'),
         engine: source('worker/engine.ts'),
+        inspector: source('inspector/index.ts'),
       },
       formats: ['es'],
     },

@@ -1,18 +1,17 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright'
+import type { Browser, BrowserContext, Page } from 'playwright'
 import { build } from 'vite'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { findChromium } from '../../src/node/browsers.js'
 import { type PageServer, startPageServer } from '../../src/node/page-server.js'
 import { copyPebble } from '../fixtures/pebble.js'
+import { accessibilityFindings, launchChromium } from './chromium-pages.js'
 
 // The compare page as it is built, in Chromium on its software adapter, under a policy that allows nothing inline.
 
 const ROOT = path.join(import.meta.dirname, '../..')
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 const executablePath = findChromium()
 
 /** Long enough for a software adapter to compile all shaders on a busy machine. */
@@ -45,19 +44,7 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
     copyPebble(path.join(outDir, 'models/pebble'), CONTEXT)
     // Below a folder: the pages work under any path.
     server = await startPageServer({ folders: new Map([['/some/where/', `${outDir}/`]]) })
-    browser = await chromium.launch({
-      executablePath: executablePath!,
-      chromiumSandbox: process.getuid?.() !== 0,
-      env: process.platform === 'linux' ? { ...process.env, TMPDIR: temporary } : process.env,
-      args: [
-        '--enable-unsafe-webgpu',
-        '--use-webgpu-adapter=swiftshader',
-        '--disable-background-networking',
-        '--disable-component-update',
-        '--disable-sync',
-        '--disable-quic',
-      ],
-    })
+    browser = await launchChromium(executablePath!, temporary)
   })
 
   afterAll(async () => {
@@ -162,7 +149,7 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
     })
 
     it('is accessible, wide and narrow, light and dark', async () => {
-      expect(await findings(page)).toEqual([])
+      expect(await accessibilityFindings(page)).toEqual([])
       expect(await overflow(page)).toBe(0)
       await page.emulateMedia({ colorScheme: 'dark' })
       await page.setViewportSize({ width: 360, height: 740 })
@@ -171,7 +158,7 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
         columns.map((column) => column.getBoundingClientRect().left),
       )
       expect(new Set(lefts).size).toBe(1)
-      expect(await findings(page)).toEqual([])
+      expect(await accessibilityFindings(page)).toEqual([])
       await page.emulateMedia({ colorScheme: 'light' })
       await page.setViewportSize({ width: 1440, height: 900 })
     })
@@ -193,7 +180,7 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
       // Nothing skipped is the dense setting.
       for (const line of [routed, lot]) expect(line!.points[0]).toMatchObject({ x: 0, y: results[0]!.nll })
       expect(lot!.points[5]!.y).toBeGreaterThan(routed!.points[5]!.y)
-      expect(await findings(page)).toEqual([])
+      expect(await accessibilityFindings(page)).toEqual([])
       expect(await overflow(page)).toBe(0)
       // The chart ran on the model that was there.
       expect(await devices(page)).toEqual({ made: 1, live: 1 })
@@ -386,18 +373,4 @@ async function asked(page: Page): Promise<Record<string, string>> {
 /** Pixels by which the page is wider than the window. */
 function overflow(page: Page): Promise<number> {
   return page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
-}
-
-/** What axe-core finds, but for what it calls minor. */
-async function findings(page: Page): Promise<string[]> {
-  await page.evaluate(AXE)
-  return page.evaluate(async () => {
-    const { axe } = window as unknown as {
-      axe: { run(): Promise<{ violations: { id: string; impact: string; nodes: { html: string }[] }[] }> }
-    }
-    const { violations } = await axe.run()
-    return violations
-      .filter(({ impact }) => impact !== 'minor')
-      .map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html.slice(0, 200)).join(' ')}`)
-  })
 }

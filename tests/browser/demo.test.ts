@@ -1,12 +1,13 @@
 import { cpSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright'
+import type { Browser, BrowserContextOptions, Page } from 'playwright'
 import { build } from 'vite'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { findChromium } from '../../src/node/browsers.js'
 import { type PageServer, startPageServer } from '../../src/node/page-server.js'
 import { copyPebble, PEBBLE } from '../fixtures/pebble.js'
+import { accessibilityFindings, launchChromium } from './chromium-pages.js'
 
 // The demo page as it is built, in Chromium on its software adapter.
 
@@ -45,19 +46,7 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
     const outDir = path.join(temporary, 'pages')
     await build({ configFile: path.join(ROOT, 'vite.config.ts'), logLevel: 'error', build: { outDir } })
     server = await startPageServer({ folders: new Map([['/demo/', `${outDir}/`]]) })
-    browser = await chromium.launch({
-      executablePath: executablePath!,
-      chromiumSandbox: process.getuid?.() !== 0,
-      env: process.platform === 'linux' ? { ...process.env, TMPDIR: temporary } : process.env,
-      args: [
-        '--enable-unsafe-webgpu',
-        '--use-webgpu-adapter=swiftshader',
-        '--disable-background-networking',
-        '--disable-component-update',
-        '--disable-sync',
-        '--disable-quic',
-      ],
-    })
+    browser = await launchChromium(executablePath!, temporary)
   })
 
   afterAll(async () => {
@@ -107,24 +96,51 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
       expect(totals['Generation speed']).toMatch(/^[\d.]+ tokens\/s$/)
     })
 
-    it('shows the decisions of a token', async () => {
+    it('shows the decisions of a token in the inspector, whichever of them it was chosen in', async () => {
       await page.focus('#text')
       for (const key of ['Home', 'ArrowRight', 'ArrowRight']) await page.keyboard.press(key)
-      expect(await page.textContent('#token-summary')).toMatch(
-        /^Token 3, “nce” \(id 1350, from the prompt\): ran \d+ of 24/,
+      const chosen = page.locator('skip-inspector .chosen')
+      expect(await chosen.locator('p').textContent()).toMatch(
+        /^Position 2, “nce” \(id 1350, from the prompt\) ran \d+ of 24/,
       )
-      const ran = await page.locator('#token-decisions td.ran').count()
-      expect(await page.textContent('#token-summary')).toContain(`ran ${ran} of 24`)
-      expect(await page.locator('#token-decisions td').count()).toBe(24)
+      const ran = await chosen.locator('td.ran').count()
+      expect(await chosen.locator('p').textContent()).toContain(`ran ${ran} of 24`)
+      expect(await chosen.locator('td').count()).toBe(24)
       expect(await page.locator('#text .selected').getAttribute('title')).toContain(`ran ${ran} of 24`)
 
-      await page.click('#next-token')
-      expect(await page.textContent('#token-summary')).toContain('Token 4, “␣upon”')
-      await page.keyboard.press('Shift+Tab')
-      await page.keyboard.press('Enter')
-      expect(await page.textContent('#token-summary')).toContain('Token 3,')
+      await page.click('skip-inspector button[aria-label="Next token"]')
+      expect(await chosen.locator('p').textContent()).toContain('Position 3, “␣upon”')
+      expect(await page.locator('#text .selected').getAttribute('data-position')).toBe('3')
       await page.click('#text [data-position="29"]')
-      expect(await page.textContent('#token-summary')).toContain('not run yet')
+      expect(await chosen.locator('p').textContent()).toContain('not run yet')
+    })
+
+    it('shows in the inspector what the page shows, and opens what it exported', async () => {
+      const trace = () => page.evaluate(() => document.querySelector('skip-inspector')?.trace)
+      const before = (await trace())!
+      expect(before.steps.length).toBe(PROMPT_TOKENS + 19)
+      expect(before.title).toBe('SkipGPT')
+      const titles = await page.$$eval('#text .token', (spans) => spans.map((span) => (span as HTMLElement).title))
+      before.steps.forEach(({ attention, mlp }, i) => {
+        expect(titles[i]).toContain(`ran ${(attention + mlp).replaceAll('0', '').length} of 24`)
+      })
+      const [download] = await Promise.all([
+        page.waitForEvent('download'),
+        page.click('button[aria-label="Export JSON"]'),
+      ])
+      await page.setInputFiles('skip-inspector input[type=file]', await download.path())
+      await page.getByText('30 tokens × 24 sublayers').waitFor()
+      expect(await trace()).toEqual(before)
+      // The next test goes on with the text: the inspector shows that again then.
+      const other = { layers: 2, steps: [{ position: 0, token: 1, attention: '10', mlp: '01' }] }
+      const buffer = Buffer.from(JSON.stringify(other))
+      await page.setInputFiles('skip-inspector input[type=file]', { name: 'x', mimeType: 'application/json', buffer })
+      await page.getByText('1 token × 4 sublayers').waitFor()
+    })
+
+    it.each(['light', 'dark'] as const)('is accessible, %s', async (colorScheme) => {
+      await page.emulateMedia({ colorScheme })
+      expect(await accessibilityFindings(page)).toEqual([])
     })
 
     it('goes on with the conversation', async () => {
@@ -136,6 +152,14 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
       expect(after.slice(0, before.length - 1)).toEqual(before.slice(0, -1))
       expect(after.length).toBe(before.length + MORE_TOKENS + 20)
       expect(after[before.length - 1]?.level).toBeDefined()
+      const trace = await page.evaluate(() => document.querySelector('skip-inspector')?.trace)
+      expect(trace?.steps.length).toBe(after.length - 1)
+      expect(trace?.steps.map(({ text }) => text || '◌').join('')).toBe(
+        after
+          .slice(0, -1)
+          .map(({ text }) => text)
+          .join(''),
+      )
 
       await page.click('#continue')
       await finished(page)

@@ -60,10 +60,13 @@ describe('the package', () => {
       import { loadModel, skipgpt, SkipstoneError, type Model, type Session } from 'skipstone'
       import { loadModel as loadInWorker } from 'skipstone/worker'
       import { serveModels } from 'skipstone/serve'
+      import { SkipInspector } from 'skipstone/inspector'
       const model: Model = await loadInWorker('./model/', { dtype: 'q4' })
       const other: Model = await loadModel(new URL('https://example.org/model/'))
       const session: Session = model.createSession({ policy: skipgpt({ budget: 0.4 }) })
       for await (const step of session.generate('x')) if (step.kind === 'token') step.executed.length.toFixed()
+      const inspector: SkipInspector = document.createElement('skip-inspector')
+      for await (const step of inspector.watch(session.generate('x'), { layers: model.config.layers })) step.text.at(0)
       // @ts-expect-error: no such option
       session.generate('x', { temprature: 1 })
       export { other, serveModels, SkipstoneError }
@@ -119,13 +122,14 @@ describe('the package', () => {
       const { ERROR_CODES } = await import('skipstone')
       const { loadModel } = await import('skipstone/worker')
       const { serveModels } = await import('skipstone/serve')
+      const { SkipInspector } = await import('skipstone/inspector')
       const error = await loadModel('https://example.org/').catch((error) => error)
-      console.log(ERROR_CODES.includes(error.code), error.code, typeof serveModels)`
+      console.log(ERROR_CODES.includes(error.code), error.code, typeof serveModels, typeof SkipInspector)`
       const words = execFileSync(process.execPath, ['--input-type=module', '-e', script], {
         cwd: app,
         encoding: 'utf8',
       })
-      expect(words.trim()).toBe('true unsupported function')
+      expect(words.trim()).toBe('true unsupported function function')
     },
     120_000,
   )
@@ -134,12 +138,14 @@ describe('the package', () => {
 describe('an application that bundles it', () => {
   const bundles = new Map<string, Rolldown.OutputChunk[]>()
   beforeAll(async () => {
-    for (const entry of ['skipstone', 'skipstone/worker']) bundles.set(entry, await bundle(entry))
+    for (const entry of ['skipstone', 'skipstone/worker', 'skipstone/inspector'])
+      bundles.set(entry, await bundle(entry))
   }, 120_000)
 
   async function bundle(entry: string): Promise<Rolldown.OutputChunk[]> {
     const file = path.join(app, `${entry.replace('/', '-')}.js`)
-    writeFileSync(file, `export * from '${entry}'`)
+    // An import for its effect alone has to register the element.
+    writeFileSync(file, entry.endsWith('inspector') ? `import '${entry}'` : `export * from '${entry}'`)
     const result = await build({
       configFile: false,
       root: app,
@@ -180,7 +186,16 @@ describe('an application that bundles it', () => {
     expect(modules.filter((id) => /@huggingface|@noble|inspector|load-model/.test(id))).toEqual([])
   })
 
-  it('has at most 110 KiB with everything', () => {
+  it('downloads the inspector alone where only that is imported', () => {
+    const chunks = bundles.get('skipstone/inspector')!
+    console.log(`skipstone/inspector: ${(size(chunks) / KIB).toFixed(1)} KiB gzip`)
+    expect(size(chunks)).toBeLessThan(25 * KIB)
+    expect(chunks.map(({ code }) => code).join('')).toContain('customElements.define')
+    const modules = chunks.flatMap(({ moduleIds }) => moduleIds).filter((id) => id.includes('/skipstone/dist/'))
+    expect(modules.map((id) => path.basename(id)).sort()).toEqual(['errors.js', 'inspector.js'])
+  })
+
+  it('has at most 110 KiB with everything but the inspector', () => {
     const chunks = bundles.get('skipstone')!
     console.log(`everything: ${(size(chunks) / KIB).toFixed(1)} KiB gzip in ${chunks.length} files`)
     expect(size(chunks)).toBeLessThan(110 * KIB)

@@ -7,7 +7,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 
 /** Rooms that may import those further down; rooms on one line do not import each other (see the design, section 1). */
 const LEVELS = [
-  ['worker', 'node'],
+  ['worker', 'node', 'inspector'],
   ['index.ts'],
   ['sdk'],
   ['study'],
@@ -89,11 +89,22 @@ test('there are no import cycles, types included', () => {
 })
 
 /** What the package exports. */
-const PUBLIC = ['src/index.ts', 'src/worker/index.ts'].map((file) => path.normalize(file))
+const PUBLIC = ['src/index.ts', 'src/worker/index.ts', 'src/inspector/index.ts'].map((file) => path.normalize(file))
 
 test('the demo sees only the public surface', () => {
   const wrong = sourceFiles('demo')
     .map(readModule)
     .flatMap((m) => m.imports.filter((target) => target.startsWith('src') && !PUBLIC.includes(target)))
+  expect(wrong).toEqual([])
+})
+
+test('the inspector sees types of the public surface and errors, nothing of the engine', () => {
+  const wrong = sourceFiles('src/inspector').flatMap((file) =>
+    [...readFileSync(path.join(root, file), 'utf8').matchAll(/^(?:import|export)(.*?)from '(\.\.\/[^']+)'/gms)]
+      .filter(
+        ([, what = '', target]) => target !== '../errors.js' && !(target === '../index.js' && /^ type\b/.test(what)),
+      )
+      .map(([, , target]) => `${file} imports ${target}`),
+  )
   expect(wrong).toEqual([])
 })
