@@ -5,6 +5,7 @@ import { byId, checkedValue, isOn, setOn } from './dom.js'
 import { clearAlert, report, say } from './messages.js'
 import { ModelPanel } from './model-panel.js'
 import { checkWebGpu } from './no-webgpu.js'
+import { worksOffline } from './offline.js'
 import { PolicyPanel } from './policy-panel.js'
 import { foldSettings } from './settings.js'
 import { snippet } from './snippet.js'
@@ -185,3 +186,4 @@ byId('copy-snippet', HTMLButtonElement).addEventListener('click', async () => {
 })
 showButtons()
 foldSettings(() => `${models.describe()}, ${policies.describe()}`)
+worksOffline()

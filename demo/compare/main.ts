@@ -1,6 +1,7 @@
 import { byId, isOn, setOn } from '../dom.js'
 import { clearAlert, report, say } from '../messages.js'
 import { checkWebGpu } from '../no-webgpu.js'
+import { worksOffline } from '../offline.js'
 import { chart, type Series } from './chart.js'
 import { Column } from './column.js'
 import { type Comparison, compare, type Progress } from './comparison.js'
@@ -129,3 +130,4 @@ byId('prompt', HTMLTextAreaElement).addEventListener('keydown', (event) => {
   if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) buttons.compare.form?.requestSubmit()
 })
 showButtons()
+worksOffline()

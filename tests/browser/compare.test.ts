@@ -65,7 +65,7 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
     let saved: Results
 
     beforeAll(async () => {
-      context = await browser.newContext({ viewport: { width: 1440, height: 900 } })
+      context = await browser.newContext({ viewport: { width: 1440, height: 900 }, serviceWorkers: 'block' })
       await context.grantPermissions(['clipboard-read', 'clipboard-write'])
       page = await open(context, `#prompt=Once+upon+a+time&tokens=10&${DENSE}&${SKIPGPT}&${DENSE}`, countDevices)
     })
@@ -269,7 +269,7 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
   })
 
   it('says at once where WebGPU is missing', async () => {
-    const context = await browser.newContext()
+    const context = await browser.newContext({ serviceWorkers: 'block' })
     const page = await open(context, '', () => {
       Object.defineProperty(Navigator.prototype, 'gpu', { get: () => undefined })
     })

@@ -369,6 +369,27 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
     await page.close()
   })
 
+  it('opens and generates without a network after the first visit', async () => {
+    const page = await open({ serviceWorkers: 'allow' })
+    await page.fill('#max-tokens', '5')
+    await page.click('#generate')
+    await finished(page)
+    const first = await page.textContent('#text')
+    await page.evaluate(() => navigator.serviceWorker.ready)
+    await page.context().setOffline(true)
+    await page.reload()
+    await page.fill('#max-tokens', '5')
+    await page.click('#generate')
+    await finished(page)
+    expect(await page.textContent('#status')).toBe('Done: 5 tokens.')
+    expect(await page.textContent('#text')).toBe(first)
+    await page.goto(`${server.origin}/demo/compare.html?x`)
+    expect(await page.textContent('h1')).toMatch(/./)
+    await page.close()
+    // The browser notes each question to the server that got no answer.
+    errors = errors.filter((error) => !error.includes('ERR_INTERNET_DISCONNECTED'))
+  })
+
   it('asks nothing of any other machine', () => {
     const elsewhere = [...requests].filter(
       (url) => !/^(data:|blob:)/.test(url) && new URL(url).hostname !== '127.0.0.1',
@@ -380,7 +401,8 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
 
 /** The embedded model in a folder that a test may change. */
 async function open(options: BrowserContextOptions = {}, script?: () => void): Promise<Page> {
-  const page = await browser.newPage(options)
+  // Tests answer in the server's place, which they cannot where a service worker does.
+  const page = await browser.newPage({ serviceWorkers: 'block', ...options })
   page.setDefaultTimeout(SLOW)
   page.on('request', (request) => requests.add(request.url()))
   page.on('pageerror', (error) => errors.push(String(error)))
