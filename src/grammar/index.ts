@@ -1,0 +1,5 @@
+export { createConstraint, type TokenConstraint } from './constraint.js'
+export { parseGbnf } from './gbnf.js'
+export { Grammar } from './grammar.js'
+export { regexGrammar } from './regex.js'
+export type { Vocabulary } from './vocabulary.js'
