@@ -21,8 +21,8 @@ export interface TokenConstraint {
 
 /** Masks that are kept for a grammar and a vocabulary; at 128k tokens one has 16 KiB. */
 const MAX_MASKS = 256
-/** Frames that one mask may look at: some seconds. Grammars that people write need thousands. */
-const MAX_WORK = 2e7
+/** Frames that one mask may look at: about a second. Grammars that people write need thousands. */
+const MAX_WORK = 4e6
 
 /** All constraints of one grammar over one vocabulary share their masks. */
 class Masks {
