@@ -12,26 +12,24 @@ export interface Analysis {
 }
 
 /**
- * @throws SkipstoneError `bad-option` for a grammar that no text matches; `unsupported` for left recursion.
+ * Undefined where no text of the bytes that can be written matches.
+ * @param writable by byte: 1 where it can.
+ * @throws SkipstoneError `unsupported` for left recursion.
  */
-export function analyse(program: Program): Analysis {
-  const useful = reachesEnd(program, true)
-  if (!useful[START])
-    throw new SkipstoneError(
-      'bad-option',
-      'No text matches this grammar: every way through it contradicts itself or never ends.',
-    )
-  const nullable = reachesEnd(program, false)
+export function analyse(program: Program, writable: Uint8Array): Analysis | undefined {
+  const useful = reachesEnd(program, writable)
+  if (!useful[START]) return undefined
+  const nullable = reachesEnd(program, new Uint8Array(256))
   return { useful, nullable, ranks: rank(program, useful, nullable) }
 }
 
-/** By place: whether the end of the rule can be reached from it, with or without bytes. Linear: every place is settled once. */
-function reachesEnd({ op, x, y, next, starts }: Program, withBytes: boolean): Uint8Array {
+/** By place: whether the end of the rule can be reached from it over the writable bytes. Linear: every place is settled once. */
+function reachesEnd({ op, x, y, next, starts }: Program, writable: Uint8Array): Uint8Array {
   const reaches = new Uint8Array(op.length)
   const settles = (place: number): boolean => {
     switch (op[place]) {
       case OP.byte:
-        return withBytes && x[place]! <= y[place]! && reaches[next[place]!] === 1
+        return reaches[next[place]!] === 1 && writable.subarray(x[place]!, y[place]! + 1).includes(1)
       case OP.call:
         return reaches[starts[x[place]!]!] === 1 && reaches[next[place]!] === 1
       case OP.split:

@@ -2,14 +2,15 @@ import { SkipstoneError } from '../errors.js'
 import type { Grammar, State } from './grammar.js'
 import type { Vocabulary } from './vocabulary.js'
 import { type VocabularyTrie, vocabularyTrie } from './vocabulary-trie.js'
+import { DEAD, START, UNKNOWN, WalkStates } from './walk-states.js'
 
 /** What a generation may emit next. */
 export interface TokenConstraint {
   /**
    * The tokens that may come next: bit `i & 31` of word `i >> 5`, ceil(size / 32) words. Stop tokens are in it where the
    * text may end, and alone where it must.
-   * @throws SkipstoneError `unsupported` where no token of the vocabulary goes on with the text (it lacks a character that
-   *   the grammar asks for), and where the grammar is too ambiguous to follow.
+   * @throws SkipstoneError `unsupported` where no token of the vocabulary goes on with the text (it has the bytes that are
+   *   asked for, but in other tokens only), and where the grammar is too ambiguous to follow.
    */
   mask(): Uint32Array
   /**
@@ -21,21 +22,21 @@ export interface TokenConstraint {
 
 /** Masks that are kept for a grammar and a vocabulary; at 128k tokens one has 16 KiB. */
 const MAX_MASKS = 256
-/** Frames that one mask may look at: about a second. Grammars that people write need thousands. */
-const MAX_WORK = 4e6
-
 /** All constraints of one grammar over one vocabulary share their masks. */
 class Masks {
-  readonly #grammar: Grammar
+  /** Without what the vocabulary cannot write. */
+  readonly grammar: Grammar
   readonly #vocabulary: Vocabulary
   readonly #trie: VocabularyTrie
   /** The oldest first. */
   readonly #masks = new Map<State, Uint32Array>()
 
   constructor(grammar: Grammar, vocabulary: Vocabulary) {
-    this.#grammar = grammar
     this.#vocabulary = vocabulary
     this.#trie = vocabularyTrie(vocabulary)
+    const writable = new Uint8Array(256)
+    for (const byte of this.#trie.byte) writable[byte] = 1
+    this.grammar = writable.includes(0) ? grammar.within(writable) : grammar
   }
 
   of(state: State): Uint32Array {
@@ -63,36 +64,37 @@ class Masks {
 
   /** Walks the trie with the state of every node's text; what cannot begin so is skipped with all that is below. */
   #mark(state: State, mask: Uint32Array): boolean {
-    const grammar = this.#grammar
-    const { classOf, dead } = grammar
-    const { byte, depth, skip, first, tokens, maxDepth } = this.#trie
-    const states = new Array<State>(maxDepth + 1).fill(state)
-    const limit = grammar.work + MAX_WORK
+    const { classOf } = this.grammar
+    const { byte, depth, skip, first, tokens, plainBelow, maxDepth } = this.#trie
+    const steps = new WalkStates(this.grammar, state)
+    const { kinds, loops } = steps
+    /** By depth: the state of the text up to there. */
+    const path = new Int32Array(maxDepth + 1).fill(START)
+    let table = steps.table
     let any = false
     for (let node = 0; node < byte.length; ) {
       const level = depth[node]!
-      const before = states[level - 1]!
+      const from = path[level - 1]!
       const kind = classOf[byte[node]!]!
-      let after = before.next[kind]
-      if (after === undefined) {
-        after = grammar.step(before, kind)
-        if (grammar.work > limit)
-          throw new SkipstoneError(
-            'unsupported',
-            'The grammar is too ambiguous to follow in reasonable time; simplify it.',
-          )
+      let after = table[from * kinds + kind]!
+      if (after === UNKNOWN) {
+        after = steps.follow(from, kind)
+        table = steps.table
       }
-      if (after === dead) {
+      if (after === DEAD) {
         node = skip[node]!
         continue
       }
-      states[level] = after
-      for (let at = first[node]!; at < first[node + 1]!; at++) {
+      path[level] = after
+      // Where the state stays the same whatever comes, all tokens below fit, and are next to each other.
+      const next = plainBelow[node]! && loops[after] ? skip[node]! : node + 1
+      const end = first[next]!
+      for (let at = first[node]!; at < end; at++) {
         const token = tokens[at]!
         mask[token >> 5]! |= 1 << (token & 31)
         any = true
       }
-      node++
+      node = next
     }
     return any
   }
@@ -113,7 +115,8 @@ function masksOf(grammar: Grammar, vocabulary: Vocabulary): Masks {
  * was found out about them is kept with them.
  *
  * After a stop token only stop tokens are allowed.
- * @throws SkipstoneError `bad-option` for stop tokens outside the vocabulary, and for none.
+ * @throws SkipstoneError `bad-option` for stop tokens outside the vocabulary, and for none; `unsupported` where the
+ *   vocabulary lacks bytes without which no text of the grammar can be written.
  */
 export function createConstraint(grammar: Grammar, vocabulary: Vocabulary): TokenConstraint {
   const { size, stopIds } = vocabulary
@@ -124,14 +127,15 @@ export function createConstraint(grammar: Grammar, vocabulary: Vocabulary): Toke
     )
   const masks = masksOf(grammar, vocabulary)
   const stops = new Set(stopIds)
-  let state = grammar.start
+  const { grammar: writable } = masks
+  let state = writable.start
   let ended = false
 
   const after = (token: number): State => {
     const bytes = token >= 0 && token < size && Number.isInteger(token) ? vocabulary.bytes(token) : undefined
     return bytes && bytes.length > 0 && !ended
-      ? bytes.reduce<State>((at, byte) => grammar.read(at, byte), state)
-      : grammar.dead
+      ? bytes.reduce<State>((at, byte) => writable.read(at, byte), state)
+      : writable.dead
   }
   return {
     mask: () => {
@@ -145,8 +149,8 @@ export function createConstraint(grammar: Grammar, vocabulary: Vocabulary): Toke
         ended = true
         return
       }
-      const next = stops.has(token) ? grammar.dead : after(token)
-      if (next === grammar.dead)
+      const next = stops.has(token) ? writable.dead : after(token)
+      if (next === writable.dead)
         throw new SkipstoneError('bad-option', `Token ${token} is not allowed here; choose one that is in the mask.`)
       state = next
     },

@@ -41,7 +41,7 @@ export function parseGbnf(text: string): Grammar {
   }
   if (!rules.has('root')) throw source.error('there is no rule "root"')
   for (const [name, error] of used) if (!rules.has(name)) throw error
-  return new Grammar(rules, 'root')
+  return Grammar.of(rules, 'root')
 }
 
 const ESCAPES: Record<string, string> = { n: '\n', r: '\r', t: '\t' }

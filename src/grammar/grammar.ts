@@ -106,14 +106,38 @@ export class Grammar {
    * @throws SkipstoneError `bad-option` for a missing rule, or where no text matches; `unsupported` for left recursion and
    *   for a grammar that is too large.
    */
-  constructor(rules: ReadonlyMap<string, Expression>, root: string) {
-    this.#program = compile(rules, root)
-    this.#analysis = analyse(this.#program)
+  static of(rules: ReadonlyMap<string, Expression>, root: string): Grammar {
+    const program = compile(rules, root)
+    const analysis = analyse(program, new Uint8Array(256).fill(1))
+    if (analysis) return new Grammar(program, analysis)
+    throw new SkipstoneError(
+      'bad-option',
+      'No text matches this grammar: every way through it contradicts itself or never ends.',
+    )
+  }
+
+  private constructor(program: Program, analysis: Analysis) {
+    this.#program = program
+    this.#analysis = analysis
     this.classOf = this.#classes()
     this.dead = this.#state([], false)
     const first = new FrameSet()
     first.add(START, NOBODY)
     this.start = this.#close(first)
+  }
+
+  /**
+   * The texts that can be written in certain bytes: what would need others is a dead end from the start.
+   * @param writable by byte: 1 where it can be written.
+   * @throws SkipstoneError `unsupported` where there are none.
+   */
+  within(writable: Uint8Array): Grammar {
+    const analysis = analyse(this.#program, writable)
+    if (analysis) return new Grammar(this.#program, analysis)
+    throw new SkipstoneError(
+      'unsupported',
+      'This model cannot write what the grammar asks for: its vocabulary lacks the characters. Use another grammar or model.',
+    )
   }
 
   /** The state after a byte: `dead` where no text goes on with it. */

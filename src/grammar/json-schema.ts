@@ -30,7 +30,7 @@ export function fromJsonSchema(schema: unknown): Grammar {
 
 /** Any JSON object. */
 export function jsonGrammar(): Grammar {
-  return new Grammar(jsonRules(), 'json object')
+  return Grammar.of(jsonRules(), 'json object')
 }
 
 /** How deep a schema may be nested: it is read by recursion. */
@@ -66,7 +66,7 @@ class SchemaReader implements SchemaParts {
     const start = this.#reference('#', '#')
     for (let next = this.#pending.pop(); next; next = this.#pending.pop())
       this.#rules.set(next.name, this.read(next.schema, next.path))
-    return new Grammar(this.#rules, start)
+    return Grammar.of(this.#rules, start)
   }
 
   /** The rule of a reference. */

@@ -28,7 +28,7 @@ export interface RegexBranch {
  */
 export function regexGrammar(pattern: string): Grammar {
   const branches = parseRegex(pattern).map(({ expression }) => expression)
-  return new Grammar(new Map([['pattern', choice(...branches)]]), 'pattern')
+  return Grammar.of(new Map([['pattern', choice(...branches)]]), 'pattern')
 }
 
 /** The alternatives of a pattern. @throws as `regexGrammar` does. */

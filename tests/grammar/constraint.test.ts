@@ -4,6 +4,7 @@ import { createConstraint } from '../../src/grammar/constraint.js'
 import {
   chars,
   choice,
+  complement,
   type Expression,
   literal,
   optional,
@@ -27,6 +28,12 @@ const expression: fc.Arbitrary<Expression> = fc.letrec<{ any: Expression }>((tie
       literal('🙂b'),
       chars([[0x61, 0x63]]),
       chars([[0x80, 0x10ffff]]),
+      // Inside a string, where walks take whole branches of the vocabulary at once.
+      repeat(
+        chars(complement([...'"\\'].map((char) => [char.charCodeAt(0), char.charCodeAt(0)] as const))),
+        0,
+        Number.POSITIVE_INFINITY,
+      ),
     ),
     fc.constantFrom('root', 'other').map((name) => sequence(literal('('), rule(name), literal(')'))),
     fc.constantFrom('root', 'other').map((name) => sequence(literal('a'), rule(name))),
@@ -38,21 +45,20 @@ const expression: fc.Arbitrary<Expression> = fc.letrec<{ any: Expression }>((tie
   ),
 })).any
 
-const grammar = fc.tuple(expression, expression).map(
-  ([root, other]) =>
-    new Grammar(
-      new Map([
-        ['root', choice(root, literal('('))],
-        ['other', choice(other, literal('b'))],
-      ]),
-      'root',
-    ),
+const grammar = fc.tuple(expression, expression).map(([root, other]) =>
+  Grammar.of(
+    new Map([
+      ['root', choice(root, literal('('))],
+      ['other', choice(other, literal('b'))],
+    ]),
+    'root',
+  ),
 )
 
 /** Pieces of texts, halves of characters among them. */
 const token = fc.oneof(
   fc
-    .array(fc.constantFrom('a', 'b', 'c', '(', ')', 'é', '🙂'), { minLength: 1, maxLength: 4 })
+    .array(fc.constantFrom('a', 'b', 'c', '(', ')', 'é', '🙂', '"', '\\'), { minLength: 1, maxLength: 4 })
     .map((parts) => parts.join('')),
   fc.constantFrom(
     Uint8Array.of(0xc3),
@@ -151,11 +157,23 @@ describe('createConstraint', () => {
       expect(() => createConstraint(parseGbnf('root ::= "a"'), { ...vocabulary, stopIds })).toThrow(/Stop tokens/)
   })
 
-  it('says so where the vocabulary cannot write what the grammar asks for', () => {
-    const texts = ['a', 'b'].map((text) => new TextEncoder().encode(text))
-    const constraint = createConstraint(parseGbnf('root ::= "aé"'), { size: 3, bytes: (id) => texts[id], stopIds: [2] })
-    constraint.accept(0)
-    expect(() => constraint.mask()).toThrow(expect.objectContaining({ code: 'unsupported' }))
+  it('keeps to what the vocabulary can write', () => {
+    const over = (texts: readonly string[], gbnf: string) => {
+      const tokens = texts.map((text) => new TextEncoder().encode(text))
+      const stop = tokens.length
+      return createConstraint(parseGbnf(gbnf), { size: stop + 1, bytes: (id) => tokens[id], stopIds: [stop] })
+    }
+    // "aé" begins with a token that there is, but would come to nothing.
+    const constraint = over(['a', 'b'], 'root ::= "aé" | "b" "é"? | [c-é] "b"')
+    expect(allowed(constraint.mask(), 3)).toEqual([1])
+    constraint.accept(1)
+    expect(allowed(constraint.mask(), 3)).toEqual([2])
+    for (const texts of [['a', 'b'], []])
+      expect(() => over(texts, 'root ::= "aé"')).toThrow(expect.objectContaining({ code: 'unsupported' }))
+    // All bytes are there, but none ends where the text does.
+    const stuck = over(['a', 'bc'], 'root ::= "ab"')
+    stuck.accept(0)
+    expect(() => stuck.mask()).toThrow(expect.objectContaining({ code: 'unsupported' }))
   })
 
   it('gives up on a grammar whose states multiply', () => {
