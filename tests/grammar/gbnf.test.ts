@@ -80,6 +80,14 @@ describe('parseGbnf', () => {
     )
   })
 
+  it('needs no stack for what comes last, and one for a rule however many call it', () => {
+    const right = parseGbnf('root ::= "a" root | "b"')
+    expect(read(right, 'aaaa')).toBe(read(right, 'a'))
+    // What calls a rule is known before it is entered, in whichever order the calls are found.
+    expect(parseGbnf('root ::= c "2" | a "1"\na ::= c "3"\nc ::= "x"').start.frames).toHaveLength(1)
+    expect(parseGbnf('root ::= a "1" | c "2"\na ::= c "3"\nc ::= "x"').start.frames).toHaveLength(1)
+  })
+
   it.each([
     ['root := "a"', /line 1|::=/],
     ['root ::= "a"\nx ::= "b', /line 2.*not closed/],

@@ -73,6 +73,14 @@ describe('tokenBytes', () => {
     await expectBytes(tokenizer, true)
   })
 
+  it('is the text itself of an added token, whatever its characters stand for', async () => {
+    const json = byteLevelTokenizer()
+    const added = json.added_tokens.map((token) => ({ ...token, content: token.content.replace('think', 'é Ġ') }))
+    const tokenizer = await loadTokenizer({ ...json, added_tokens: added }, undefined)
+    expect(tokenizer.tokenBytes(tokenizer.idOf('<é Ġ>')!)).toEqual(new TextEncoder().encode('<é Ġ>'))
+    expect(tokenizer.decode([tokenizer.idOf('<é Ġ>')!])).toBe('<é Ġ>')
+  })
+
   it('leaves out the unknown token, also where it is not special', async () => {
     const json = spmTokenizer({ byteFallback: false })
     const tokenizer = await loadTokenizer({ ...json, added_tokens: json.added_tokens.slice(1) }, undefined)
