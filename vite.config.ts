@@ -20,9 +20,13 @@ export default defineConfig({
       'wgsl-preprocessor',
     ],
   },
+  worker: { format: 'es' },
   build: {
     outDir: path.join(import.meta.dirname, 'dist/demo'),
     emptyOutDir: true,
     target: 'es2022',
+    rolldownOptions: {
+      input: ['index.html', 'compare.html'].map((page) => path.join(import.meta.dirname, 'demo', page)),
+    },
   },
 })

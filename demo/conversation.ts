@@ -1,4 +1,13 @@
-import type { GenerateOptions, Model, PolicyRequest, PromptStep, Session, Step, TokenStep } from '../src/index.js'
+import type {
+  ChatMessage,
+  GenerateOptions,
+  Model,
+  PolicyRequest,
+  PromptStep,
+  Session,
+  Step,
+  TokenStep,
+} from '../src/index.js'
 import { fromBits, fromTrace } from './decisions.js'
 import { count } from './format.js'
 import type { TextView } from './text-view.js'
@@ -7,30 +16,58 @@ import type { Totals } from './totals.js'
 /** One session and its text on the page. */
 export class Conversation {
   readonly #session: Session
+  #messages: ChatMessage[] = []
 
   constructor(
     private readonly model: Model,
     request: PolicyRequest,
-    private readonly policy: string,
+    private policy: string,
     private readonly view: TextView,
     private readonly totals: Totals,
+    private readonly chats: boolean,
   ) {
     this.#session = model.createSession({ policy: request })
   }
 
-  /** Generates after `prompt`, which may be empty where there is text already. Returns how it ended, in words. */
+  /** Later steps obey another policy; `name` is what the page calls it. */
+  async usePolicy(request: PolicyRequest, name: string): Promise<void> {
+    await this.#session.usePolicy(request)
+    this.policy = name
+  }
+
+  /**
+   * Generates after `prompt`, which may be empty where there is text already; in a chat it is the user's next message, or, empty, lets the
+   * answer go on. Returns how it ended, in words.
+   */
   async generate(prompt: string, options: GenerateOptions): Promise<string> {
     const goOn = prompt === '' && this.#session.tokens.length > 0
     let ending = ''
+    let answer = ''
     const clock = new Clock()
+    const asked = { role: 'user', content: prompt }
+    const steps =
+      this.chats && !goOn
+        ? this.#session.chat([...this.#messages, asked], options)
+        : this.#session.generate(goOn ? [] : prompt, options)
     try {
-      for await (const step of this.#session.generate(goOn ? [] : prompt, options)) {
+      for await (const step of steps) {
+        answer += step.text
+        if (this.chats && !goOn && step.kind === 'prompt') this.#messages.push(asked)
         ending = (await this.#show(step, clock)) || ending
       }
     } finally {
+      if (this.chats) this.#heard(answer)
       this.#settle()
     }
     return ending
+  }
+
+  /** An answer, or the rest of one. */
+  #heard(answer: string): void {
+    const last = this.#messages.at(-1)
+    if (answer === '' || !last) return
+    if (last.role === 'user') this.#messages.push({ role: 'assistant', content: answer })
+    else this.#messages = [...this.#messages.slice(0, -1), { ...last, content: last.content + answer }]
   }
 
   dispose(): void {

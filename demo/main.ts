@@ -1,11 +1,12 @@
 import { type GenerateOptions, SkipstoneError } from '../src/index.js'
 import { Conversation } from './conversation.js'
-import { byId, isOn, setOn } from './dom.js'
+import { byId, checkedValue, isOn, setOn } from './dom.js'
 import { clearAlert, report, say } from './messages.js'
 import { ModelPanel } from './model-panel.js'
 import { checkWebGpu } from './no-webgpu.js'
 import { PolicyPanel } from './policy-panel.js'
 import { foldSettings } from './settings.js'
+import { snippet } from './snippet.js'
 import { StoredModels } from './stored-models.js'
 import { TextView } from './text-view.js'
 import { showToken } from './token-panel.js'
@@ -27,7 +28,7 @@ const buttons = {
 const hasWebGpu = checkWebGpu()
 const totals = new Totals()
 const view = new TextView(byId('text', HTMLElement), showToken)
-const policies = new PolicyPanel()
+const policies = new PolicyPanel(() => void changePolicy())
 const stored = new StoredModels()
 const models = new ModelPanel(
   (model) => {
@@ -35,6 +36,7 @@ const models = new ModelPanel(
     policies.setRouters(model.hasRouters)
     totals.clear()
     totals.showModel(model)
+    void totals.showFeatures()
   },
   () => {
     conversation = undefined
@@ -68,8 +70,9 @@ function showButtons(): void {
   setOn(buttons.newConversation, idle && view.length > 0)
 }
 
+const number = (id: string) => byId(id, HTMLInputElement).valueAsNumber
+
 function options(signal: AbortSignal): GenerateOptions {
-  const number = (id: string) => byId(id, HTMLInputElement).valueAsNumber
   return { maxTokens: number('max-tokens'), temperature: number('temperature'), seed: number('seed'), signal }
 }
 
@@ -85,9 +88,23 @@ async function generate(signal: AbortSignal): Promise<void> {
   clearConversation()
   const settings = options(signal)
   const request = policies.request(settings.seed ?? 0)
-  conversation = new Conversation(model, request, policies.describe(), view, totals)
+  const chats = checkedValue('mode') === 'chat'
+  conversation = new Conversation(model, request, policies.describe(), view, totals, chats)
   say(policies.calibrates ? 'Finding the threshold for the budget…' : 'Generating…')
   say(await conversation.generate(prompt.value, settings))
+}
+
+/** A change of policy takes effect on the text that is there, or being written. */
+async function changePolicy(): Promise<void> {
+  if (!conversation) return
+  const name = policies.describe()
+  if (policies.calibrates) say('Finding the threshold for the budget…')
+  try {
+    await conversation.usePolicy(policies.request(number('seed')), name)
+    say(`From here on: ${name}.`)
+  } catch (error) {
+    report(error)
+  }
 }
 
 async function goOn(signal: AbortSignal): Promise<void> {
@@ -133,5 +150,36 @@ buttons.newConversation.addEventListener('click', () => {
 })
 byId('previous-token', HTMLButtonElement).addEventListener('click', () => view.move(-1))
 byId('next-token', HTMLButtonElement).addEventListener('click', () => view.move(1))
+function showSnippet(): void {
+  byId('snippet', HTMLElement).textContent = describeCode()
+}
+
+function describeCode(): string {
+  try {
+    const settings = { maxTokens: number('max-tokens'), temperature: number('temperature'), seed: number('seed') }
+    const policy = policies.code(settings.seed)
+    return snippet({
+      ...models.code(),
+      ...settings,
+      policy,
+      prompt: prompt.value,
+      chat: checkedValue('mode') === 'chat',
+    })
+  } catch (error) {
+    // Nothing is chosen yet.
+    return error instanceof Error ? error.message : String(error)
+  }
+}
+
+byId('embed', HTMLDetailsElement).addEventListener('toggle', showSnippet)
+document.addEventListener('change', showSnippet)
+byId('copy-snippet', HTMLButtonElement).addEventListener('click', async () => {
+  try {
+    await navigator.clipboard.writeText(describeCode())
+    say('Copied.')
+  } catch {
+    say('This browser does not let the page copy: select the text instead.')
+  }
+})
 showButtons()
 foldSettings(() => `${models.describe()}, ${policies.describe()}`)

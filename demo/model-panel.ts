@@ -1,7 +1,17 @@
-import { keepModels, type LoadProgress, loadModel, type Model, type ModelSource, SkipstoneError } from '../src/index.js'
+import {
+  keepModels,
+  type LoadOptions,
+  type LoadProgress,
+  type Model,
+  type ModelSource,
+  SkipstoneError,
+} from '../src/index.js'
 import { byId, checkedValue } from './dom.js'
 import { bytes } from './format.js'
+import { HUB_MODELS } from './hub-models.js'
+import { load } from './load.js'
 import { say } from './messages.js'
+import { remaining, Speed } from './speed.js'
 
 interface Choice {
   /** The same for the same choice: it is not loaded twice. */
@@ -10,6 +20,9 @@ interface Choice {
   readonly source: ModelSource
   readonly routers?: ModelSource
   readonly lora?: ModelSource
+  readonly dtype?: LoadOptions['dtype']
+  /** The source and the options of `loadModel` as source code. */
+  readonly code: { readonly source: string; readonly options: Readonly<Record<string, string>> }
 }
 
 const READING = 'Reading the configuration…'
@@ -27,11 +40,14 @@ const DOING: Readonly<Record<LoadProgress['phase'], string>> = {
 export class ModelPanel {
   readonly #url = byId('model-url', HTMLInputElement)
   readonly #pebble = byId('pebble-routers', HTMLSelectElement)
+  readonly #hub = byId('hub-model', HTMLSelectElement)
+  readonly #dtype = byId('dtype', HTMLSelectElement)
   readonly #folder = byId('model-folder', HTMLInputElement)
   readonly #progress = byId('load-progress', HTMLElement)
   readonly #bar = byId('load-bar', HTMLProgressElement)
   readonly #text = byId('load-text', HTMLElement)
   #folderChanges = 0
+  #speed = new Speed()
   #loaded: { key: string; model: Model } | undefined
 
   /** `onLoaded` and `onUnload` tell of models that come and go. */
@@ -39,6 +55,7 @@ export class ModelPanel {
     private readonly onLoaded: (model: Model) => void,
     private readonly onUnload: () => void,
   ) {
+    this.#hub.append(...HUB_MODELS.map(({ name, label }) => new Option(label, name)))
     this.#folder.addEventListener('change', () => this.#folderChanges++)
     for (const radio of document.querySelectorAll('input[name="model"]')) {
       radio.addEventListener('change', () => this.#showFields())
@@ -48,20 +65,22 @@ export class ModelPanel {
 
   /** What is chosen, in a word or two. */
   describe(): string {
-    return { url: 'from an address', folder: 'from this device' }[checkedValue('model')] ?? 'Pebble'
+    const chosen = checkedValue('model')
+    if (chosen === 'hub') return this.#hub.selectedOptions[0]?.label ?? 'from the hub'
+    return { url: 'from an address', folder: 'from this device' }[chosen] ?? 'Pebble'
   }
 
   /** The chosen model, loaded where it is not yet. */
   async ready(signal: AbortSignal): Promise<Model> {
-    const { key, name, source, ...weights } = this.#choice()
+    const { key, name, source, code: _, ...weights } = this.#choice()
     if (this.#loaded?.key === key) return this.#loaded.model
     this.#unload() // before, not after: two models may not fit
     say(`Loading ${name}…`)
     // Some browsers ask the user; the embedded model is not worth a question.
-    if (checkedValue('model') === 'url') void keepModels()
+    if (['url', 'hub'].includes(checkedValue('model'))) void keepModels()
     this.#show(true)
     try {
-      const model = await loadModel(source, { ...weights, signal, onProgress: (progress) => this.#report(progress) })
+      const model = await load(source, { ...weights, signal, onProgress: (progress) => this.#report(progress) })
       this.#loaded = { key, model }
       say(`${name} is loaded.`)
       this.onLoaded(model)
@@ -71,17 +90,32 @@ export class ModelPanel {
     }
   }
 
+  /** The choice as source code. @throws as `ready` where nothing is chosen. */
+  code(): Choice['code'] {
+    return this.#choice().code
+  }
+
   #choice(): Choice {
+    const dtype = this.#dtype.value as NonNullable<LoadOptions['dtype']>
+    const stored = dtype === 'stored'
+    const code = (source: string): Choice['code'] => ({ source, options: stored ? {} : { dtype: `'${dtype}'` } })
+    const held = { ...(!stored && { dtype }) }
     switch (checkedValue('model')) {
       case 'url': {
         const url = this.#url.value.trim()
         if (url === '') throw new SkipstoneError('bad-option', 'Enter the address of a folder of model files.')
-        return { key: `url ${url}`, name: 'the model', source: url }
+        return { key: `url ${url} ${dtype}`, name: 'the model', source: url, ...held, code: code(`'${url}'`) }
+      }
+      case 'hub': {
+        const name = this.#hub.value
+        const label = this.#hub.selectedOptions[0]?.label ?? name
+        return { key: `hub ${name} ${dtype}`, name: label, source: name, ...held, code: code(`'${name}'`) }
       }
       case 'folder': {
         const files = Array.from(this.#folder.files ?? [])
         if (files.length === 0) throw new SkipstoneError('bad-option', 'Choose a folder of model files.')
-        return { key: `folder ${this.#folderChanges}`, name: 'the model', source: files }
+        const key = `folder ${this.#folderChanges} ${dtype}`
+        return { key, name: 'the model', source: files, ...held, code: code('input.files') }
       }
       default:
         return pebble(this.#pebble.value)
@@ -98,6 +132,8 @@ export class ModelPanel {
   #showFields(): void {
     const chosen = checkedValue('model')
     byId('pebble-field', HTMLElement).hidden = chosen !== 'embedded'
+    byId('hub-field', HTMLElement).hidden = chosen !== 'hub'
+    byId('dtype-field', HTMLElement).hidden = chosen === 'embedded'
     byId('url-field', HTMLElement).hidden = chosen !== 'url'
     byId('folder-field', HTMLElement).hidden = chosen !== 'folder'
     byId('routers-hint', HTMLElement).hidden = chosen === 'embedded'
@@ -106,6 +142,7 @@ export class ModelPanel {
   #show(loading: boolean): void {
     this.#progress.hidden = !loading
     this.#bar.removeAttribute('value')
+    this.#speed = new Speed()
     this.#text.textContent = loading ? READING : ''
     if (loading) this.#progress.scrollIntoView({ block: 'nearest' })
   }
@@ -115,7 +152,9 @@ export class ModelPanel {
     if (total > 0) {
       this.#bar.max = total
       this.#bar.value = loaded
-      this.#text.textContent = `${doing} ${bytes(loaded)} of ${bytes(total)}`
+      const perSecond = phase === 'download' ? this.#speed.add(loaded) : undefined
+      const rest = perSecond && `, ${bytes(perSecond)}/s, ${remaining((total - loaded) / perSecond)}`
+      this.#text.textContent = `${doing} ${bytes(loaded)} of ${bytes(total)}${rest ?? ''}`
       return
     }
     this.#bar.removeAttribute('value')
@@ -126,6 +165,10 @@ export class ModelPanel {
 /** The embedded model; `target` names the routers and the adapter that go with it, '' neither. */
 function pebble(target: string): Choice {
   const at = (folder: string) => new URL(`models/pebble/${folder}`, document.baseURI)
+  const code = (folder: string) => `'./models/pebble/${folder}'`
   const base = { key: `pebble ${target}`, name: 'Pebble', source: at('') }
-  return target === '' ? base : { ...base, routers: at(`skipgpt-${target}/`), lora: at(`skipgpt-${target}/lora/`) }
+  if (target === '') return { ...base, code: { source: code(''), options: {} } }
+  const [routers, lora] = [`skipgpt-${target}/`, `skipgpt-${target}/lora/`]
+  const options = { routers: code(routers), lora: code(lora) }
+  return { ...base, routers: at(routers), lora: at(lora), code: { source: code(''), options } }
 }

@@ -12,8 +12,12 @@ export class PolicyPanel {
   /** What was chosen before a model without routers made it dense. */
   #wished: HTMLInputElement | undefined
 
-  constructor() {
-    for (const input of [...this.#radios, this.#share]) input.addEventListener('input', () => this.#show())
+  /** `onChange`: the user has chosen something else; not for every place that a slider passes. */
+  constructor(onChange: () => void) {
+    for (const input of [...this.#radios, this.#share]) {
+      input.addEventListener('input', () => this.#show())
+      input.addEventListener('change', onChange)
+    }
     this.#show()
   }
 
@@ -28,6 +32,21 @@ export class PolicyPanel {
         return forced({ skip: share, seed })
       default:
         return dense()
+    }
+  }
+
+  /** The call that makes it, as source code. */
+  code(seed: number): string {
+    const share = this.#share.valueAsNumber / 100
+    switch (checkedValue('policy')) {
+      case 'routers':
+        return 'skipgpt()'
+      case 'budget':
+        return `skipgpt({ budget: ${share} })`
+      case 'forced':
+        return `forced({ skip: ${share}, seed: ${seed} })`
+      default:
+        return 'dense()'
     }
   }
 

@@ -23,7 +23,7 @@ export class Totals {
       'Policy',
       'Model',
     ]
-    for (const name of [...rows, 'Weights', 'GPU memory', 'Adapter']) {
+    for (const name of [...rows, 'Weights', 'GPU memory', 'Adapter', 'Kernels', 'Optional features']) {
       const value = create('dd', { text: '–' })
       const row = create('div')
       row.append(create('dt', { text: name }), value)
@@ -55,7 +55,16 @@ export class Totals {
     this.#set('Model', `${architecture}, ${count(layers, 'layer')}`)
     this.#set('Weights', model.dtype)
     this.#set('GPU memory', bytes(model.gpuBytes))
+    byId('software', HTMLElement).hidden = !model.device.software
+    this.#set('Kernels', kernels(model))
     this.#set('Adapter', model.adapterName || 'the browser does not say')
+  }
+
+  /** What the adapter offers beyond what every WebGPU has. */
+  async showFeatures(): Promise<void> {
+    const adapter = await navigator.gpu?.requestAdapter().catch(() => null)
+    const known = ['shader-f16', 'subgroups', 'timestamp-query'].filter((name) => adapter?.features.has(name))
+    this.#set('Optional features', known.join(', ') || 'none')
   }
 
   clear(): void {
@@ -66,4 +75,9 @@ export class Totals {
     const value = this.#values.get(name)
     if (value && value.textContent !== text) value.textContent = text
   }
+}
+
+function kernels({ device }: Model): string {
+  const failed = device.rejected.length > 0 ? `; ${device.rejected.join(', ')} failed the self-test` : ''
+  return `${device.kernels}${failed}`
 }

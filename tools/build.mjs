@@ -1,16 +1,15 @@
-// Builds the package into dist/: the library (index.js with types), the command line (cli.js), the page that it runs in
+// Builds the package into dist/: the library's entries with types and API.md, the command line (cli.js), the page that it runs in
 // browsers (page.js), the embedded models, and the demo pages.
 import { execFileSync } from 'node:child_process'
-import { chmodSync, cpSync, rmSync } from 'node:fs'
+import { chmodSync, cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'vite'
+import { apiReference } from './api-reference.mjs'
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
 const dist = path.join(root, 'dist')
-const { dependencies } = JSON.parse(
-  await (await import('node:fs/promises')).readFile(path.join(root, 'package.json'), 'utf8'),
-)
+const { dependencies, exports } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'))
 rmSync(dist, { recursive: true, force: true })
 
 const common = { configFile: false, root, publicDir: false, logLevel: 'warn' }
@@ -54,7 +53,7 @@ await build({
       rolldownOptions: {
         external: (id) =>
           isDependency(id) || id.startsWith('node:') || ['webgpu', 'playwright', 'puppeteer-core', 'vite'].includes(id),
-        output: { banner: '#!/usr/bin/env node', chunkFileNames: '[name].js' },
+        output: { banner: '#!/usr/bin/env node', chunkFileNames: 'cli/[name].js' },
       },
     },
   ),
@@ -73,5 +72,9 @@ execFileSync(process.execPath, [path.join(root, 'node_modules/typescript/bin/tsc
   cwd: root,
   stdio: 'inherit',
 })
+const entries = Object.entries(exports)
+  .filter(([, { types }]) => types)
+  .map(([name, { types }]) => ({ name: name.replace('.', 'skipstone'), types: path.join(root, types) }))
+writeFileSync(path.join(dist, 'API.md'), apiReference(entries))
 cpSync(path.join(root, 'public/models'), path.join(dist, 'models'), { recursive: true })
 await build({ configFile: path.join(root, 'vite.config.ts'), logLevel: 'warn' })

@@ -18,7 +18,10 @@ export class GpuDevice {
   readonly adapterName: string
   /** The adapter runs on the CPU: kernels take forms without barriers. */
   readonly isSoftware: boolean
+  /** Told when the device goes away by itself. */
+  onLost: (() => void) | undefined
   #lost: GPUDeviceLostInfo | undefined
+  #ended = false
   readonly #errors: string[] = []
 
   private constructor(
@@ -35,6 +38,7 @@ export class GpuDevice {
     this.isSoftware = isFallback || /swiftshader|llvmpipe|lavapipe|software|warp|basic render/i.test(name)
     device.lost.then((lost) => {
       this.#lost = lost
+      if (!this.#ended) this.onLost?.()
     })
     device.addEventListener('uncapturederror', (event) => {
       this.#errors.push((event as GPUUncapturedErrorEvent).error.message)
@@ -105,6 +109,7 @@ export class GpuDevice {
   }
 
   destroy(): void {
+    this.#ended = true
     this.device.destroy()
   }
 }

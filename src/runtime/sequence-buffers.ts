@@ -11,23 +11,38 @@ export function recordStride(shape: RuntimeShape, margins: boolean): number {
   return 1 + shape.bitWords + (margins ? shape.sublayers : 0)
 }
 
+/** What a policy decides with. */
+export interface PolicyBuffers {
+  readonly thresholds: GPUBuffer
+  /** Router weights, or a dummy where the policy has none. */
+  readonly routers: GPUBuffer
+  readonly routerStride: number
+}
+
 /** Buffers of one sequence that do not grow with its length. */
-export interface SequenceBuffers {
+export interface SequenceBuffers extends PolicyBuffers {
   readonly plan: GPUBuffer
   readonly ids: GPUBuffer
   readonly ring: GPUBuffer
   /** Margins [2L, capacity]. */
   readonly z: GPUBuffer
-  readonly thresholds: GPUBuffer
-  /** Router weights, or a dummy where the policy has none. */
-  readonly routers: GPUBuffer
-  readonly routerStride: number
   readonly seen: GPUBuffer
   readonly stops: GPUBuffer
   readonly settings: GPUBuffer
 }
 
 export const MAX_STOPS = 64
+
+export function createPolicyBuffers(gpu: GpuDevice, shape: RuntimeShape, policy: SkipPolicy): PolicyBuffers {
+  const scoring = policy.scoring
+  const blocks = scoring?.kind === 'routers' ? routerBlocks(scoring.routers) : { data: new Float32Array(4), stride: 0 }
+  const thresholds = Float32Array.from({ length: shape.sublayers }, (_, s) => policy.threshold(s))
+  return {
+    thresholds: gpu.memory.upload('thresholds', thresholds),
+    routers: gpu.memory.upload('routers', blocks.data),
+    routerStride: blocks.stride,
+  }
+}
 
 export function createSequenceBuffers(
   gpu: GpuDevice,
@@ -36,17 +51,12 @@ export function createSequenceBuffers(
   capacity: number,
   margins: boolean,
 ): SequenceBuffers {
-  const scoring = policy.scoring
-  const blocks = scoring?.kind === 'routers' ? routerBlocks(scoring.routers) : { data: new Float32Array(4), stride: 0 }
-  const thresholds = Float32Array.from({ length: shape.sublayers }, (_, s) => policy.threshold(s))
   return {
+    ...createPolicyBuffers(gpu, shape, policy),
     plan: gpu.memory.storage('plan', 4 * planWords(shape.sublayers, capacity)),
     ids: gpu.memory.storage('ids', 4 * capacity),
     ring: gpu.memory.storage('ring', 4 * capacity * recordStride(shape, margins)),
     z: gpu.memory.storage('margins', 4 * capacity * shape.sublayers),
-    thresholds: gpu.memory.upload('thresholds', thresholds),
-    routers: gpu.memory.upload('routers', blocks.data),
-    routerStride: blocks.stride,
     seen: gpu.memory.storage('seen', 4 * Math.ceil(shape.config.vocabSize / 32)),
     stops: gpu.memory.storage('stops', 4 * MAX_STOPS),
     settings: gpu.memory.create('settings', SETTINGS_BYTES, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST),

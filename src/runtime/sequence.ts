@@ -17,6 +17,7 @@ import {
   type Cache,
   copyCache,
   createCache,
+  createPolicyBuffers,
   createSequenceBuffers,
   destroyCache,
   recordStride,
@@ -69,7 +70,10 @@ export class Sequence {
   #cache: Cache
   #programs: Programs | undefined
   #destroyed = false
-  readonly #buffers: SequenceBuffers
+  #policy: SkipPolicy
+  /** What the next submit changes to. */
+  #nextPolicy: SkipPolicy | undefined
+  #buffers: SequenceBuffers
   readonly #ring: ReadbackRing
   readonly #stride: number
   /** What streaming weights cost so far, where they do not all fit. */
@@ -77,14 +81,26 @@ export class Sequence {
 
   constructor(
     readonly engine: Engine,
-    readonly policy: SkipPolicy,
+    policy: SkipPolicy,
     private readonly options: SequenceOptions,
   ) {
+    this.#policy = policy
     const { gpu, shape, capacity } = engine
     this.#buffers = createSequenceBuffers(gpu, shape, policy, capacity, options.margins ?? false)
     this.#cache = createCache(gpu, shape, Math.min(FIRST_POSITIONS, options.contextLength))
     this.#ring = new ReadbackRing(gpu)
     this.#stride = recordStride(shape, options.margins ?? false)
+  }
+
+  /** What later submits obey. */
+  get policy(): SkipPolicy {
+    return this.#nextPolicy ?? this.#policy
+  }
+
+  /** Later submits obey `policy`; what is in the cache, or under way, stays as it is. */
+  usePolicy(policy: SkipPolicy): void {
+    this.#check()
+    this.#nextPolicy = policy
   }
 
   /** Positions in the cache. */
@@ -104,6 +120,7 @@ export class Sequence {
 
   /** Compiles what a first call would wait for; its own work is then all that is timed. */
   async prepare(): Promise<void> {
+    this.#turn()
     await this.#program()
   }
 
@@ -169,6 +186,7 @@ export class Sequence {
         const last = first + chunk.length === ids.length
         const samples = last && options.sampling !== undefined
         const submitted = await this.#inTurn(this.traffic.prefill, options.signal, async () => {
+          this.#turn()
           const { packing, finish } = await this.#program()
           const wantLogits = last && options.logits === true
           return this.#submitChunk(chunk, samples ? finish : packing, options.signal, wantLogits)
@@ -194,7 +212,9 @@ export class Sequence {
     gpu.check()
     await this.#reserve(this.#length + steps)
     return this.#inTurn(this.traffic.decode, signal, async () => {
+      this.#turn()
       const { decode, finish } = await this.#program()
+      const routed = this.#routed
       const recorder = new Recorder(this.engine)
       const guesses: number[][] = []
       gpu.device.queue.writeBuffer(this.#buffers.plan, 8, Uint32Array.of(0))
@@ -209,7 +229,7 @@ export class Sequence {
       this.#length += steps
       this.traffic.decode.tokens += steps
       return async () => {
-        const records = this.#records(await read(), 'every')
+        const records = this.#records(await read(), 'every', routed)
         for (const [i, guessed] of guesses.entries()) this.#judge(guessed, records.slice(i, i + 1), this.traffic.decode)
         return records
       }
@@ -242,6 +262,7 @@ export class Sequence {
         const slice = (from: number) => Uint32Array.from({ length: rows }, (_, i) => ids[from + i] as number)
         gpu.device.queue.writeBuffer(buffers.targets, 0, slice(first + 1))
         const submitted = await this.#inTurn(this.traffic.prefill, signal, async () => {
+          this.#turn()
           const { packing } = await this.#program()
           return this.#submitChunk(slice(first), [...packing, ...score], signal, false, buffers.nll)
         })
@@ -277,6 +298,7 @@ export class Sequence {
     const { gpu, shape, scratch } = this.engine
     const { plan, ids, ring } = this.#buffers
     const { prefill } = await this.#program()
+    const routed = this.#routed
     const rows = chunk.length
     gpu.device.queue.writeBuffer(plan, 0, Uint32Array.of(rows, this.#length, 0))
     gpu.device.queue.writeBuffer(ids, 0, chunk)
@@ -293,7 +315,7 @@ export class Sequence {
     this.#length += rows
     this.traffic.prefill.tokens += rows
     const records = async (tokens: 'last' | 'none') => {
-      const found = this.#records(await words(), tokens)
+      const found = this.#records(await words(), tokens, routed)
       this.#judge(guessed, found, this.traffic.prefill)
       return found
     }
@@ -335,15 +357,20 @@ export class Sequence {
     })
   }
 
+  /** Whether the GPU decides anything, and writes what it decided. */
+  get #routed(): boolean {
+    return this.#policy.scoring !== undefined
+  }
+
   /** Counts the guesses that no position needed. */
   #judge(guessed: readonly number[], records: readonly StepRecord[], traffic: Traffic): void {
     traffic.inVain += guessed.filter((s) => !records.some(({ bits }) => executed(bits, s))).length
   }
 
-  #records(words: Uint32Array, tokens: 'every' | 'last' | 'none'): StepRecord[] {
+  #records(words: Uint32Array, tokens: 'every' | 'last' | 'none', routed: boolean): StepRecord[] {
     const records = readRecords(words, this.engine.shape, {
       stride: this.#stride,
-      routed: this.policy.scoring !== undefined,
+      routed,
       margins: this.options.margins ?? false,
       tokens,
     })
@@ -395,13 +422,28 @@ export class Sequence {
     this.#programs = undefined
   }
 
-  /** The dispatches for the present buffers of cache and weights. */
+  /** Changes to the policy that was asked for. No dispatch of the former one may be waiting to be submitted. */
+  #turn(): void {
+    const policy = this.#nextPolicy
+    if (!policy) return
+    this.#check()
+    this.#nextPolicy = undefined
+    const { gpu, shape } = this.engine
+    const { thresholds, routers } = this.#buffers
+    for (const buffer of [thresholds, routers]) gpu.memory.destroy(buffer)
+    this.#buffers = { ...this.#buffers, ...createPolicyBuffers(gpu, shape, policy) }
+    this.#policy = policy
+    this.#programs?.arena.destroy()
+    this.#programs = undefined
+  }
+
+  /** The dispatches for the present policy and the present buffers of cache and weights. */
   async #program(): Promise<Programs> {
     this.#check()
     const generation = this.engine.weights.stream?.generation ?? 0
     if (this.#programs?.generation === generation) return this.#programs
     const inputs: ProgramInputs = {
-      policy: this.policy,
+      policy: this.#policy,
       buffers: this.#buffers,
       cache: this.#cache,
       margins: this.options.margins ?? false,

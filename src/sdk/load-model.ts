@@ -38,6 +38,7 @@ export async function loadEngineModel(source: ModelSource, options: LoadOptions 
 
   const openEngine = async (progress: LoadOptions['onProgress'], abort: AbortSignal | undefined) => {
     const gpu = await GpuDevice.open(options.gpu ? { gpu: options.gpu } : {})
+    gpu.onLost = () => options.onDeviceLost?.(gpu.lostError().message)
     try {
       // Shaders compile while weights are on their way.
       const dtypes = resolveDtypes(options.dtype ?? 'stored', config, checkpoint, adapter)

@@ -16,6 +16,16 @@ export interface EvaluateOptions {
   onProgress?: (done: number, all: number) => void
 }
 
+/** How a model's device runs it. */
+export interface DeviceFacts {
+  /** The adapter computes on the CPU: everything works, slowly. */
+  readonly software: boolean
+  /** The kernel forms that were chosen for it, and passed the self-test against the CPU's results. */
+  readonly kernels: string
+  /** Forms that failed it. */
+  readonly rejected: readonly string[]
+}
+
 /** A loaded model. Sessions share its weights. Made by `loadModel`. */
 export interface Model {
   readonly config: ModelConfig
@@ -31,6 +41,7 @@ export interface Model {
   readonly dtype: WeightDtype
   /** Name of the GPU adapter in use. */
   readonly adapterName: string
+  readonly device: DeviceFacts
   /** Bytes in live GPU buffers of this model and its sessions; 0 after `dispose()`. */
   readonly gpuBytes: number
 

@@ -9,7 +9,7 @@ import { type PolicyRequest, resolvePolicy } from '../skip/registry.js'
 import type { RouterWeights } from '../skip/router-weights.js'
 import { calibrateDelta, sampleText } from '../study/budget.js'
 import { type Evaluation, evaluate } from '../study/evaluate.js'
-import type { EvaluateOptions, Model } from './model-api.js'
+import type { DeviceFacts, EvaluateOptions, Model } from './model-api.js'
 import { ChatCompletions, TextCompletions } from './openai/completions.js'
 import type { SessionOptions } from './options.js'
 import { EngineSession, type SessionHost } from './session.js'
@@ -58,6 +58,11 @@ export class EngineModel implements Model, SessionHost {
 
   get adapterName(): string {
     return this.#current.gpu.adapterName
+  }
+
+  get device(): DeviceFacts {
+    const { gpu, choice } = this.#current.target
+    return { software: gpu.isSoftware, kernels: choice.form.name, rejected: choice.rejected }
   }
 
   get gpuBytes(): number {

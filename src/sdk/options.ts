@@ -44,6 +44,8 @@ export interface LoadOptions extends SourceOptions {
   /** Where adapters come from. Default `navigator.gpu`. */
   gpu?: GPU
   onProgress?: (progress: LoadProgress) => void
+  /** The GPU device went away: what runs fails with `device-lost`, and the next call loads the weights onto a new one. */
+  onDeviceLost?: (message: string) => void
   signal?: AbortSignal
 }
 

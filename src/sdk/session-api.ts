@@ -2,6 +2,7 @@ import type { Traffic } from '../model/weight-stream.js'
 import type { SkipRatios, TraceFile } from '../runtime/trace.js'
 import type { ChatMessage } from '../text/chat-template.js'
 import type { GenerateOptions, PromptStep, Step } from './options.js'
+import type { PolicyRequest } from './policies.js'
 
 export interface SessionStats {
   /** Positions fed so far. */
@@ -63,6 +64,13 @@ export interface Session {
 
   /** Shortens the conversation to its first `length` tokens. @throws `busy`, `bad-option`, `disposed`. */
   rewind(length: number): void
+
+  /**
+   * What to skip from the next GPU submit on, in the midst of a generation too; what was computed stays as it is. A budget is calibrated
+   * first, where the model has not been before.
+   * @throws `unknown-policy`, `bad-option`, `missing-weights`, `aborted`, `device-lost`, `disposed`.
+   */
+  usePolicy(policy: PolicyRequest | string, options?: { signal?: AbortSignal }): Promise<void>
 
   stats(): SessionStats
 

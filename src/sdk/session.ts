@@ -13,7 +13,7 @@ import type { ChatMessage } from '../text/chat-template.js'
 import { Continuation } from './continuation.js'
 import type { FinishReason, GenerateOptions, PromptStep, Step } from './options.js'
 import type { Session, SessionStats } from './session-api.js'
-import { busy, checkRewind, type SessionParts, sessionDisposed } from './session-request.js'
+import { busy, checkRewind, policyRequest, type SessionParts, sessionDisposed } from './session-request.js'
 import { SessionState } from './session-state.js'
 import type { TextCodec } from './text-codec.js'
 
@@ -21,6 +21,7 @@ import type { TextCodec } from './text-codec.js'
 export interface SessionHost {
   readonly config: ModelConfig
   readonly generation: GenerationConfig
+  readonly hasRouters: boolean
   readonly text: TextCodec
   /** The engine on a live device. */
   engine(): Promise<Engine>
@@ -38,6 +39,7 @@ export class EngineSession implements Session {
   #busy = false
   #disposed = false
   readonly #state: SessionState
+  #request: PolicyRequest
 
   /** Use `model.createSession`. */
   constructor(
@@ -47,6 +49,7 @@ export class EngineSession implements Session {
     from?: SessionState,
   ) {
     this.#state = new SessionState(model.config.layers, from)
+    this.#request = parts.request
   }
 
   get contextLength(): number {
@@ -83,7 +86,7 @@ export class EngineSession implements Session {
   clone(): EngineSession {
     this.#check()
     if (this.#busy) throw busy()
-    const copy = this.model.open(this.parts, this.#state)
+    const copy = this.model.open({ ...this.parts, request: this.#request }, this.#state)
     copy.#sequence = this.#sequence?.clone()
     return copy
   }
@@ -94,6 +97,17 @@ export class EngineSession implements Session {
     checkRewind(length)
     this.#state.tokens.length = Math.min(this.#state.tokens.length, length)
     this.#keep(length)
+  }
+
+  async usePolicy(policy: PolicyRequest | string, options: { signal?: AbortSignal } = {}): Promise<void> {
+    this.#check()
+    const request = policyRequest(policy, this.model)
+    const engine = await this.model.engine()
+    const resolved = await this.model.resolve(request, engine, options.signal)
+    this.#check()
+    this.#request = request
+    // A sequence that is not there yet begins with it.
+    if (this.#sequence?.engine === engine) this.#sequence.usePolicy(resolved)
   }
 
   /** @internal */
@@ -267,7 +281,7 @@ export class EngineSession implements Session {
   /** The sequence on this engine; on a new device it starts empty, and the conversation is fed again. */
   async #live(engine: Engine, signal: AbortSignal | undefined): Promise<Sequence> {
     if (this.#sequence?.engine === engine) return this.#sequence
-    const policy = await this.model.resolve(this.parts.request, engine, signal)
+    const policy = await this.model.resolve(this.#request, engine, signal)
     this.#check()
     this.#sequence = new Sequence(engine, policy, {
       contextLength: this.parts.contextLength,

@@ -32,19 +32,26 @@ export function prefillFlops(config: ModelConfig, visits: readonly Visit[]): num
   return flops
 }
 
-/** Bytes of weights and cache that decode steps read: K/V projections and head always, the rest where it ran. */
-export function decodeBytes(config: ModelConfig, dtype: WeightDtype, visits: readonly Visit[]): number {
+/** Bytes of weights that one decode step reads: K/V projections and head always, the rest where `ran(sublayer)`. */
+export function stepWeightBytes(config: ModelConfig, dtype: WeightDtype, ran: (sublayer: number) => boolean): number {
   const { hiddenSize: d, intermediateSize: ff, heads, kvHeads, headDim, layers, vocabSize } = config
-  const weight = bytesPerWeight(dtype)
-  const headWeight = bytesPerWeight(headDtypeOf(dtype))
-  const kv = 2 * kvHeads * headDim
+  let weights = 0
+  for (let layer = 0; layer < layers; layer++) {
+    weights += d * 2 * kvHeads * headDim
+    if (ran(2 * layer)) weights += 2 * d * heads * headDim
+    if (ran(2 * layer + 1)) weights += 3 * d * ff
+  }
+  return bytesPerWeight(dtype) * weights + bytesPerWeight(headDtypeOf(dtype)) * d * vocabSize
+}
+
+/** Bytes of weights and cache that decode steps read; the cache where attention ran. */
+export function decodeBytes(config: ModelConfig, dtype: WeightDtype, visits: readonly Visit[]): number {
+  const cacheRow = 4 * 2 * config.kvHeads * config.headDim
   let bytes = 0
   for (const { position, bits } of visits) {
-    bytes += headWeight * d * vocabSize
-    for (let layer = 0; layer < layers; layer++) {
-      bytes += weight * d * kv
-      if (executed(bits, 2 * layer)) bytes += weight * 2 * d * heads * headDim + 4 * kv * (position + 1)
-      if (executed(bits, 2 * layer + 1)) bytes += weight * 3 * d * ff
+    bytes += stepWeightBytes(config, dtype, (i) => executed(bits, i))
+    for (let layer = 0; layer < config.layers; layer++) {
+      if (executed(bits, 2 * layer)) bytes += cacheRow * (position + 1)
     }
   }
   return bytes

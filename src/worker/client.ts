@@ -9,6 +9,7 @@ import {
   CONNECT,
   type LoadArgs,
   type LoadEvent,
+  type LostNote,
   type ModelFacts,
   type ModelNote,
   type ModelState,
@@ -81,6 +82,7 @@ class PageConnection {
   readonly channel: Channel
   readonly #sources = new LentSources()
   readonly #states = new Map<number, { current: ModelState }>()
+  readonly #lost = new Map<number, (message: string) => void>()
   readonly #sessions = new Map<number, WorkerSession>()
   #last = 0
 
@@ -97,12 +99,16 @@ class PageConnection {
         if (known) known.current = state
         else this.#states.set(model, { current: state })
       },
+      lost: ({ args }) => {
+        const { model, message } = args as LostNote
+        this.#lost.get(model)?.(message)
+      },
     })
     void this.#stayAlive()
   }
 
   async load(source: ModelSource, options: WorkerLoadOptions, onDispose: () => void): Promise<WorkerModel> {
-    const { signal, onProgress, onWarning, dtype, gpuBudget, store, file, hub, routers, lora } = options
+    const { signal, onProgress, onWarning, onDeviceLost, dtype, gpuBudget, store, file, hub, routers, lora } = options
     const model = ++this.#last
     const given = { dtype, gpuBudget, store, file, hub }
     const args: LoadArgs = {
@@ -118,11 +124,13 @@ class PageConnection {
       else console.warn(event.warning)
     }
     const facts = await this.channel.call<ModelFacts>('load', args, { signal, onEvent })
+    if (onDeviceLost) this.#lost.set(model, onDeviceLost)
     const numbers = { next: () => ++this.#last, sessions: this.#sessions }
     const state = this.#states.get(model)
     if (!state) throw new SkipstoneError('internal', 'The worker loaded a model and said nothing of it.')
     return new WorkerModel(this.channel, model, facts, state, numbers, () => {
       this.#states.delete(model)
+      this.#lost.delete(model)
       onDispose()
     })
   }

@@ -12,14 +12,16 @@ import type {
   GenerateArgs,
   LoadArgs,
   LoadEvent,
+  LostNote,
   ModelFacts,
   ModelNote,
   OpenArgs,
+  PolicyArgs,
   SessionNote,
   WireSource,
 } from './protocol.js'
 import { RemoteSource } from './remote-source.js'
-import type { SharedModels } from './shared-models.js'
+import type { Load, SharedModels, Watcher } from './shared-models.js'
 
 interface Held {
   readonly model: EngineModel
@@ -57,6 +59,9 @@ export class Connection {
       open: of(({ model, session, parts }: OpenArgs) => this.#add(session, model, this.#model(model).open(parts))),
       clone: of(({ session, as }: CloneArgs) => this.#clone(session, as)),
       rewind: of(({ session, length }: { session: number; length: number }) => this.#rewind(session, length)),
+      policy: of(({ session, request }: PolicyArgs, { signal }) =>
+        this.#open(session).session.usePolicy(request, { signal }),
+      ),
       close: of(({ session }: { session: number }) => this.#close(session)),
       generate: of((args: GenerateArgs, { signal }) => this.#generate(args, signal)),
       evaluate: of((args: Parameters<Connection['evaluate']>[0], incoming) => this.evaluate(args, incoming)),
@@ -90,21 +95,25 @@ export class Connection {
   async #load(args: LoadArgs, { signal, emit }: Incoming): Promise<ModelFacts> {
     const { model: number, source, routers, lora, ...rest } = args
     const tell = (event: LoadEvent) => emit(event)
-    const load = (abort: AbortSignal, onProgress: (progress: never) => void) =>
+    const load: Load = (abort, watcher) =>
       loadEngineModel(this.#source(source), {
         ...rest,
         ...(routers !== undefined && { routers: this.#source(routers) }),
         ...(lora !== undefined && { lora: this.#source(lora) }),
         ...(this.gpu && { gpu: this.gpu }),
         signal: abort,
-        onProgress: onProgress as (progress: unknown) => void,
-        onWarning: (warning) => tell({ warning }),
+        ...watcher,
       })
+    const watcher: Watcher = {
+      onProgress: (progress) => tell({ progress }),
+      onWarning: (warning) => tell({ warning }),
+      onDeviceLost: (message) => this.#channel.note('lost', { model: number, message } satisfies LostNote),
+    }
     // Files that the user picked are nobody else's.
     const isShared = [source, routers, lora].every((one) => one === undefined || typeof one === 'string')
     const { model: _, ...what } = args
     const key = isShared ? JSON.stringify(what) : `own ${crypto.randomUUID()}`
-    const held = await this.shared.use(key, { signal, onProgress: (progress) => tell({ progress }) }, load)
+    const held = await this.shared.use(key, { signal, watcher }, load)
     this.#models.set(number, { ...held, sessions: new Set() })
     this.#tellModel(number)
     const { config, generation, hasRouters } = held.model
@@ -200,8 +209,8 @@ export class Connection {
   #tellModel(number: number): void {
     const model = this.#models.get(number)?.model
     if (!model) return
-    const { dtype, adapterName, gpuBytes } = model
-    this.#channel.note('model', { model: number, state: { dtype, adapterName, gpuBytes } } satisfies ModelNote)
+    const { dtype, adapterName, device, gpuBytes } = model
+    this.#channel.note('model', { model: number, state: { dtype, adapterName, device, gpuBytes } } satisfies ModelNote)
   }
 
   #model(number: number): EngineModel {

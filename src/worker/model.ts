@@ -1,7 +1,7 @@
 import type { WeightDtype } from '../../shaders/snippets/weights.js'
 import type { ModelConfig } from '../model/config.js'
 import type { GenerationConfig } from '../model/generation-config.js'
-import type { EvaluateOptions, Model } from '../sdk/model-api.js'
+import type { DeviceFacts, EvaluateOptions, Model } from '../sdk/model-api.js'
 import { ChatCompletions, TextCompletions } from '../sdk/openai/completions.js'
 import type { SessionOptions } from '../sdk/options.js'
 import { modelDisposed, policyRequest, type SessionParts, sessionParts } from '../sdk/session-request.js'
@@ -49,6 +49,10 @@ export class WorkerModel implements Model, SessionOwner {
 
   get adapterName(): string {
     return this.state.current.adapterName
+  }
+
+  get device(): DeviceFacts {
+    return this.state.current.device
   }
 
   get gpuBytes(): number {

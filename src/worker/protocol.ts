@@ -1,7 +1,9 @@
 import type { WeightDtype } from '../../shaders/snippets/weights.js'
 import type { ModelConfig } from '../model/config.js'
 import type { GenerationConfig } from '../model/generation-config.js'
+import type { DeviceFacts } from '../sdk/model-api.js'
 import type { GenerateOptions, LoadOptions, LoadProgress } from '../sdk/options.js'
+import type { PolicyRequest } from '../sdk/policies.js'
 import type { SessionParts } from '../sdk/session-request.js'
 import type { StateChange } from '../sdk/session-state.js'
 import type { ByteRange } from '../storage/source.js'
@@ -43,6 +45,11 @@ export interface CloneArgs {
   readonly as: number
 }
 
+export interface PolicyArgs {
+  readonly session: number
+  readonly request: PolicyRequest
+}
+
 export interface GenerateArgs {
   readonly session: number
   readonly input: { readonly prompt: string | readonly number[] } | { readonly messages: readonly ChatMessage[] }
@@ -53,6 +60,7 @@ export interface GenerateArgs {
 export interface ModelState {
   readonly dtype: WeightDtype
   readonly adapterName: string
+  readonly device: DeviceFacts
   readonly gpuBytes: number
 }
 
@@ -60,6 +68,10 @@ export interface ModelState {
 export interface SessionNote {
   readonly session: number
   readonly change: StateChange
+}
+export interface LostNote {
+  readonly model: number
+  readonly message: string
 }
 export interface ModelNote {
   readonly model: number

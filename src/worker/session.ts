@@ -1,16 +1,18 @@
 import { SkipstoneError } from '../errors.js'
 import type { TraceFile } from '../runtime/trace.js'
 import type { GenerateOptions, PromptStep, Step } from '../sdk/options.js'
+import type { PolicyRequest } from '../sdk/policies.js'
 import type { Session, SessionStats } from '../sdk/session-api.js'
-import { busy, checkRewind, type SessionParts, sessionDisposed } from '../sdk/session-request.js'
+import { busy, checkRewind, policyRequest, type SessionParts, sessionDisposed } from '../sdk/session-request.js'
 import { SessionState } from '../sdk/session-state.js'
 import type { ChatMessage } from '../text/chat-template.js'
 import type { Channel } from './channel.js'
-import type { CloneArgs, GenerateArgs } from './protocol.js'
+import type { CloneArgs, GenerateArgs, PolicyArgs } from './protocol.js'
 
 /** What a session needs of its model on the page. */
 export interface SessionOwner {
   readonly channel: Channel
+  readonly hasRouters: boolean
   /** Another session, which the worker makes as `open` says. */
   open(parts: SessionParts, from: SessionState, clone: (as: number) => CloneArgs): WorkerSession
   /** @throws `disposed`. */
@@ -27,7 +29,7 @@ export class WorkerSession implements Session {
   constructor(
     private readonly owner: SessionOwner,
     private readonly number: number,
-    private readonly parts: SessionParts,
+    private parts: SessionParts,
     layers: number,
     private readonly onDispose: () => void,
     from?: SessionState,
@@ -71,6 +73,18 @@ export class WorkerSession implements Session {
     this.state.tokens.length = Math.min(this.state.tokens.length, length)
     this.state.trace.rewind(length)
     this.owner.channel.note('rewind', { session: this.number, length })
+  }
+
+  async usePolicy(policy: PolicyRequest | string, options: { signal?: AbortSignal } = {}): Promise<void> {
+    this.#check()
+    const request = policyRequest(policy, this.owner)
+    try {
+      await this.owner.channel.call('policy', { session: this.number, request } satisfies PolicyArgs, options)
+    } catch (error) {
+      this.#check()
+      throw error
+    }
+    this.parts = { ...this.parts, request }
   }
 
   stats(): SessionStats {

@@ -1,14 +1,17 @@
 import { throwIfAborted } from '../errors.js'
 import type { EngineModel } from '../sdk/model.js'
-import type { LoadProgress } from '../sdk/options.js'
+import type { LoadOptions } from '../sdk/options.js'
 
-type Listener = (progress: LoadProgress) => void
+/** What a user of a model is told of it. */
+export type Watcher = Required<Pick<LoadOptions, 'onProgress' | 'onWarning' | 'onDeviceLost'>>
+
+export type Load = (signal: AbortSignal, watcher: Watcher) => Promise<EngineModel>
 
 interface Entry {
   readonly model: Promise<EngineModel>
   readonly controller: AbortController
-  readonly listeners: Set<Listener>
-  users: number
+  /** One for each user. */
+  readonly watchers: Set<Watcher>
 }
 
 /** Models that several pages use at once: each is loaded once, and freed when the last one lets go. */
@@ -16,24 +19,19 @@ export class SharedModels {
   readonly #entries = new Map<string, Entry>()
 
   /**
-   * The model of this key, loaded by `load` where it is not yet. Call `release` with what this returns once per call.
+   * The model of this key, loaded by `load` where it is not yet; call `release` when it is no longer used.
    * @throws as `load`, and `aborted`; a load goes on while anyone waits for it.
    */
   async use(
     key: string,
-    o: { signal: AbortSignal; onProgress: Listener },
-    load: (signal: AbortSignal, onProgress: Listener) => Promise<EngineModel>,
+    o: { readonly signal: AbortSignal; readonly watcher: Watcher },
+    load: Load,
   ): Promise<{ model: EngineModel; release: () => void }> {
     throwIfAborted(o.signal)
     const entry = this.#entries.get(key) ?? this.#begin(key, load)
-    entry.users++
-    entry.listeners.add(o.onProgress)
-    let released = false
+    entry.watchers.add(o.watcher)
     const release = () => {
-      if (released) return
-      released = true
-      entry.users--
-      if (entry.users > 0) return
+      if (!entry.watchers.delete(o.watcher) || entry.watchers.size > 0) return
       if (this.#entries.get(key) === entry) this.#entries.delete(key)
       entry.controller.abort()
       entry.model.then(
@@ -46,18 +44,24 @@ export class SharedModels {
     } catch (error) {
       release()
       throw error
-    } finally {
-      entry.listeners.delete(o.onProgress)
     }
   }
 
-  #begin(key: string, load: (signal: AbortSignal, onProgress: Listener) => Promise<EngineModel>): Entry {
+  #begin(key: string, load: Load): Entry {
     const controller = new AbortController()
-    const listeners = new Set<Listener>()
-    const model = load(controller.signal, (progress) => {
-      for (const listener of listeners) listener(progress)
+    const watchers = new Set<Watcher>()
+    const model = load(controller.signal, {
+      onProgress: (progress) => {
+        for (const { onProgress } of watchers) onProgress(progress)
+      },
+      onWarning: (warning) => {
+        for (const { onWarning } of watchers) onWarning(warning)
+      },
+      onDeviceLost: (message) => {
+        for (const { onDeviceLost } of watchers) onDeviceLost(message)
+      },
     })
-    const entry: Entry = { model, controller, listeners, users: 0 }
+    const entry: Entry = { model, controller, watchers }
     this.#entries.set(key, entry)
     // The next one tries again.
     model.catch(() => {

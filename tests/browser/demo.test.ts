@@ -21,6 +21,16 @@ const MORE_TOKENS = 2
 /** Long enough for a software adapter to compile all shaders on a busy machine. */
 const SLOW = 90_000
 
+/** Put before the worker's script: its GPU devices are lost when the page says so. */
+const LOSES_DEVICES = `
+  const request = GPUAdapter.prototype.requestDevice
+  GPUAdapter.prototype.requestDevice = async function (...args) {
+    const device = await request.apply(this, args)
+    new BroadcastChannel('lose').onmessage = () => device.destroy()
+    return device
+  };
+`
+
 let temporary: string
 let server: PageServer
 let browser: Browser
@@ -158,6 +168,42 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
       expect(await page.locator('#text img').count()).toBe(0)
     })
 
+    it('changes the policy of a text that is being written', async () => {
+      await page.fill('#max-tokens', '200')
+      await page.fill('#prompt', 'It was')
+      await page.click('#generate')
+      await page.waitForFunction(() => document.querySelectorAll('#text .token').length > 12, null, { timeout: SLOW })
+      await page.check('input[value="forced"]')
+      await page.waitForFunction(() => document.querySelectorAll('#text .token[data-level="2"]').length > 3, null, {
+        timeout: SLOW,
+      })
+      await page.click('#stop')
+      await finished(page)
+      const tokens = await shown(page)
+      expect(tokens.slice(0, 10).every((token) => token.level === '4')).toBe(true)
+      expect((await readTotals(page)).Policy).toBe('By lot, 30 % to skip')
+    })
+
+    it('shows the program that does the same', async () => {
+      await page.click('#embed > summary')
+      const code = await page.textContent('#snippet')
+      expect(code).toContain("import { forced, loadModel } from 'skipstone/worker'")
+      expect(code).toContain("loadModel('./models/pebble/', { routers: './models/pebble/skipgpt-25/'")
+      expect(code).toContain('forced({ skip: 0.3, seed: 1 })')
+      expect(code).toContain('session.generate("It was", { maxTokens: 200')
+      await page.check('input[value="chat"]')
+      expect(await page.textContent('#snippet')).toContain("session.chat([{ role: 'user'")
+      await page.click('#generate')
+      await finished(page)
+      expect(await page.textContent('#alert')).toContain('no chat template')
+      await page.check('input[value="text"]')
+    })
+
+    it('says what the device does', async () => {
+      expect(await readTotals(page)).toMatchObject({ Kernels: 'serial-rows' })
+      expect(await page.isVisible('#software')).toBe(true)
+    })
+
     it('says in words that a setting or an address is wrong', async () => {
       await page.fill('#prompt', '')
       await page.click('#generate')
@@ -224,18 +270,15 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
   })
 
   it('recovers when the device is lost', async () => {
-    const page = await open({}, () => {
-      const request = GPUAdapter.prototype.requestDevice
-      GPUAdapter.prototype.requestDevice = async function (...args) {
-        const device = await request.apply(this, args)
-        Object.assign(window, { lose: () => device.destroy() })
-        return device
-      }
+    const page = await open()
+    await page.route('**/engine-*.js', async (route) => {
+      const response = await route.fetch()
+      await route.fulfill({ response, body: `${LOSES_DEVICES}${await response.text()}` })
     })
     await page.fill('#max-tokens', '300')
     await page.click('#generate')
     await page.waitForFunction(() => document.querySelectorAll('#text .token').length > 33, null, { timeout: SLOW })
-    await page.evaluate(() => (window as unknown as { lose: () => void }).lose())
+    await page.evaluate(() => new BroadcastChannel('lose').postMessage(''))
     await finished(page)
     expect(await page.textContent('#alert')).toContain('The GPU device was lost')
     const before = await shown(page)

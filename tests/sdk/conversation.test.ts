@@ -149,6 +149,49 @@ describeSdk.anywhere('conversations', (bench, gpu) => {
     })
   })
 
+  it.each([1, 8])('changes its policy in the midst of a text (%s steps per submit)', async (stepsPerSubmit) => {
+    const options = { ...PLAIN, stepsPerSubmit }
+    using session = bench().session({ policy: 'dense' })
+    const tokens: number[] = []
+    for await (const step of session.generate(IDS, { ...options, maxTokens: 60 })) {
+      if (step.kind !== 'token') continue
+      tokens.push(step.token)
+      if (tokens.length === 10) await session.usePolicy('forced:skip=0.5,seed=3')
+      if (tokens.length === 40) await session.usePolicy('skipgpt:delta=0.4')
+    }
+    const ran = session.trace().steps.map(({ attention, mlp }) => attention + mlp)
+    const dense = ran.findIndex((bits) => bits.includes('0')) - IDS.length
+    expect(dense).toBeGreaterThanOrEqual(9)
+    expect(dense).toBeLessThan(10 + 2 * stepsPerSubmit + 1)
+
+    // One after the other instead: how far each policy went shows in the bits.
+    using other = bench().session({ policy: 'dense' })
+    const again = (await generated(other, IDS, { maxTokens: dense + 1 })).tokens
+    await other.usePolicy('forced:skip=0.5,seed=3')
+    const all = () => other.trace().steps.map(({ attention, mlp }) => attention + mlp)
+    let same = 0
+    while (again.length < 60) {
+      again.push(...(await generated(other, [], { maxTokens: 1 })).tokens)
+      const last = all().length - 1
+      if (same === 0 && all()[last] !== ran[last]) {
+        same = last
+        other.rewind(last + 1)
+        again.pop()
+        await other.usePolicy('skipgpt:delta=0.4')
+      }
+    }
+    expect(same - IDS.length).toBeGreaterThanOrEqual(39)
+    expect(again).toEqual(tokens)
+    expect(all().slice(0, ran.length)).toEqual(ran)
+    await expectError(session.usePolicy('magic'), 'unknown-policy')
+    await expectError(session.usePolicy('skipgpt:budget=2'), 'bad-option')
+    using copy = session.clone()
+    expect((await generated(copy, [], { maxTokens: 5 })).tokens).toEqual(
+      (await generated(session, [], { maxTokens: 5 })).tokens,
+    )
+    expectConsistent(session)
+  })
+
   it('rewinds to any length', async () => {
     using session = open()
     const first = await generated(session, IDS, { maxTokens: 20 })

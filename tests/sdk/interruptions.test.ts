@@ -185,7 +185,8 @@ describeSdk.anywhere('interruptions', (bench) => {
   })
 
   it('a lost device: the call fails, the next one replays the conversation on a new device', async () => {
-    const { model, engine } = await bench().load()
+    const lossesTold: string[] = []
+    const { model, engine } = await bench().load({ onDeviceLost: (message) => lossesTold.push(message) })
     const session = model.createSession({ policy: 'skipgpt' })
     const before = liveDevices()
     const delivered: number[] = []
@@ -205,6 +206,8 @@ describeSdk.anywhere('interruptions', (bench) => {
     expect([...delivered, ...tokens]).toEqual(expected.tokens)
     expect(session.trace()).toEqual(expected.trace)
     expect((await engine()).gpu).not.toBe(lost.gpu)
+    expect(lossesTold).toHaveLength(1)
+    expect(lossesTold[0]).toMatch(/GPU device was lost/)
     await expect.poll(() => liveDevices()).toBe(before)
     model.dispose()
     await expect.poll(() => model.gpuBytes).toBe(0)

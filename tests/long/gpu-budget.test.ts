@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import { inspectModel, loadModel, type Session } from '../../src/index.js'
 import { describeWithGpu } from '../fixtures/dawn.js'
 import { pebbleSource } from '../fixtures/pebble.js'
-import { generated } from './support.js'
+import { generated } from '../sdk/support.js'
 
 const PROMPT = 'The old man looked at the sea, and'
 const OPTIONS = { maxTokens: 60, temperature: 0.7, seed: 3 }

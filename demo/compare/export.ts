@@ -1,0 +1,27 @@
+import { create } from '../dom.js'
+import type { Series } from './chart.js'
+import type { Comparison } from './comparison.js'
+import { parting } from './parting.js'
+
+/** What a file of results holds: the question with it, so that it can be asked again. */
+export function resultsJson({ state, runs }: Comparison, lines: readonly Series[] | undefined): string {
+  const first = runs[0]
+  const results = state.settings.map((setting, i) => {
+    const run = runs[i]
+    if (!run || !first) return { setting, finished: false }
+    const { pieces: _, ...figures } = run
+    return { setting, finished: true, ...figures, parting: parting(first.tokens, run.tokens) }
+  })
+  return `${JSON.stringify({ ...state, settings: undefined, results, ...(lines && { sweep: lines }) }, null, 1)}\n`
+}
+
+/** Hands the browser a file to save. */
+export function save(name: string, text: string): void {
+  const url = URL.createObjectURL(new Blob([text], { type: 'application/json' }))
+  const link = create('a')
+  link.href = url
+  link.download = name
+  link.click()
+  // Not at once: the browser reads it after the click.
+  setTimeout(() => URL.revokeObjectURL(url), 10_000)
+}

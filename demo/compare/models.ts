@@ -1,0 +1,62 @@
+import { keepModels, type LoadProgress, loadModel, type Model } from '../../src/index.js'
+import { bytes } from '../format.js'
+import { modelKey, type Setting } from './setting.js'
+
+const DOING: Readonly<Record<LoadProgress['phase'], string>> = {
+  config: 'reading the configuration',
+  download: 'downloading',
+  verify: 'comparing with the published hash',
+  upload: 'moving to the GPU',
+  pipelines: 'compiling shaders',
+  ready: 'ready',
+}
+
+/** Holds one loaded model: several may not fit into the GPU's memory side by side. */
+export class ModelShelf {
+  #held: { key: string; model: Model } | undefined
+
+  /** The model that `setting` runs on, loaded where it is not the one that is held. */
+  async get(
+    setting: Setting,
+    address: string,
+    signal: AbortSignal,
+    onProgress: (text: string) => void,
+  ): Promise<Model> {
+    const key = modelKey(setting, address)
+    if (this.#held?.key === key) return this.#held.model
+    this.clear() // before, not after: two models may not fit
+    if (address !== '') void keepModels()
+    const model = await loadModel(address === '' ? pebble('') : address, {
+      ...(address === '' && companions(setting)),
+      dtype: setting.dtype,
+      signal,
+      onProgress: (progress) => onProgress(describe(progress)),
+    })
+    this.#held = { key, model }
+    return model
+  }
+
+  /** Lets go of a model that none of these settings runs on. */
+  keepFor(settings: readonly Setting[], address: string): void {
+    if (!settings.some((setting) => modelKey(setting, address) === this.#held?.key)) this.clear()
+  }
+
+  clear(): void {
+    this.#held?.model.dispose()
+    this.#held = undefined
+  }
+}
+
+function describe({ phase, loaded, total }: LoadProgress): string {
+  return total > 0 ? `${DOING[phase]}, ${bytes(loaded)} of ${bytes(total)}` : DOING[phase]
+}
+
+function pebble(folder: string): URL {
+  return new URL(`models/pebble/${folder}`, document.baseURI)
+}
+
+function companions({ routers, lora }: Setting): { routers?: URL; lora?: URL } {
+  if (routers === '') return {}
+  const folder = `skipgpt-${routers}/`
+  return { routers: pebble(folder), ...(lora && { lora: pebble(`${folder}lora/`) }) }
+}
