@@ -7,6 +7,7 @@ import type { SkipPolicy } from '../skip/policy.js'
 import { decodeProgram } from './decode-program.js'
 import { type Endings, endings } from './endings.js'
 import type { Engine } from './engine.js'
+import { LogitAdjustment } from './logit-adjustment.js'
 import { prefillProgram } from './prefill-program.js'
 import { inOrder, type Program, type ProgramInputs } from './program.js'
 import { Recorder } from './recorder.js'
@@ -53,6 +54,8 @@ export interface PrefillResult {
 
 interface Programs extends Endings {
   readonly arena: ParamsArena
+  /** The end of a step that samples from the model's logits. */
+  readonly finish: readonly Dispatch[]
   readonly decode: Program
   readonly prefill: Program
   /** Of the buffers that they are bound to. */
@@ -76,6 +79,7 @@ export class Sequence {
   #buffers: SequenceBuffers
   readonly #ring: ReadbackRing
   readonly #stride: number
+  readonly #adjustment: LogitAdjustment
   /** What streaming weights cost so far, where they do not all fit. */
   readonly traffic = { prefill: noTraffic(), decode: noTraffic() }
 
@@ -90,6 +94,7 @@ export class Sequence {
     this.#cache = createCache(gpu, shape, Math.min(FIRST_POSITIONS, options.contextLength))
     this.#ring = new ReadbackRing(gpu)
     this.#stride = recordStride(shape, options.margins ?? false)
+    this.#adjustment = new LogitAdjustment(engine)
   }
 
   /** What later submits obey. */
@@ -187,9 +192,10 @@ export class Sequence {
         const samples = last && options.sampling !== undefined
         const submitted = await this.#inTurn(this.traffic.prefill, options.signal, async () => {
           this.#turn()
-          const { packing, finish } = await this.#program()
+          const { packing } = await this.#program()
           const wantLogits = last && options.logits === true
-          return this.#submitChunk(chunk, samples ? finish : packing, options.signal, wantLogits)
+          const ending = samples ? await this.#finish('prompt') : packing
+          return this.#submitChunk(chunk, ending, options.signal, wantLogits)
         })
         logits = submitted.logits
         await readPending()
@@ -213,7 +219,8 @@ export class Sequence {
     await this.#reserve(this.#length + steps)
     return this.#inTurn(this.traffic.decode, signal, async () => {
       this.#turn()
-      const { decode, finish } = await this.#program()
+      const { decode } = await this.#program()
+      const finish = await this.#finish('step')
       const routed = this.#routed
       const recorder = new Recorder(this.engine)
       const guesses: number[][] = []
@@ -285,6 +292,7 @@ export class Sequence {
     const { routerStride: _, ...buffers } = this.#buffers
     for (const buffer of Object.values(buffers)) memory.destroy(buffer)
     destroyCache(this.engine.gpu, this.#cache)
+    this.#adjustment.destroy()
     this.#ring.destroy()
   }
 
@@ -392,6 +400,7 @@ export class Sequence {
       }),
     )
     queue.writeBuffer(stops, 0, Uint32Array.from(sampling.stopIds))
+    this.#adjustment.begin(sampling)
     if (sampling.repetitionPenalty === 1) return
     const bits = new Uint32Array(Math.ceil(this.engine.shape.config.vocabSize / 32))
     const mark = (id: number) => {
@@ -458,8 +467,17 @@ export class Sequence {
     if (this.#destroyed) arena.destroy()
     this.#check()
     this.#programs?.arena.destroy()
-    this.#programs = { arena, decode, prefill, ...after, generation }
+    const finish = [...after.score, after.sample(this.engine.scratch.logits)]
+    this.#programs = { arena, decode, prefill, ...after, finish, generation }
     return this.#programs
+  }
+
+  /** The end of the prompt, or of a step behind it. */
+  async #finish(part: 'prompt' | 'step'): Promise<readonly Dispatch[]> {
+    const { arena, score, sample, finish } = await this.#program()
+    const adjusted = await this.#adjustment.dispatch(arena, this.#buffers, part)
+    this.#check()
+    return adjusted ? [...score, adjusted.dispatch, sample(adjusted.logits)] : finish
   }
 
   /** A sequence may be destroyed while a call on it waits: the call must not allocate anything afterwards. */

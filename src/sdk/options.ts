@@ -67,6 +67,12 @@ export interface GenerateOptions {
   topP?: number
   minP?: number
   repetitionPenalty?: number
+  /** Added to the logits of these token ids, from -100 (never) to 100 (almost always). */
+  logitBias?: Readonly<Record<number, number>>
+  /** Subtracted from the logits of tokens that this call has generated before, from -2 to 2. Default 0. */
+  presencePenalty?: number
+  /** The same, for every time that the token was generated. */
+  frequencyPenalty?: number
   /** Default 0: the same text on every call. */
   seed?: number
   /** Strings that end the text; they are not part of it. */

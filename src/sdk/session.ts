@@ -302,10 +302,13 @@ export class EngineSession implements Session {
       topP: o.topP ?? defaults?.topP ?? 1,
       minP: o.minP ?? defaults?.minP ?? 0,
       repetitionPenalty: o.repetitionPenalty ?? defaults?.repetitionPenalty ?? 1,
+      logitBias: o.logitBias,
+      presencePenalty: o.presencePenalty,
+      frequencyPenalty: o.frequencyPenalty,
       seed: o.seed ?? 0,
       stopIds: o.ignoreEos ? [] : stops,
     }
-    checkSampling(sampling)
+    checkSampling(sampling, config.vocabSize)
     return sampling
   }
 
