@@ -28,6 +28,7 @@ export type {
   SessionOptions,
   SourceOptions,
   Step,
+  TextFormat,
   TokenStep,
 } from './sdk/options.js'
 export { dense, forced, type PolicyRequest, policy, type SkipgptRequest, skipgpt } from './sdk/policies.js'

@@ -12,7 +12,7 @@ export interface TokenConstraint {
    * @throws SkipstoneError `unsupported` where no token of the vocabulary goes on with the text (it has the bytes that are
    *   asked for, but in other tokens only), and where the grammar is too ambiguous to follow.
    */
-  mask(): Uint32Array
+  mask(): Uint32Array<ArrayBuffer>
   /**
    * Goes on by one token.
    * @throws SkipstoneError `bad-option` for a token that is not in the mask; the constraint stays as it was.

@@ -14,6 +14,16 @@ export interface GenerateTokensOptions {
   logits?: boolean
   /** Decode steps per submit; by default it follows the measured speed. */
   stepsPerSubmit?: number | undefined
+  /** What may be generated. What comes next depends on each token, so every step is a submit that is waited for. */
+  constraint?: Constraint | undefined
+}
+
+/** Decides which tokens may come next. */
+export interface Constraint {
+  /** The tokens that may come next, a bit each; stop tokens where the text may end. */
+  mask(): Uint32Array<ArrayBuffer>
+  /** Goes on by a token that is no stop token. */
+  accept(token: number): void
 }
 
 export type TokenEvent =
@@ -32,18 +42,23 @@ export async function* generateTokens(
   ids: readonly number[],
   o: GenerateTokensOptions,
 ): AsyncGenerator<TokenEvent, void> {
+  const { constraint } = o
   const { records, logits } = await sequence.prefill(ids, {
     sampling: o.sampling,
     seen: o.seen,
+    allowed: constraint?.mask(),
     ...(o.signal && { signal: o.signal }),
     logits: o.logits ?? false,
   })
   yield { kind: 'prompt', records, logits }
   const stops = new Set(o.sampling.stopIds)
-  const deliver = (record: StepRecord): TokenEvent | undefined =>
-    record.token === undefined
-      ? undefined
-      : { kind: stops.has(record.token) ? 'stop' : 'token', token: record.token, record }
+  const deliver = (record: StepRecord): TokenEvent | undefined => {
+    const { token } = record
+    if (token === undefined) return undefined
+    if (stops.has(token)) return { kind: 'stop', token, record }
+    constraint?.accept(token)
+    return { kind: 'token', token, record }
+  }
 
   const first = deliver(records.at(-1) as StepRecord)
   if (!first) return
@@ -53,13 +68,14 @@ export async function* generateTokens(
   // The token sampled at the last position of the context is the last one: it cannot be fed.
   let left = Math.min(o.maxTokens - 1, o.contextLength - sequence.length)
   // A streamed step waits for its weights: another one ahead of it would only fetch for tokens that nobody may want.
-  const [ahead, pace] = sequence.streams ? [1, new Pace(1)] : [2, new Pace(o.stepsPerSubmit)]
+  const [ahead, pace] = sequence.streams || constraint ? [1, new Pace(1)] : [2, new Pace(o.stepsPerSubmit)]
   let lastDone = 0
   const inFlight: { steps: number; submitted: number; read: () => Promise<StepRecord[]> }[] = []
   try {
     while (left > 0 || inFlight.length > 0) {
       throwIfAborted(o.signal)
       while (left > 0 && inFlight.length < ahead) {
+        if (constraint) sequence.allow(constraint.mask())
         const steps = Math.min(left, pace.steps, sequence.engine.capacity)
         inFlight.push({ steps, submitted: performance.now(), read: await sequence.decode(steps, o.signal) })
         left -= steps

@@ -5,7 +5,7 @@ import type { Sampling } from './sampling.js'
 import type { SequenceBuffers } from './sequence-buffers.js'
 
 /**
- * What stands between a sequence's logits and its sampler: biases and penalties. Nothing, and no buffers, until a
+ * What stands between a sequence's logits and its sampler: biases, penalties, and the tokens that a grammar allows. Nothing, and no buffers, until a
  * generation asks for them.
  */
 export class LogitAdjustment {
@@ -15,13 +15,17 @@ export class LogitAdjustment {
 
   constructor(private readonly engine: Engine) {}
 
-  /** A generation begins: none of its tokens is counted yet. */
-  begin(sampling: Sampling): void {
+  /** A generation begins: none of its tokens is counted yet. With `allowed`, only those tokens may come first. */
+  begin(sampling: Sampling, allowed?: Uint32Array<ArrayBuffer>): void {
     const { logitBias = {}, presencePenalty: presence = 0, frequencyPenalty: frequency = 0 } = sampling
     const vocab = this.engine.shape.config.vocabSize
     const { queue } = this.engine.gpu.device
     const biases = Object.entries(logitBias)
-    this.#wanted = { bias: biases.length > 0, penalties: presence !== 0 || frequency !== 0, mask: false }
+    this.#wanted = {
+      bias: biases.length > 0,
+      penalties: presence !== 0 || frequency !== 0,
+      mask: allowed !== undefined,
+    }
     if (!anything(this.#wanted)) return
     queue.writeBuffer(this.#amounts(), 0, adjustAmounts({ presence, frequency, vocab }))
     if (this.#wanted.bias) {
@@ -30,6 +34,12 @@ export class LogitAdjustment {
       queue.writeBuffer(this.#storage('bias', vocab), 0, all)
     }
     if (this.#wanted.penalties) queue.writeBuffer(this.#storage('counts', vocab), 0, new Uint32Array(vocab))
+    if (allowed) this.allow(allowed)
+  }
+
+  /** The only tokens that the next step may choose, where the generation began with such a set. */
+  allow(tokens: Uint32Array<ArrayBuffer>): void {
+    this.engine.gpu.device.queue.writeBuffer(this.#storage('allowed tokens', tokens.length), 0, tokens)
   }
 
   /** The dispatch, and the logits that it leaves; undefined where the sampler takes those of the model. */
@@ -54,6 +64,7 @@ export class LogitAdjustment {
       bias: variant.bias ? this.#storage('bias', vocab) : undefined,
       ids,
       counts: variant.penalties ? this.#storage('counts', vocab) : undefined,
+      allowed: variant.mask ? this.#storage('allowed tokens', Math.ceil(vocab / 32)) : undefined,
     }
     return { dispatch: kernel(arena, buffers, vocab), logits: out }
   }

@@ -41,6 +41,8 @@ export interface PrefillOptions {
   sampling?: Sampling
   /** Tokens that count as seen for the repetition penalty, besides those fed now. */
   seen?: readonly number[]
+  /** The only tokens that may be sampled, a bit each; `allow` says so for the steps that follow. */
+  allowed?: Uint32Array<ArrayBuffer> | undefined
   signal?: AbortSignal
   /** Read the logits after the last position. */
   logits?: boolean
@@ -170,7 +172,7 @@ export class Sequence {
   async prefill(ids: ArrayLike<number>, options: PrefillOptions = {}): Promise<PrefillResult> {
     const { gpu, capacity } = this.engine
     await this.#reserve(this.#length + ids.length)
-    if (options.sampling) this.#writeSampling(options.sampling, options.seen ?? [], ids)
+    if (options.sampling) this.#writeSampling(options.sampling, options, ids)
     const records: StepRecord[] = []
     let logits: (() => Promise<Uint32Array>) | undefined
     let pending: (() => Promise<StepRecord[]>) | undefined
@@ -207,6 +209,12 @@ export class Sequence {
       await readPending().catch(() => undefined)
     }
     return { records, logits: logits && new Float32Array((await logits()).buffer) }
+  }
+
+  /** The only tokens that the next step may choose, after a prefill with `allowed`. No step may be under way. */
+  allow(tokens: Uint32Array<ArrayBuffer>): void {
+    this.#check()
+    this.#adjustment.allow(tokens)
   }
 
   /**
@@ -386,7 +394,7 @@ export class Sequence {
     return records
   }
 
-  #writeSampling(sampling: Sampling, before: readonly number[], ids: ArrayLike<number>): void {
+  #writeSampling(sampling: Sampling, { seen: before = [], allowed }: PrefillOptions, ids: ArrayLike<number>): void {
     const { queue } = this.engine.gpu.device
     const { settings, stops, seen } = this.#buffers
     queue.writeBuffer(
@@ -400,7 +408,7 @@ export class Sequence {
       }),
     )
     queue.writeBuffer(stops, 0, Uint32Array.from(sampling.stopIds))
-    this.#adjustment.begin(sampling)
+    this.#adjustment.begin(sampling, allowed)
     if (sampling.repetitionPenalty === 1) return
     const bits = new Uint32Array(Math.ceil(this.engine.shape.config.vocabSize / 32))
     const mark = (id: number) => {

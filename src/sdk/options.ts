@@ -58,6 +58,20 @@ export interface SessionOptions {
   margins?: boolean
 }
 
+/**
+ * What a text must look like; exactly one of these. A text that `maxTokens` or the context cuts off is only the beginning of one.
+ * The model does not know what is asked of it: say it in the prompt too.
+ */
+export type TextFormat =
+  /** Any JSON value. */
+  | { json: true }
+  /** JSON that a JSON Schema accepts. */
+  | { schema: object }
+  /** A regular expression that the whole text matches. */
+  | { regex: string }
+  /** A grammar in llama.cpp's notation, from its rule `root`. */
+  | { gbnf: string }
+
 export interface GenerateOptions {
   /** Default: as many as fit into the context. */
   maxTokens?: number
@@ -77,6 +91,8 @@ export interface GenerateOptions {
   seed?: number
   /** Strings that end the text; they are not part of it. */
   stop?: string | readonly string[]
+  /** Let only such a text come about; stop tokens end it where it is complete. Every token is then waited for. */
+  format?: TextFormat
   /** Do not stop at the model's stop tokens. */
   ignoreEos?: boolean
   /** Also give the logits after the prompt, with the step of kind `prompt`. */

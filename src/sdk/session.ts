@@ -11,6 +11,7 @@ import type { SkipPolicy } from '../skip/policy.js'
 import type { PolicyRequest } from '../skip/registry.js'
 import type { ChatMessage } from '../text/chat-template.js'
 import { Continuation } from './continuation.js'
+import { formatConstraint } from './format-constraint.js'
 import type { FinishReason, GenerateOptions, PromptStep, Step } from './options.js'
 import type { Session, SessionStats } from './session-api.js'
 import { busy, checkRewind, policyRequest, type SessionParts, sessionDisposed } from './session-request.js'
@@ -155,6 +156,9 @@ export class EngineSession implements Session {
   async *#run(tokens: readonly number[], options: GenerateOptions): AsyncGenerator<Step, void> {
     const { contextLength } = this.parts
     const sampling = this.#sampling(options)
+    if (options.format && options.ignoreEos) {
+      throw new SkipstoneError('bad-option', 'A text with a format ends at a stop token: leave ignoreEos out.')
+    }
     if (tokens.length === 0) throw emptyPrompt()
     this.model.checkIds(tokens)
     if (tokens.length > contextLength) {
@@ -177,9 +181,15 @@ export class EngineSession implements Session {
     const stops = typeof options.stop === 'string' ? [options.stop] : (options.stop ?? [])
     // Ids alone need no tokenizer: the text then stays empty.
     const tokenizer = await this.model.text.tokenizer().catch((error: unknown) => {
-      if (error instanceof SkipstoneError && error.code === 'not-found' && stops.length === 0) return undefined
+      if (error instanceof SkipstoneError && error.code === 'not-found' && stops.length === 0 && !options.format)
+        return undefined
       throw error
     })
+    const { stopIds } = sampling
+    const constraint =
+      options.format &&
+      tokenizer &&
+      (await formatConstraint(options.format, { tokenizer, stopIds, vocabSize: this.model.config.vocabSize }))
     const continuation = new Continuation(tokenizer, tokens, stops)
     const engine = await this.model.engine()
     const sequence = await this.#live(engine, options.signal)
@@ -208,6 +218,7 @@ export class EngineSession implements Session {
         signal: options.signal,
         logits: options.logits ?? false,
         stepsPerSubmit,
+        constraint,
       })
       for await (const event of events) {
         if (event.kind === 'prompt') {

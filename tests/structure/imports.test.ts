@@ -97,3 +97,12 @@ test('the demo sees only the public surface', () => {
     .flatMap((m) => m.imports.filter((target) => target.startsWith('src') && !PUBLIC.includes(target)))
   expect(wrong).toEqual([])
 })
+
+test('grammars are loaded by those who use one: everybody else imports types only', () => {
+  const loading = sourceFiles('src')
+    .filter((file) => roomOf(file) !== 'grammar')
+    .filter((file) =>
+      /^(?:import|export) (?!type)[^'(]*'[^']*\/grammar\//m.test(readFileSync(path.join(root, file), 'utf8')),
+    )
+  expect(loading).toEqual([])
+})
