@@ -13,6 +13,7 @@ export type {
   ChatCompletionChunk,
   ChatRequest,
   CompletionOptions,
+  ResponseFormat,
   TextCompletion,
   TextRequest,
   Usage,

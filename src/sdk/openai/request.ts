@@ -2,6 +2,8 @@ import { SkipstoneError } from '../../errors.js'
 import type { ChatMessage } from '../../text/chat-template.js'
 import type { GenerateOptions } from '../options.js'
 import type { PolicyRequest } from '../policies.js'
+import { bad } from './bad-request.js'
+import { responseFormat } from './response-format.js'
 import type { ChatRequest, CompletionOptions, TextRequest } from './types.js'
 
 /** A request, checked. */
@@ -22,13 +24,9 @@ const ABSENT: Readonly<Record<string, readonly unknown[]>> = {
   suffix: [''],
   logprobs: [false, 0],
   top_logprobs: [0],
-  logit_bias: [],
-  frequency_penalty: [0],
-  presence_penalty: [0],
   tools: [],
   tool_choice: ['none', 'auto'],
   functions: [],
-  response_format: [],
   audio: [],
   modalities: [],
 }
@@ -62,12 +60,16 @@ function common(request: CompletionOptions, maxTokens: number | null | undefined
       throw new SkipstoneError('unsupported', `${name} is not in this version: leave it out.`)
     }
   }
-  const number = (name: 'temperature' | 'top_p' | 'seed') => {
+  const number = (name: 'temperature' | 'top_p' | 'seed' | 'presence_penalty' | 'frequency_penalty') => {
     const value = request[name] ?? undefined
     if (value !== undefined && typeof value !== 'number') throw bad(`${name} is a number`)
     return value
   }
   const [temperature, topP, seed] = [number('temperature'), number('top_p'), number('seed')]
+  const presencePenalty = number('presence_penalty')
+  const frequencyPenalty = number('frequency_penalty')
+  const logitBias = biases(request.logit_bias)
+  const format = responseFormat(request.response_format)
   const stop = request.stop ?? undefined
   const isStop = typeof stop === 'string' || (Array.isArray(stop) && stop.every((one) => typeof one === 'string'))
   if (stop !== undefined && !isStop) throw bad('stop is a string or a list of strings')
@@ -82,6 +84,10 @@ function common(request: CompletionOptions, maxTokens: number | null | undefined
       ...(temperature !== undefined && { temperature }),
       ...(topP !== undefined && { topP }),
       ...(seed !== undefined && { seed }),
+      ...(presencePenalty !== undefined && { presencePenalty }),
+      ...(frequencyPenalty !== undefined && { frequencyPenalty }),
+      ...(logitBias && { logitBias }),
+      ...(format && { format }),
       ...(stop !== undefined && { stop }),
     },
   }
@@ -103,9 +109,13 @@ function isEmpty(value: unknown): boolean {
 }
 
 function isPlainText(value: unknown): boolean {
-  return (value as { type?: unknown } | null)?.type === 'text' || (Array.isArray(value) && value.join() === 'text')
+  return Array.isArray(value) && value.join() === 'text'
 }
 
-function bad(what: string): SkipstoneError {
-  return new SkipstoneError('bad-option', `The request is not one of OpenAI's API: ${what}.`)
+/** Which ids and numbers are possible, the session says. */
+function biases(value: unknown): Readonly<Record<number, number>> | undefined {
+  if (value === undefined || value === null) return undefined
+  const isMap = typeof value === 'object' && Object.values(value).every((bias) => typeof bias === 'number')
+  if (!isMap) throw bad('logit_bias is an object of numbers by token id')
+  return value as Readonly<Record<number, number>>
 }

@@ -6,6 +6,14 @@ import type { PolicyRequest } from '../policies.js'
 /** Text, or a list of text parts. */
 export type Content = string | readonly { readonly type: 'text'; readonly text: string }[]
 
+export type ResponseFormat =
+  | { readonly type: 'text' }
+  | { readonly type: 'json_object' }
+  | {
+      readonly type: 'json_schema'
+      readonly json_schema: { readonly name?: string; readonly schema: object; readonly strict?: boolean | null }
+    }
+
 export interface CompletionOptions {
   /** Comes back in the answer; a loaded model is the only one that there is. */
   model?: string
@@ -15,6 +23,13 @@ export interface CompletionOptions {
   top_p?: number | null
   seed?: number | null
   stop?: string | readonly string[] | null
+  /** From -100 to 100 by token id. */
+  logit_bias?: Readonly<Record<string, number>> | null
+  /** From -2 to 2. */
+  presence_penalty?: number | null
+  frequency_penalty?: number | null
+  /** The answer is then such JSON, unless tokens run out. */
+  response_format?: ResponseFormat | null
   stream?: boolean | null
   stream_options?: { include_usage?: boolean } | null
   /** What to skip; default: nothing. */
