@@ -30,6 +30,7 @@ export type {
   SourceOptions,
   Step,
   TextFormat,
+  TokenLogprobs,
   TokenStep,
 } from './sdk/options.js'
 export { dense, forced, type PolicyRequest, policy, type SkipgptRequest, skipgpt } from './sdk/policies.js'

@@ -11,7 +11,7 @@ import { LogitAdjustment } from './logit-adjustment.js'
 import { prefillProgram } from './prefill-program.js'
 import { inOrder, type Program, type ProgramInputs } from './program.js'
 import { Recorder } from './recorder.js'
-import { readRecords, type StepRecord } from './records.js'
+import { type DecodeRecord, readRecords, type StepRecord } from './records.js'
 import type { Sampling } from './sampling.js'
 import { SCORE_ROWS, scoreProgram } from './score-program.js'
 import {
@@ -219,9 +219,14 @@ export class Sequence {
 
   /**
    * Submits `steps` decode steps that continue from the last sampled token; nothing waits until the result is called, unless
-   * weights are streamed. Steps after a stop token do nothing and leave records without a token.
+   * weights are streamed. Steps after a stop token do nothing and leave records without a token. With `logits`, those of the last
+   * step are read too.
    */
-  async decode(steps: number, signal?: AbortSignal): Promise<() => Promise<StepRecord[]>> {
+  async decode(
+    steps: number,
+    signal?: AbortSignal,
+    options: { logits?: boolean } = {},
+  ): Promise<() => Promise<DecodeRecord[]>> {
     const { gpu } = this.engine
     gpu.check()
     await this.#reserve(this.#length + steps)
@@ -239,12 +244,19 @@ export class Sequence {
         if (recorded) guesses.push(await recorded)
         recorder.add(finish, extent)
       }
-      const read = this.#ring.record(recorder.encoder(), this.#buffers.ring, 0, 4 * steps * this.#stride)
+      const encoder = recorder.encoder()
+      const read = this.#ring.record(encoder, this.#buffers.ring, 0, 4 * steps * this.#stride)
+      const { scratch, shape } = this.engine
+      const readLogits =
+        options.logits === true ? this.#ring.record(encoder, scratch.logits, 0, 4 * shape.config.vocabSize) : undefined
       recorder.submit()
       this.#length += steps
       this.traffic.decode.tokens += steps
       return async () => {
-        const records = this.#records(await read(), 'every', routed)
+        const [words, logits] = await Promise.all([read(), readLogits?.()])
+        const records: DecodeRecord[] = this.#records(words, 'every', routed)
+        const last = records.pop()
+        if (last) records.push(logits ? { ...last, logits: new Float32Array(logits.buffer) } : last)
         for (const [i, guessed] of guesses.entries()) this.#judge(guessed, records.slice(i, i + 1), this.traffic.decode)
         return records
       }

@@ -1,4 +1,5 @@
 import type { DtypeOption } from '../model/matrix-dtypes.js'
+import type { TokenLogprobs } from '../runtime/logprobs.js'
 import type { HubOptions } from '../storage/hub.js'
 import type { FileSource } from '../storage/source.js'
 import type { PolicyRequest } from './policies.js'
@@ -49,6 +50,8 @@ export interface LoadOptions extends SourceOptions {
   signal?: AbortSignal
 }
 
+export type { TokenLogprobs }
+
 export interface SessionOptions {
   /** What to skip. Default: nothing. A string is parsed as on the command line. */
   policy?: PolicyRequest | string
@@ -97,6 +100,11 @@ export interface GenerateOptions {
   ignoreEos?: boolean
   /** Also give the logits after the prompt, with the step of kind `prompt`. */
   logits?: boolean
+  /**
+   * Tell the log probability of every token, and of this many of the most probable ones, 0 to 20. The logits of every step are then
+   * read back, one step at a time.
+   */
+  logprobs?: number
   /** Decode steps per GPU submit. Default: follows the measured speed. */
   stepsPerSubmit?: number
   signal?: AbortSignal
@@ -129,6 +137,8 @@ export interface TokenStep {
   executed: Uint32Array
   /** Signed distance of each sublayer's score to its threshold, where the session traces margins. */
   margins?: Float32Array
+  /** Where the call asked for `logprobs`. */
+  logprobs?: TokenLogprobs
 }
 
 /** The end of the text. */

@@ -2,7 +2,8 @@ import { SkipstoneError } from '../errors.js'
 import type { ModelConfig } from '../model/config.js'
 import type { GenerationConfig } from '../model/generation-config.js'
 import type { Engine } from '../runtime/engine.js'
-import { generateTokens } from '../runtime/generate.js'
+import { generateTokens, type TokenEvent } from '../runtime/generate.js'
+import { MAX_LOGPROBS } from '../runtime/logprobs.js'
 import type { StepRecord } from '../runtime/records.js'
 import { checkSampling, type Sampling } from '../runtime/sampling.js'
 import { Sequence } from '../runtime/sequence.js'
@@ -33,6 +34,8 @@ export interface SessionHost {
   /** Another session of this model. */
   open(parts: SessionParts, from?: SessionState): EngineSession
 }
+
+type GeneratedToken = Extract<TokenEvent, { kind: 'token' }>
 
 /** A session on an engine of this thread. */
 export class EngineSession implements Session {
@@ -171,7 +174,13 @@ export class EngineSession implements Session {
     if (maxTokens !== Number.POSITIVE_INFINITY && !(Number.isInteger(maxTokens) && maxTokens >= 1)) {
       throw new SkipstoneError('bad-option', `maxTokens must be a whole number, 1 or more, not ${maxTokens}.`)
     }
-    const { stepsPerSubmit } = options
+    const { stepsPerSubmit, logprobs } = options
+    if (logprobs !== undefined && !(Number.isInteger(logprobs) && logprobs >= 0 && logprobs <= MAX_LOGPROBS)) {
+      throw new SkipstoneError(
+        'bad-option',
+        `logprobs must be a whole number from 0 to ${MAX_LOGPROBS}, not ${String(logprobs)}.`,
+      )
+    }
     if (stepsPerSubmit !== undefined && !(Number.isInteger(stepsPerSubmit) && stepsPerSubmit >= 1)) {
       throw new SkipstoneError(
         'bad-option',
@@ -217,6 +226,7 @@ export class EngineSession implements Session {
         seen: tokens.slice(0, fed),
         signal: options.signal,
         logits: options.logits ?? false,
+        logprobs,
         stepsPerSubmit,
         constraint,
       })
@@ -248,10 +258,10 @@ export class EngineSession implements Session {
         const { text, stopped } = continuation.push(event.token)
         if (stopped) {
           finishReason = 'stop'
-          if (text) yield tokenStep(event.token, position, text, event.record)
+          if (text) yield tokenStep(event, position, text)
           break
         }
-        yield tokenStep(event.token, position, text, event.record)
+        yield tokenStep(event, position, text)
       }
       const text = continuation.finish()
       this.#state.tokens.length = tokens.length + continuation.kept
@@ -328,9 +338,9 @@ export class EngineSession implements Session {
   }
 }
 
-function tokenStep(token: number, position: number, text: string, record: StepRecord): Step {
+function tokenStep({ token, record, logprobs }: GeneratedToken, position: number, text: string): Step {
   const step = { kind: 'token', text, token, position, executed: record.bits } as const
-  return record.margins ? { ...step, margins: record.margins } : step
+  return { ...step, ...(record.margins && { margins: record.margins }), ...(logprobs && { logprobs }) }
 }
 
 function concatenate(records: readonly StepRecord[]): Uint32Array {
