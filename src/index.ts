@@ -11,6 +11,7 @@ export { openAiFetch } from './sdk/openai/fetch.js'
 export type {
   ChatCompletion,
   ChatCompletionChunk,
+  ChatLogprobs,
   ChatRequest,
   CompletionOptions,
   ResponseFormat,
@@ -30,6 +31,7 @@ export type {
   SourceOptions,
   Step,
   TextFormat,
+  TokenLogprob,
   TokenLogprobs,
   TokenStep,
 } from './sdk/options.js'

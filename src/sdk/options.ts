@@ -1,5 +1,4 @@
 import type { DtypeOption } from '../model/matrix-dtypes.js'
-import type { TokenLogprobs } from '../runtime/logprobs.js'
 import type { HubOptions } from '../storage/hub.js'
 import type { FileSource } from '../storage/source.js'
 import type { PolicyRequest } from './policies.js'
@@ -49,8 +48,6 @@ export interface LoadOptions extends SourceOptions {
   onDeviceLost?: (message: string) => void
   signal?: AbortSignal
 }
-
-export type { TokenLogprobs }
 
 export interface SessionOptions {
   /** What to skip. Default: nothing. A string is parsed as on the command line. */
@@ -123,6 +120,22 @@ export interface PromptStep {
   executed: Uint32Array
   margins?: Float32Array
   logits?: Float32Array
+}
+
+export interface TokenLogprob {
+  readonly token: number
+  /** Natural logarithm of its probability, in (-Infinity, 0]. */
+  readonly logprob: number
+  /** U+FFFD where it has only a part of a character; a special token as it is spelled. */
+  readonly text: string
+  /** UTF-8, where it is text. */
+  readonly bytes?: Uint8Array
+}
+
+/** How probable a token was to the model itself: before biases, penalties, temperature, filters and formats. */
+export interface TokenLogprobs extends TokenLogprob {
+  /** The most probable tokens, the best first. */
+  readonly top: readonly TokenLogprob[]
 }
 
 /** A token was generated. */

@@ -11,6 +11,7 @@ import type { TraceFile } from '../runtime/trace.js'
 import type { SkipPolicy } from '../skip/policy.js'
 import type { PolicyRequest } from '../skip/registry.js'
 import type { ChatMessage } from '../text/chat-template.js'
+import type { TextTokenizer } from '../text/tokenizer.js'
 import { Continuation } from './continuation.js'
 import { formatConstraint } from './format-constraint.js'
 import type { FinishReason, GenerateOptions, PromptStep, Step } from './options.js'
@@ -18,6 +19,7 @@ import type { Session, SessionStats } from './session-api.js'
 import { busy, checkRewind, policyRequest, type SessionParts, sessionDisposed } from './session-request.js'
 import { SessionState } from './session-state.js'
 import type { TextCodec } from './text-codec.js'
+import { withTexts } from './token-logprobs.js'
 
 /** What a session needs of its model. */
 export interface SessionHost {
@@ -258,10 +260,10 @@ export class EngineSession implements Session {
         const { text, stopped } = continuation.push(event.token)
         if (stopped) {
           finishReason = 'stop'
-          if (text) yield tokenStep(event, position, text)
+          if (text) yield tokenStep(event, position, text, tokenizer)
           break
         }
-        yield tokenStep(event, position, text)
+        yield tokenStep(event, position, text, tokenizer)
       }
       const text = continuation.finish()
       this.#state.tokens.length = tokens.length + continuation.kept
@@ -338,9 +340,21 @@ export class EngineSession implements Session {
   }
 }
 
-function tokenStep({ token, record, logprobs }: GeneratedToken, position: number, text: string): Step {
-  const step = { kind: 'token', text, token, position, executed: record.bits } as const
-  return { ...step, ...(record.margins && { margins: record.margins }), ...(logprobs && { logprobs }) }
+function tokenStep(
+  { token, record, logprobs }: GeneratedToken,
+  position: number,
+  text: string,
+  tokenizer: TextTokenizer | undefined,
+): Step {
+  return {
+    kind: 'token',
+    text,
+    token,
+    position,
+    executed: record.bits,
+    ...(record.margins && { margins: record.margins }),
+    ...(logprobs && { logprobs: withTexts(tokenizer, token, logprobs) }),
+  }
 }
 
 function concatenate(records: readonly StepRecord[]): Uint32Array {

@@ -30,6 +30,7 @@ describeSdk.anywhere('logprobs', (bench) => {
       const all = Array.from(logits!)
       const logSum = Math.log(all.reduce((sum, logit) => sum + Math.exp(logit), 0))
       const expected = all.map((logit, id) => ({ token: id, logprob: logit - logSum }))
+      expect(logprobs!.token).toBe(token)
       expect(logprobs!.logprob).toBeCloseTo(expected[token]!.logprob, 4)
       const top = [...expected].sort((a, b) => b.logprob - a.logprob).slice(0, count)
       expect(logprobs!.top.map(({ token: id }) => id)).toEqual(top.map(({ token: id }) => id))

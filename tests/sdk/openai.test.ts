@@ -123,7 +123,10 @@ describeSdk.anywhere('OpenAI-shaped completions', (bench) => {
     ['unknown-policy', { policy: 'magic' }],
     ['unsupported', { messages: [{ role: 'user', content: [{ type: 'image_url' }] }] }],
     ['unsupported', { n: 2 }],
-    ['unsupported', { logprobs: true }],
+    ['bad-option', { logprobs: 3 }],
+    ['bad-option', { logprobs: true, top_logprobs: 21 }],
+    ['bad-option', { logprobs: true, top_logprobs: 'all' }],
+    ['bad-option', { top_logprobs: 2 }],
     ['unsupported', { response_format: { type: 'grammar' } }],
     ['bad-option', { response_format: 'json_object' }],
     ['bad-option', { response_format: { type: 'json_schema' } }],
@@ -157,6 +160,30 @@ describeSdk.anywhere('OpenAI-shaped completions', (bench) => {
     expect(object.choices[0]!.message.content).toMatch(/^\s*\{/)
     const text = await bench().model.completions.create({ ...wanted, prompt: 'abc' })
     expect(Object.keys(JSON.parse(text.choices[0]!.text)).sort()).toEqual(['n', 'ok'])
+  })
+
+  it('tells how probable every token was, whole and streamed', async () => {
+    const wanted = { ...request, logprobs: true, top_logprobs: 2 }
+    const { choices, usage } = await chat().create(wanted)
+    const { content } = choices[0]!.logprobs!
+    expect(content).toHaveLength(usage.completion_tokens)
+    expect(content.map(({ token }) => token).join('')).toBe(choices[0]!.message.content)
+    for (const { top_logprobs: top, ...chosen } of content) {
+      expect(top).toHaveLength(2)
+      // The request is greedy.
+      expect(top[0]).toEqual(chosen)
+      expect(top[1]!.logprob).toBeLessThanOrEqual(chosen.logprob)
+      expect(chosen.bytes).toEqual([...new TextEncoder().encode(chosen.token)])
+    }
+    const chunks = await listOf(await chat().create({ ...wanted, stream: true }))
+    expect(chunks.flatMap((chunk) => chunk.choices[0]?.logprobs?.content ?? [])).toEqual(content)
+    // Penalised, the text has no two characters twice, so that some are left before a stop string.
+    const varied = { ...wanted, presence_penalty: 2, frequency_penalty: 2 }
+    const all = (await chat().create(varied)).choices[0]!.message.content
+    const { message, logprobs } = (await chat().create({ ...varied, stop: all.slice(3, 5) })).choices[0]!
+    expect(message.content).toBe(all.slice(0, 3))
+    expect(logprobs?.content.map(({ token }) => token).join('')).toBe(message.content)
+    await expectError(bench().model.completions.create({ prompt: 'abc', logprobs: 2 } as never), 'unsupported')
   })
 
   it('takes biases and penalties', async () => {

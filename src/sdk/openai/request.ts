@@ -3,6 +3,7 @@ import type { ChatMessage } from '../../text/chat-template.js'
 import type { GenerateOptions } from '../options.js'
 import type { PolicyRequest } from '../policies.js'
 import { bad } from './bad-request.js'
+import { wantedLogprobs } from './logprobs.js'
 import { responseFormat } from './response-format.js'
 import type { ChatRequest, CompletionOptions, TextRequest } from './types.js'
 
@@ -22,8 +23,6 @@ const ABSENT: Readonly<Record<string, readonly unknown[]>> = {
   best_of: [1],
   echo: [false],
   suffix: [''],
-  logprobs: [false, 0],
-  top_logprobs: [0],
   tools: [],
   tool_choice: ['none', 'auto'],
   functions: [],
@@ -42,24 +41,21 @@ export function chatWanted(request: ChatRequest): Wanted<readonly ChatMessage[]>
     // What newer models of OpenAI call a developer is the system of all templates.
     return { role: role === 'developer' ? 'system' : role, content: textOf(content) }
   })
-  return { input, ...common(request, request.max_completion_tokens ?? request.max_tokens) }
+  const wanted = common(request, request.max_completion_tokens ?? request.max_tokens)
+  const logprobs = wantedLogprobs(request)
+  return { input, ...wanted, options: { ...wanted.options, ...(logprobs !== undefined && { logprobs }) } }
 }
 
 /** @throws as `chatWanted`. */
 export function textWanted(request: TextRequest): Wanted<string> {
   const { prompt } = request
   if (typeof prompt !== 'string') throw bad('prompt is one string')
+  refuseOthers(request, { logprobs: [false, 0], top_logprobs: [0] })
   return { input: prompt, ...common(request, request.max_tokens) }
 }
 
 function common(request: CompletionOptions, maxTokens: number | null | undefined): Omit<Wanted<never>, 'input'> {
-  for (const [name, harmless] of Object.entries(ABSENT)) {
-    const value = (request as Record<string, unknown>)[name]
-    const empty = value === undefined || value === null || isEmpty(value)
-    if (!empty && !harmless.includes(value) && !isPlainText(value)) {
-      throw new SkipstoneError('unsupported', `${name} is not in this version: leave it out.`)
-    }
-  }
+  refuseOthers(request, ABSENT)
   const number = (name: 'temperature' | 'top_p' | 'seed' | 'presence_penalty' | 'frequency_penalty') => {
     const value = request[name] ?? undefined
     if (value !== undefined && typeof value !== 'number') throw bad(`${name} is a number`)
@@ -90,6 +86,16 @@ function common(request: CompletionOptions, maxTokens: number | null | undefined
       ...(format && { format }),
       ...(stop !== undefined && { stop }),
     },
+  }
+}
+
+function refuseOthers(request: CompletionOptions, absent: typeof ABSENT): void {
+  for (const [name, harmless] of Object.entries(absent)) {
+    const value = (request as Record<string, unknown>)[name]
+    const empty = value === undefined || value === null || isEmpty(value)
+    if (!empty && !harmless.includes(value) && !isPlainText(value)) {
+      throw new SkipstoneError('unsupported', `${name} is not in this version: leave it out.`)
+    }
   }
 }
 

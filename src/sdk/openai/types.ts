@@ -39,6 +39,10 @@ export interface CompletionOptions {
 export interface ChatRequest extends CompletionOptions {
   messages: readonly { readonly role: string; readonly content: Content }[]
   max_completion_tokens?: number | null
+  /** Tell how probable every token was, */
+  logprobs?: boolean | null
+  /** and this many of the most probable ones, 0 to 20. */
+  top_logprobs?: number | null
 }
 
 export interface TextRequest extends CompletionOptions {
@@ -66,26 +70,50 @@ interface Body<Kind extends string, Choice> {
   choices: [Choice] | []
 }
 
-interface Choice {
+export interface ChatLogprob {
+  token: string
+  /** Natural logarithm of the model's own probability. */
+  logprob: number
+  /** UTF-8; null for a token that is no text. */
+  bytes: number[] | null
+}
+
+export interface ChatLogprobEntry extends ChatLogprob {
+  top_logprobs: ChatLogprob[]
+}
+
+/** One entry for every token. */
+export interface ChatLogprobs {
+  content: ChatLogprobEntry[]
+  refusal: null
+}
+
+interface Choice<Logprobs> {
   index: 0
-  logprobs: null
+  logprobs: Logprobs
   finish_reason: FinishReason | null
 }
 
 export interface ChatCompletion
   extends Body<
     'chat.completion',
-    Choice & { finish_reason: FinishReason; message: { role: 'assistant'; content: string; refusal: null } }
+    Choice<ChatLogprobs | null> & {
+      finish_reason: FinishReason
+      message: { role: 'assistant'; content: string; refusal: null }
+    }
   > {
   usage: Usage
 }
 
 export interface ChatCompletionChunk
-  extends Body<'chat.completion.chunk', Choice & { delta: { role?: 'assistant'; content?: string } }> {
+  extends Body<
+    'chat.completion.chunk',
+    Choice<ChatLogprobs | null> & { delta: { role?: 'assistant'; content?: string } }
+  > {
   usage?: Usage | null
 }
 
-export interface TextCompletion extends Body<'text_completion', Choice & { text: string }> {
+export interface TextCompletion extends Body<'text_completion', Choice<null> & { text: string }> {
   /** In a stream: with the last piece, where it was asked for. */
   usage?: Usage | null
 }
