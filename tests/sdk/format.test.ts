@@ -151,6 +151,22 @@ describeSdk.anywhere('formats', (bench, gpu) => {
     })
   })
 
+  it('is the same where weights are streamed', async () => {
+    const options: GenerateOptions = {
+      format: { regex: '[a-m]{9}' },
+      ignoreEos: false,
+      frequencyPenalty: 1,
+      logprobs: 1,
+    }
+    const { model } = await bench().load({ gpuBudget: 64_000 })
+    using session = model.createSession()
+    const { text, tokens } = await generated(session, ids, options)
+    expect(session.stats().streaming).toBeDefined()
+    expect(text).toMatch(/^[a-m]{9}$/)
+    expect(tokens).toEqual((await run(options.format!, options)).tokens)
+    model.dispose()
+  })
+
   it('needs a tokenizer', async () => {
     const model = await loadTiny(gpu(), { checkpoint: { tokenizer: false } })
     using session = model.createSession()
