@@ -11,8 +11,10 @@ export { openAiFetch } from './sdk/openai/fetch.js'
 export type {
   ChatCompletion,
   ChatCompletionChunk,
+  ChatLogprobs,
   ChatRequest,
   CompletionOptions,
+  ResponseFormat,
   TextCompletion,
   TextRequest,
   Usage,
@@ -28,6 +30,9 @@ export type {
   SessionOptions,
   SourceOptions,
   Step,
+  TextFormat,
+  TokenLogprob,
+  TokenLogprobs,
   TokenStep,
 } from './sdk/options.js'
 export { dense, forced, type PolicyRequest, policy, type SkipgptRequest, skipgpt } from './sdk/policies.js'

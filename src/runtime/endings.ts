@@ -11,8 +11,10 @@ import type { Target } from './target.js'
 export interface Endings {
   /** Packs a chunk's decisions into the ring; nothing where the policy decides nothing. */
   readonly packing: readonly Dispatch[]
-  /** The end of a step: execute bits, logits of the last row, and the next token. */
-  readonly finish: readonly Dispatch[]
+  /** The execute bits, and the logits of the last row. */
+  readonly score: readonly Dispatch[]
+  /** The next token from logits; it moves the plan on to the next step. */
+  sample(logits: GPUBuffer): Dispatch
 }
 
 /** Compiles the kernels of `endings`. */
@@ -34,15 +36,13 @@ export async function endings(engine: Engine, arena: ParamsArena, inputs: Progra
   const { buffers } = inputs
   const packing = pack ? [pack(arena, buffers)] : []
   const { x, logits } = scratch
-  const finish = [
-    // Before sampling, which moves the plan on to the next step.
+  const score = [
     ...packing,
     head(
       arena,
       { plan: buffers.plan, x, weights: weights.head, vectors: weights.vectors, logits },
       { norm: weights.finalNorm },
     ),
-    sample(arena, { ...buffers, logits }),
   ]
-  return { packing, finish }
+  return { packing, score, sample: (from) => sample(arena, { ...buffers, logits: from }) }
 }

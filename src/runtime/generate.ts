@@ -1,6 +1,7 @@
 import { throwIfAborted } from '../errors.js'
+import { type TokenLogprobs, tokenLogprobs } from './logprobs.js'
 import { Pace } from './pace.js'
-import type { StepRecord } from './records.js'
+import type { DecodeRecord, StepRecord } from './records.js'
 import type { Sampling } from './sampling.js'
 import type { Sequence } from './sequence.js'
 
@@ -12,14 +13,26 @@ export interface GenerateTokensOptions {
   seen: readonly number[]
   signal?: AbortSignal | undefined
   logits?: boolean
+  /** Tell the log probability of every token, and of this many of the most probable. One step per submit. */
+  logprobs?: number | undefined
   /** Decode steps per submit; by default it follows the measured speed. */
   stepsPerSubmit?: number | undefined
+  /** What may be generated. What comes next depends on each token, so every step is a submit that is waited for. */
+  constraint?: Constraint | undefined
+}
+
+/** Decides which tokens may come next. */
+export interface Constraint {
+  /** The tokens that may come next, a bit each; stop tokens where the text may end. */
+  mask(): Uint32Array<ArrayBuffer>
+  /** Goes on by a token that is no stop token. */
+  accept(token: number): void
 }
 
 export type TokenEvent =
   | { kind: 'prompt'; records: StepRecord[]; logits: Float32Array | undefined }
   /** A token, and the record of the position that produced it. */
-  | { kind: 'token'; token: number; record: StepRecord }
+  | { kind: 'token'; token: number; record: StepRecord; logprobs?: TokenLogprobs }
   | { kind: 'stop'; token: number; record: StepRecord }
 
 /**
@@ -32,20 +45,27 @@ export async function* generateTokens(
   ids: readonly number[],
   o: GenerateTokensOptions,
 ): AsyncGenerator<TokenEvent, void> {
+  const { constraint, logprobs } = o
+  const wantsLogprobs = logprobs !== undefined
   const { records, logits } = await sequence.prefill(ids, {
     sampling: o.sampling,
     seen: o.seen,
+    allowed: constraint?.mask(),
     ...(o.signal && { signal: o.signal }),
-    logits: o.logits ?? false,
+    logits: o.logits || wantsLogprobs,
   })
-  yield { kind: 'prompt', records, logits }
+  yield { kind: 'prompt', records, logits: o.logits ? logits : undefined }
   const stops = new Set(o.sampling.stopIds)
-  const deliver = (record: StepRecord): TokenEvent | undefined =>
-    record.token === undefined
-      ? undefined
-      : { kind: stops.has(record.token) ? 'stop' : 'token', token: record.token, record }
+  const deliver = ({ logits, ...record }: DecodeRecord): TokenEvent | undefined => {
+    const { token } = record
+    if (token === undefined) return undefined
+    if (stops.has(token)) return { kind: 'stop', token, record }
+    constraint?.accept(token)
+    const event = { kind: 'token', token, record } as const
+    return wantsLogprobs && logits ? { ...event, logprobs: tokenLogprobs(logits, token, logprobs) } : event
+  }
 
-  const first = deliver(records.at(-1) as StepRecord)
+  const first = deliver({ ...(records.at(-1) as StepRecord), ...(logits && { logits }) })
   if (!first) return
   yield first
   if (first.kind === 'stop') return
@@ -53,15 +73,22 @@ export async function* generateTokens(
   // The token sampled at the last position of the context is the last one: it cannot be fed.
   let left = Math.min(o.maxTokens - 1, o.contextLength - sequence.length)
   // A streamed step waits for its weights: another one ahead of it would only fetch for tokens that nobody may want.
-  const [ahead, pace] = sequence.streams ? [1, new Pace(1)] : [2, new Pace(o.stepsPerSubmit)]
+  const ahead = sequence.streams || constraint ? 1 : 2
+  // Logits are read behind the last step of a submit.
+  const pace = new Pace(ahead === 1 || wantsLogprobs ? 1 : o.stepsPerSubmit)
   let lastDone = 0
-  const inFlight: { steps: number; submitted: number; read: () => Promise<StepRecord[]> }[] = []
+  const inFlight: { steps: number; submitted: number; read: () => Promise<DecodeRecord[]> }[] = []
   try {
     while (left > 0 || inFlight.length > 0) {
       throwIfAborted(o.signal)
       while (left > 0 && inFlight.length < ahead) {
+        if (constraint) sequence.allow(constraint.mask())
         const steps = Math.min(left, pace.steps, sequence.engine.capacity)
-        inFlight.push({ steps, submitted: performance.now(), read: await sequence.decode(steps, o.signal) })
+        inFlight.push({
+          steps,
+          submitted: performance.now(),
+          read: await sequence.decode(steps, o.signal, { logits: wantsLogprobs }),
+        })
         left -= steps
       }
       const oldest = inFlight.shift()

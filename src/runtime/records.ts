@@ -11,6 +11,11 @@ export interface StepRecord {
   readonly margins: Float32Array | undefined
 }
 
+/** A decode step's record, with the logits of its token where they were asked for. */
+export interface DecodeRecord extends StepRecord {
+  readonly logits?: Float32Array
+}
+
 /** Splits ring words into records. Without a scoring policy the GPU writes no bits: everything ran. */
 export function readRecords(
   words: Uint32Array,

@@ -13,6 +13,12 @@ export interface Sampling {
   minP: number
   /** Divides (multiplies, where negative) the logits of tokens in the context; 1 is off. */
   repetitionPenalty: number
+  /** Added to the logits of these ids, before everything else. */
+  logitBias?: Readonly<Record<number, number>> | undefined
+  /** Subtracted from the logit of every token that this generation has chosen before, in [-2, 2]; 0 is off. */
+  presencePenalty?: number | undefined
+  /** The same for every time that it was chosen. */
+  frequencyPenalty?: number | undefined
   /** A 32-bit integer; the same seed, model and device give the same text. */
   seed: number
   /** Tokens that end the generation. */
@@ -29,8 +35,11 @@ export const GREEDY: Sampling = {
   stopIds: [],
 }
 
+/** The widest bias either way, as in OpenAI's API: more than any model's logits are apart. */
+const MAX_BIAS = 100
+
 /** @throws `bad-option` naming the option that is out of range. */
-export function checkSampling(s: Sampling): void {
+export function checkSampling(s: Sampling, vocab: number): void {
   const demand = (ok: boolean, name: string, value: unknown, range: string) => {
     if (!ok) throw new SkipstoneError('bad-option', `${name} must be ${range}, not ${String(value)}.`)
   }
@@ -44,6 +53,15 @@ export function checkSampling(s: Sampling): void {
     s.repetitionPenalty,
     'above 0',
   )
+  for (const name of ['presencePenalty', 'frequencyPenalty'] as const) {
+    const penalty = s[name] ?? 0
+    demand(penalty >= -2 && penalty <= 2, name, penalty, 'between -2 and 2')
+  }
+  const isId = (id: string) => /^\d+$/.test(id) && Number(id) < vocab
+  for (const [id, bias] of Object.entries(s.logitBias ?? {})) {
+    demand(isId(id), 'every key of logitBias', id, `a token id, from 0 to ${vocab - 1}`)
+    demand(bias >= -MAX_BIAS && bias <= MAX_BIAS, `logitBias[${id}]`, bias, `between -${MAX_BIAS} and ${MAX_BIAS}`)
+  }
   demand(Number.isInteger(s.seed), 'seed', s.seed, 'a whole number')
   demand(s.stopIds.length <= MAX_STOPS, 'stopIds', s.stopIds.length, `at most ${MAX_STOPS} ids`)
 }

@@ -7,10 +7,11 @@ import type { SkipPolicy } from '../skip/policy.js'
 import { decodeProgram } from './decode-program.js'
 import { type Endings, endings } from './endings.js'
 import type { Engine } from './engine.js'
+import { LogitAdjustment } from './logit-adjustment.js'
 import { prefillProgram } from './prefill-program.js'
 import { inOrder, type Program, type ProgramInputs } from './program.js'
 import { Recorder } from './recorder.js'
-import { readRecords, type StepRecord } from './records.js'
+import { type DecodeRecord, readRecords, type StepRecord } from './records.js'
 import type { Sampling } from './sampling.js'
 import { SCORE_ROWS, scoreProgram } from './score-program.js'
 import {
@@ -40,6 +41,8 @@ export interface PrefillOptions {
   sampling?: Sampling
   /** Tokens that count as seen for the repetition penalty, besides those fed now. */
   seen?: readonly number[]
+  /** The only tokens that may be sampled, a bit each; `allow` says so for the steps that follow. */
+  allowed?: Uint32Array<ArrayBuffer> | undefined
   signal?: AbortSignal
   /** Read the logits after the last position. */
   logits?: boolean
@@ -53,6 +56,8 @@ export interface PrefillResult {
 
 interface Programs extends Endings {
   readonly arena: ParamsArena
+  /** The end of a step that samples from the model's logits. */
+  readonly finish: readonly Dispatch[]
   readonly decode: Program
   readonly prefill: Program
   /** Of the buffers that they are bound to. */
@@ -76,6 +81,7 @@ export class Sequence {
   #buffers: SequenceBuffers
   readonly #ring: ReadbackRing
   readonly #stride: number
+  readonly #adjustment: LogitAdjustment
   /** What streaming weights cost so far, where they do not all fit. */
   readonly traffic = { prefill: noTraffic(), decode: noTraffic() }
 
@@ -90,6 +96,7 @@ export class Sequence {
     this.#cache = createCache(gpu, shape, Math.min(FIRST_POSITIONS, options.contextLength))
     this.#ring = new ReadbackRing(gpu)
     this.#stride = recordStride(shape, options.margins ?? false)
+    this.#adjustment = new LogitAdjustment(engine)
   }
 
   /** What later submits obey. */
@@ -165,7 +172,7 @@ export class Sequence {
   async prefill(ids: ArrayLike<number>, options: PrefillOptions = {}): Promise<PrefillResult> {
     const { gpu, capacity } = this.engine
     await this.#reserve(this.#length + ids.length)
-    if (options.sampling) this.#writeSampling(options.sampling, options.seen ?? [], ids)
+    if (options.sampling) this.#writeSampling(options.sampling, options, ids)
     const records: StepRecord[] = []
     let logits: (() => Promise<Uint32Array>) | undefined
     let pending: (() => Promise<StepRecord[]>) | undefined
@@ -187,9 +194,10 @@ export class Sequence {
         const samples = last && options.sampling !== undefined
         const submitted = await this.#inTurn(this.traffic.prefill, options.signal, async () => {
           this.#turn()
-          const { packing, finish } = await this.#program()
+          const { packing } = await this.#program()
           const wantLogits = last && options.logits === true
-          return this.#submitChunk(chunk, samples ? finish : packing, options.signal, wantLogits)
+          const ending = samples ? await this.#finish('prompt') : packing
+          return this.#submitChunk(chunk, ending, options.signal, wantLogits)
         })
         logits = submitted.logits
         await readPending()
@@ -203,17 +211,29 @@ export class Sequence {
     return { records, logits: logits && new Float32Array((await logits()).buffer) }
   }
 
+  /** The only tokens that the next step may choose, after a prefill with `allowed`. No step may be under way. */
+  allow(tokens: Uint32Array<ArrayBuffer>): void {
+    this.#check()
+    this.#adjustment.allow(tokens)
+  }
+
   /**
    * Submits `steps` decode steps that continue from the last sampled token; nothing waits until the result is called, unless
-   * weights are streamed. Steps after a stop token do nothing and leave records without a token.
+   * weights are streamed. Steps after a stop token do nothing and leave records without a token. With `logits`, those of the last
+   * step are read too.
    */
-  async decode(steps: number, signal?: AbortSignal): Promise<() => Promise<StepRecord[]>> {
+  async decode(
+    steps: number,
+    signal?: AbortSignal,
+    options: { logits?: boolean } = {},
+  ): Promise<() => Promise<DecodeRecord[]>> {
     const { gpu } = this.engine
     gpu.check()
     await this.#reserve(this.#length + steps)
     return this.#inTurn(this.traffic.decode, signal, async () => {
       this.#turn()
-      const { decode, finish } = await this.#program()
+      const { decode } = await this.#program()
+      const finish = await this.#finish('step')
       const routed = this.#routed
       const recorder = new Recorder(this.engine)
       const guesses: number[][] = []
@@ -224,12 +244,19 @@ export class Sequence {
         if (recorded) guesses.push(await recorded)
         recorder.add(finish, extent)
       }
-      const read = this.#ring.record(recorder.encoder(), this.#buffers.ring, 0, 4 * steps * this.#stride)
+      const encoder = recorder.encoder()
+      const read = this.#ring.record(encoder, this.#buffers.ring, 0, 4 * steps * this.#stride)
+      const { scratch, shape } = this.engine
+      const readLogits =
+        options.logits === true ? this.#ring.record(encoder, scratch.logits, 0, 4 * shape.config.vocabSize) : undefined
       recorder.submit()
       this.#length += steps
       this.traffic.decode.tokens += steps
       return async () => {
-        const records = this.#records(await read(), 'every', routed)
+        const [words, logits] = await Promise.all([read(), readLogits?.()])
+        const records: DecodeRecord[] = this.#records(words, 'every', routed)
+        const last = records.pop()
+        if (last) records.push(logits ? { ...last, logits: new Float32Array(logits.buffer) } : last)
         for (const [i, guessed] of guesses.entries()) this.#judge(guessed, records.slice(i, i + 1), this.traffic.decode)
         return records
       }
@@ -285,6 +312,7 @@ export class Sequence {
     const { routerStride: _, ...buffers } = this.#buffers
     for (const buffer of Object.values(buffers)) memory.destroy(buffer)
     destroyCache(this.engine.gpu, this.#cache)
+    this.#adjustment.destroy()
     this.#ring.destroy()
   }
 
@@ -378,7 +406,7 @@ export class Sequence {
     return records
   }
 
-  #writeSampling(sampling: Sampling, before: readonly number[], ids: ArrayLike<number>): void {
+  #writeSampling(sampling: Sampling, { seen: before = [], allowed }: PrefillOptions, ids: ArrayLike<number>): void {
     const { queue } = this.engine.gpu.device
     const { settings, stops, seen } = this.#buffers
     queue.writeBuffer(
@@ -392,6 +420,7 @@ export class Sequence {
       }),
     )
     queue.writeBuffer(stops, 0, Uint32Array.from(sampling.stopIds))
+    this.#adjustment.begin(sampling, allowed)
     if (sampling.repetitionPenalty === 1) return
     const bits = new Uint32Array(Math.ceil(this.engine.shape.config.vocabSize / 32))
     const mark = (id: number) => {
@@ -458,8 +487,17 @@ export class Sequence {
     if (this.#destroyed) arena.destroy()
     this.#check()
     this.#programs?.arena.destroy()
-    this.#programs = { arena, decode, prefill, ...after, generation }
+    const finish = [...after.score, after.sample(this.engine.scratch.logits)]
+    this.#programs = { arena, decode, prefill, ...after, finish, generation }
     return this.#programs
+  }
+
+  /** The end of the prompt, or of a step behind it. */
+  async #finish(part: 'prompt' | 'step'): Promise<readonly Dispatch[]> {
+    const { arena, score, sample, finish } = await this.#program()
+    const adjusted = await this.#adjustment.dispatch(arena, this.#buffers, part)
+    this.#check()
+    return adjusted ? [...score, adjusted.dispatch, sample(adjusted.logits)] : finish
   }
 
   /** A sequence may be destroyed while a call on it waits: the call must not allocate anything afterwards. */

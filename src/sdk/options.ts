@@ -58,6 +58,20 @@ export interface SessionOptions {
   margins?: boolean
 }
 
+/**
+ * What a text must look like; exactly one of these. A text that `maxTokens` or the context cuts off is only the beginning of one.
+ * The model does not know what is asked of it: say it in the prompt too.
+ */
+export type TextFormat =
+  /** Any JSON value. */
+  | { json: true }
+  /** JSON that a JSON Schema accepts. */
+  | { schema: object }
+  /** A regular expression that the whole text matches. */
+  | { regex: string }
+  /** A grammar in llama.cpp's notation, from its rule `root`. */
+  | { gbnf: string }
+
 export interface GenerateOptions {
   /** Default: as many as fit into the context. */
   maxTokens?: number
@@ -67,14 +81,27 @@ export interface GenerateOptions {
   topP?: number
   minP?: number
   repetitionPenalty?: number
+  /** Added to the logits of these token ids, from -100 (never) to 100 (almost always). */
+  logitBias?: Readonly<Record<number, number>>
+  /** Subtracted from the logits of tokens that this call has generated before, from -2 to 2. Default 0. */
+  presencePenalty?: number
+  /** The same, for every time that the token was generated. */
+  frequencyPenalty?: number
   /** Default 0: the same text on every call. */
   seed?: number
   /** Strings that end the text; they are not part of it. */
   stop?: string | readonly string[]
+  /** Let only such a text come about; stop tokens end it where it is complete. Every token is then waited for. */
+  format?: TextFormat
   /** Do not stop at the model's stop tokens. */
   ignoreEos?: boolean
   /** Also give the logits after the prompt, with the step of kind `prompt`. */
   logits?: boolean
+  /**
+   * Tell the log probability of every token, and of this many of the most probable ones, 0 to 20. The logits of every step are then
+   * read back, one step at a time.
+   */
+  logprobs?: number
   /** Decode steps per GPU submit. Default: follows the measured speed. */
   stepsPerSubmit?: number
   signal?: AbortSignal
@@ -95,6 +122,22 @@ export interface PromptStep {
   logits?: Float32Array
 }
 
+export interface TokenLogprob {
+  readonly token: number
+  /** Natural logarithm of its probability, in (-Infinity, 0]. */
+  readonly logprob: number
+  /** U+FFFD where it has only a part of a character; a special token as it is spelled. */
+  readonly text: string
+  /** UTF-8, where it is text. */
+  readonly bytes?: Uint8Array
+}
+
+/** How probable a token was to the model itself: before biases, penalties, temperature, filters and formats. */
+export interface TokenLogprobs extends TokenLogprob {
+  /** The most probable tokens, the best first. */
+  readonly top: readonly TokenLogprob[]
+}
+
 /** A token was generated. */
 export interface TokenStep {
   kind: 'token'
@@ -107,6 +150,8 @@ export interface TokenStep {
   executed: Uint32Array
   /** Signed distance of each sublayer's score to its threshold, where the session traces margins. */
   margins?: Float32Array
+  /** Where the call asked for `logprobs`. */
+  logprobs?: TokenLogprobs
 }
 
 /** The end of the text. */

@@ -40,7 +40,8 @@ export interface Session {
    *
    * Stopping the loop early, or an abort while tokens are generated, keeps what was delivered. Any failure before the
    * first token leaves the conversation as it was.
-   * @throws `bad-option` (empty prompt, unknown ids, sampling out of range), `context-full`, `busy`, `aborted`,
+   * @throws `bad-option` (empty prompt, unknown ids, sampling out of range, a malformed format), `unsupported`
+   * (a format that the model's vocabulary cannot write, or that is too large to follow), `context-full`, `busy`, `aborted`,
    * `device-lost` (call again: the conversation is replayed), `disposed`.
    */
   generate(prompt: string | readonly number[], options?: GenerateOptions): AsyncGenerator<Step, void>

@@ -2,7 +2,8 @@ import { SkipstoneError } from '../errors.js'
 import type { ModelConfig } from '../model/config.js'
 import type { GenerationConfig } from '../model/generation-config.js'
 import type { Engine } from '../runtime/engine.js'
-import { generateTokens } from '../runtime/generate.js'
+import { generateTokens, type TokenEvent } from '../runtime/generate.js'
+import { MAX_LOGPROBS } from '../runtime/logprobs.js'
 import type { StepRecord } from '../runtime/records.js'
 import { checkSampling, type Sampling } from '../runtime/sampling.js'
 import { Sequence } from '../runtime/sequence.js'
@@ -10,12 +11,15 @@ import type { TraceFile } from '../runtime/trace.js'
 import type { SkipPolicy } from '../skip/policy.js'
 import type { PolicyRequest } from '../skip/registry.js'
 import type { ChatMessage } from '../text/chat-template.js'
+import type { TextTokenizer } from '../text/tokenizer.js'
 import { Continuation } from './continuation.js'
+import { formatConstraint } from './format-constraint.js'
 import type { FinishReason, GenerateOptions, PromptStep, Step } from './options.js'
 import type { Session, SessionStats } from './session-api.js'
 import { busy, checkRewind, policyRequest, type SessionParts, sessionDisposed } from './session-request.js'
 import { SessionState } from './session-state.js'
 import type { TextCodec } from './text-codec.js'
+import { withTexts } from './token-logprobs.js'
 
 /** What a session needs of its model. */
 export interface SessionHost {
@@ -32,6 +36,8 @@ export interface SessionHost {
   /** Another session of this model. */
   open(parts: SessionParts, from?: SessionState): EngineSession
 }
+
+type GeneratedToken = Extract<TokenEvent, { kind: 'token' }>
 
 /** A session on an engine of this thread. */
 export class EngineSession implements Session {
@@ -155,6 +161,9 @@ export class EngineSession implements Session {
   async *#run(tokens: readonly number[], options: GenerateOptions): AsyncGenerator<Step, void> {
     const { contextLength } = this.parts
     const sampling = this.#sampling(options)
+    if (options.format && options.ignoreEos) {
+      throw new SkipstoneError('bad-option', 'A text with a format ends at a stop token: leave ignoreEos out.')
+    }
     if (tokens.length === 0) throw emptyPrompt()
     this.model.checkIds(tokens)
     if (tokens.length > contextLength) {
@@ -167,7 +176,13 @@ export class EngineSession implements Session {
     if (maxTokens !== Number.POSITIVE_INFINITY && !(Number.isInteger(maxTokens) && maxTokens >= 1)) {
       throw new SkipstoneError('bad-option', `maxTokens must be a whole number, 1 or more, not ${maxTokens}.`)
     }
-    const { stepsPerSubmit } = options
+    const { stepsPerSubmit, logprobs } = options
+    if (logprobs !== undefined && !(Number.isInteger(logprobs) && logprobs >= 0 && logprobs <= MAX_LOGPROBS)) {
+      throw new SkipstoneError(
+        'bad-option',
+        `logprobs must be a whole number from 0 to ${MAX_LOGPROBS}, not ${String(logprobs)}.`,
+      )
+    }
     if (stepsPerSubmit !== undefined && !(Number.isInteger(stepsPerSubmit) && stepsPerSubmit >= 1)) {
       throw new SkipstoneError(
         'bad-option',
@@ -177,9 +192,15 @@ export class EngineSession implements Session {
     const stops = typeof options.stop === 'string' ? [options.stop] : (options.stop ?? [])
     // Ids alone need no tokenizer: the text then stays empty.
     const tokenizer = await this.model.text.tokenizer().catch((error: unknown) => {
-      if (error instanceof SkipstoneError && error.code === 'not-found' && stops.length === 0) return undefined
+      if (error instanceof SkipstoneError && error.code === 'not-found' && stops.length === 0 && !options.format)
+        return undefined
       throw error
     })
+    const { stopIds } = sampling
+    const constraint =
+      options.format &&
+      tokenizer &&
+      (await formatConstraint(options.format, { tokenizer, stopIds, vocabSize: this.model.config.vocabSize }))
     const continuation = new Continuation(tokenizer, tokens, stops)
     const engine = await this.model.engine()
     const sequence = await this.#live(engine, options.signal)
@@ -207,7 +228,9 @@ export class EngineSession implements Session {
         seen: tokens.slice(0, fed),
         signal: options.signal,
         logits: options.logits ?? false,
+        logprobs,
         stepsPerSubmit,
+        constraint,
       })
       for await (const event of events) {
         if (event.kind === 'prompt') {
@@ -237,10 +260,10 @@ export class EngineSession implements Session {
         const { text, stopped } = continuation.push(event.token)
         if (stopped) {
           finishReason = 'stop'
-          if (text) yield tokenStep(event.token, position, text, event.record)
+          if (text) yield tokenStep(event, position, text, tokenizer)
           break
         }
-        yield tokenStep(event.token, position, text, event.record)
+        yield tokenStep(event, position, text, tokenizer)
       }
       const text = continuation.finish()
       this.#state.tokens.length = tokens.length + continuation.kept
@@ -302,10 +325,13 @@ export class EngineSession implements Session {
       topP: o.topP ?? defaults?.topP ?? 1,
       minP: o.minP ?? defaults?.minP ?? 0,
       repetitionPenalty: o.repetitionPenalty ?? defaults?.repetitionPenalty ?? 1,
+      logitBias: o.logitBias,
+      presencePenalty: o.presencePenalty,
+      frequencyPenalty: o.frequencyPenalty,
       seed: o.seed ?? 0,
       stopIds: o.ignoreEos ? [] : stops,
     }
-    checkSampling(sampling)
+    checkSampling(sampling, config.vocabSize)
     return sampling
   }
 
@@ -314,9 +340,21 @@ export class EngineSession implements Session {
   }
 }
 
-function tokenStep(token: number, position: number, text: string, record: StepRecord): Step {
-  const step = { kind: 'token', text, token, position, executed: record.bits } as const
-  return record.margins ? { ...step, margins: record.margins } : step
+function tokenStep(
+  { token, record, logprobs }: GeneratedToken,
+  position: number,
+  text: string,
+  tokenizer: TextTokenizer | undefined,
+): Step {
+  return {
+    kind: 'token',
+    text,
+    token,
+    position,
+    executed: record.bits,
+    ...(record.margins && { margins: record.margins }),
+    ...(logprobs && { logprobs: withTexts(tokenizer, token, logprobs) }),
+  }
 }
 
 function concatenate(records: readonly StepRecord[]): Uint32Array {

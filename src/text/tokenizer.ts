@@ -1,5 +1,6 @@
 import type { Decoder, Tokenizer } from '@huggingface/tokenizers'
 import { SkipstoneError } from '../errors.js'
+import { type TokenBytes, tokenBytes } from './token-bytes.js'
 import { unsupportedPart } from './tokenizer-parts.js'
 import { parseTokenizerSpec, type TokenizerSpec } from './tokenizer-spec.js'
 
@@ -21,6 +22,12 @@ export interface TextTokenizer {
   idOf(token: string): number | undefined
   /** The ids that `skipSpecialTokens` leaves out. */
   readonly specialIds: ReadonlySet<number>
+  /**
+   * The bytes that a token adds to a text, undefined for one that is no text. They are those in the middle of a text: a space
+   * that `decode` takes off the start of a text is among them.
+   * @throws SkipstoneError `unsupported` where a token's bytes depend on its neighbours.
+   */
+  tokenBytes(id: number): Uint8Array | undefined
 }
 
 type Library = typeof import('@huggingface/tokenizers')
@@ -83,9 +90,14 @@ export async function loadTokenizer(tokenizerJson: unknown, tokenizerConfig: unk
 
   const vocab = tokenizer.model!.vocab
   const specialIds = new Set(spec.added_tokens.filter((token) => token.special).map((token) => token.id))
+  let bytesOf: TokenBytes | undefined
   return {
     vocabSize: vocab.length,
     specialIds,
+    tokenBytes: (id) => {
+      bytesOf ??= tokenBytes(spec, vocab)
+      return bytesOf(id)
+    },
     idOf: (token) => tokenizer.token_to_id(token),
     encode: (text, { addSpecialTokens = true } = {}) =>
       guarded(() => tokenizer.encode(text, { add_special_tokens: addSpecialTokens }).ids),

@@ -1,6 +1,7 @@
 import OpenAI, { APIUserAbortError, BadRequestError, NotFoundError } from 'openai'
 import { describe, expect, it } from 'vitest'
 import { type ChatCompletionChunk, openAiFetch } from '../../src/index.js'
+import { idOf } from '../fixtures/tiny-model.js'
 import { describeSdk, expectError } from './support.js'
 
 const MESSAGES = [
@@ -122,12 +123,79 @@ describeSdk.anywhere('OpenAI-shaped completions', (bench) => {
     ['unknown-policy', { policy: 'magic' }],
     ['unsupported', { messages: [{ role: 'user', content: [{ type: 'image_url' }] }] }],
     ['unsupported', { n: 2 }],
-    ['unsupported', { logprobs: true }],
-    ['unsupported', { response_format: { type: 'json_object' } }],
+    ['bad-option', { logprobs: 3 }],
+    ['bad-option', { logprobs: true, top_logprobs: 21 }],
+    ['bad-option', { logprobs: true, top_logprobs: 'all' }],
+    ['bad-option', { top_logprobs: 2 }],
+    ['unsupported', { response_format: { type: 'grammar' } }],
+    ['bad-option', { response_format: 'json_object' }],
+    ['bad-option', { response_format: { type: 'json_schema' } }],
+    ['bad-option', { response_format: { type: 'json_schema', json_schema: { name: 'x', schema: 3 } } }],
+    ['bad-option', { response_format: { type: 'json_schema', json_schema: { schema: { type: 'nonsense' } } } }],
+    ['bad-option', { logit_bias: 3 }],
+    ['bad-option', { logit_bias: { 5: 'x' } }],
+    ['bad-option', { logit_bias: { 100: 1 } }],
+    ['bad-option', { presence_penalty: 3 }],
+    ['bad-option', { frequency_penalty: 'much' }],
     ['unsupported', { tools: [{ type: 'function' }] }],
   ])('refuses with %s: %j', async (code, wrong) => {
     await expectError(chat().create({ ...request, ...(wrong as object) }), code)
     await bench().stillWorks()
+  })
+
+  it('answers in the JSON that is asked for, whole and streamed', async () => {
+    const properties = { ok: { type: 'boolean' }, n: { enum: [1, 22] } }
+    const schema = { type: 'object', properties, required: ['ok', 'n'], additionalProperties: false }
+    const wanted = {
+      ...request,
+      max_tokens: 60,
+      response_format: { type: 'json_schema', json_schema: { name: 'answer', schema, strict: true } },
+    } as const
+    const { choices } = await chat().create(wanted)
+    expect(choices[0]!.finish_reason).toBe('stop')
+    expect(JSON.parse(choices[0]!.message.content)).toEqual({ ok: expect.any(Boolean), n: expect.any(Number) })
+    const chunks = await listOf(await chat().create({ ...wanted, stream: true }))
+    expect(chunks.map((chunk) => chunk.choices[0]?.delta.content ?? '').join('')).toBe(choices[0]!.message.content)
+    const object = await chat().create({ ...wanted, max_tokens: 12, response_format: { type: 'json_object' } })
+    expect(object.choices[0]!.message.content).toMatch(/^\s*\{/)
+    const text = await bench().model.completions.create({ ...wanted, prompt: 'abc' })
+    expect(Object.keys(JSON.parse(text.choices[0]!.text)).sort()).toEqual(['n', 'ok'])
+  })
+
+  it('tells how probable every token was, whole and streamed', async () => {
+    const wanted = { ...request, logprobs: true, top_logprobs: 2 }
+    const { choices, usage } = await chat().create(wanted)
+    const { content } = choices[0]!.logprobs!
+    expect(content).toHaveLength(usage.completion_tokens)
+    expect(content.map(({ token }) => token).join('')).toBe(choices[0]!.message.content)
+    for (const { top_logprobs: top, ...chosen } of content) {
+      expect(top).toHaveLength(2)
+      // The request is greedy.
+      expect(top[0]).toEqual(chosen)
+      expect(top[1]!.logprob).toBeLessThanOrEqual(chosen.logprob)
+      expect(chosen.bytes).toEqual([...new TextEncoder().encode(chosen.token)])
+    }
+    const chunks = await listOf(await chat().create({ ...wanted, stream: true }))
+    expect(chunks.flatMap((chunk) => chunk.choices[0]?.logprobs?.content ?? [])).toEqual(content)
+    // Penalised, the text has no two characters twice, so that some are left before a stop string.
+    const varied = { ...wanted, presence_penalty: 2, frequency_penalty: 2 }
+    const all = (await chat().create(varied)).choices[0]!.message.content
+    const { message, logprobs } = (await chat().create({ ...varied, stop: all.slice(3, 5) })).choices[0]!
+    expect(message.content).toBe(all.slice(0, 3))
+    expect(logprobs?.content.map(({ token }) => token).join('')).toBe(message.content)
+    await expectError(bench().model.completions.create({ prompt: 'abc', logprobs: 2 } as never), 'unsupported')
+  })
+
+  it('takes biases and penalties', async () => {
+    const biased = await chat().create({ ...request, logit_bias: { [idOf('k')]: 100 } })
+    expect(biased.choices[0]!.message.content).toBe('k'.repeat(12))
+    const penalised = await chat().create({ ...request, presence_penalty: 1.5, frequency_penalty: -0.5 })
+    using session = bench().session()
+    let expected = ''
+    const options = { presencePenalty: 1.5, frequencyPenalty: -0.5, temperature: 0, maxTokens: 12 }
+    for await (const step of session.chat(MESSAGES, options)) expected += step.text
+    expect(penalised.choices[0]!.message.content).toBe(expected)
+    expect(expected).not.toBe((await expectedText()).text)
   })
 
   it('ignores what asks for nothing', async () => {
@@ -136,7 +204,8 @@ describeSdk.anywhere('OpenAI-shaped completions', (bench) => {
       logit_bias: {},
       tools: [],
       frequency_penalty: 0,
-      response_format: { type: 'text' },
+      presence_penalty: null,
+      response_format: { type: 'text' as const },
       stop: null,
     }
     const parts = MESSAGES.map(({ role, content }) => ({ role, content: [{ type: 'text' as const, text: content }] }))
@@ -159,6 +228,12 @@ describeSdk.anywhere('OpenAI-shaped completions', (bench) => {
         streamed += chunk.choices[0]?.delta.content ?? ''
       }
       expect(streamed).toBe(text)
+      const { choices } = await client().chat.completions.create({
+        ...body,
+        logit_bias: { [idOf('q')]: 100 },
+        response_format: { type: 'json_schema', json_schema: { name: 'word', schema: { const: 'quiz' } } },
+      })
+      expect(choices[0]!.message.content).toBe('"quiz"')
       const completion = await client().completions.create({ model: 'x', prompt: 'abc', max_tokens: 4, temperature: 0 })
       expect(completion.choices[0]!.text.length).toBeGreaterThan(0)
       expect((await client().models.list()).data.map(({ id }) => id)).toEqual(['skipstone'])

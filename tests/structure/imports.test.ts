@@ -17,7 +17,7 @@ const LEVELS = [
   ['gpu'],
 ]
 /** Leaves: anyone may import them, they import nothing but leaves. */
-const LEAVES = ['shaders', 'formats', 'storage', 'text', 'errors.ts']
+const LEAVES = ['shaders', 'formats', 'storage', 'text', 'grammar', 'errors.ts']
 
 interface Module {
   readonly file: string
@@ -107,4 +107,13 @@ test('the inspector sees types of the public surface and errors, nothing of the 
       .map(([, , target]) => `${file} imports ${target}`),
   )
   expect(wrong).toEqual([])
+})
+
+test('grammars are loaded by those who use one: everybody else imports types only', () => {
+  const loading = sourceFiles('src')
+    .filter((file) => roomOf(file) !== 'grammar')
+    .filter((file) =>
+      /^(?:import|export) (?!type)[^'(]*'[^']*\/grammar\//m.test(readFileSync(path.join(root, file), 'utf8')),
+    )
+  expect(loading).toEqual([])
 })

@@ -1,10 +1,13 @@
 import type { Step } from '../options.js'
 import type { Session } from '../session-api.js'
 import { type CompletionHost, Conversations } from './conversations.js'
+import { chatLogprob } from './logprobs.js'
 import { chatWanted, textWanted, type Wanted } from './request.js'
 import type {
   ChatCompletion,
   ChatCompletionChunk,
+  ChatLogprobEntry,
+  ChatLogprobs,
   ChatRequest,
   FinishReason,
   TextCompletion,
@@ -17,7 +20,9 @@ export interface CallOptions {
 }
 
 /** A piece of an answer, or its end. */
-type Piece = { text: string } | { text: string; finishReason: FinishReason; usage: Usage }
+type Piece =
+  | { text: string; logprob: ChatLogprobEntry | undefined }
+  | { text: string; finishReason: FinishReason; usage: Usage }
 
 /** `model.chat.completions`: OpenAI's chat completions on a loaded model. */
 export class ChatCompletions {
@@ -77,7 +82,8 @@ async function* answer(session: Session, steps: AsyncGenerator<Step, void>): Asy
   for await (const step of steps) {
     if (step.kind === 'prompt') prompt = { cached: step.position, all: step.position + step.tokens.length }
     else if (step.kind === 'token') {
-      if (step.text) yield { text: step.text }
+      const logprob = step.logprobs && chatLogprob(step.logprobs)
+      if (step.text || logprob) yield { text: step.text, logprob }
     } else {
       const { attention, mlp, total } = session.stats().skip
       const usage = {
@@ -94,19 +100,26 @@ async function* answer(session: Session, steps: AsyncGenerator<Step, void>): Asy
 
 async function gather(pieces: AsyncIterable<Piece>) {
   let content = ''
+  const entries: ChatLogprobEntry[] = []
   for await (const piece of pieces) {
     content += piece.text
-    if ('usage' in piece) return { content, finishReason: piece.finishReason, usage: piece.usage }
+    if ('usage' in piece) {
+      const { finishReason, usage } = piece
+      // A stop string takes tokens back.
+      return { content, finishReason, usage, entries: entries.slice(0, usage.completion_tokens) }
+    }
+    if (piece.logprob) entries.push(piece.logprob)
   }
   throw new Error('a generation ended without its last step')
 }
 
 async function wholeChat(pieces: AsyncIterable<Piece>, wanted: Wanted<unknown>): Promise<ChatCompletion> {
-  const { content, finishReason, usage } = await gather(pieces)
+  const { content, finishReason, usage, entries } = await gather(pieces)
+  const logprobs = wanted.options.logprobs === undefined ? null : { content: entries, refusal: null }
   const message = { role: 'assistant', content, refusal: null } as const
   return {
     ...head('chatcmpl', 'chat.completion', wanted),
-    choices: [{ index: 0, message, logprobs: null, finish_reason: finishReason }],
+    choices: [{ index: 0, message, logprobs, finish_reason: finishReason }],
     usage,
   }
 }
@@ -129,9 +142,10 @@ async function* chatChunks(
   const chunk = (
     delta: { role?: 'assistant'; content?: string },
     reason: FinishReason | null = null,
+    logprobs: ChatLogprobs | null = null,
   ): ChatCompletionChunk => ({
     ...body,
-    choices: [{ index: 0, delta, logprobs: null, finish_reason: reason }],
+    choices: [{ index: 0, delta, logprobs, finish_reason: reason }],
     ...pending,
   })
   let begun = false
@@ -139,7 +153,8 @@ async function* chatChunks(
     // Not before the prompt was accepted: what is wrong with it is no part of an answer.
     if (!begun) yield chunk({ role: 'assistant', content: '' })
     begun = true
-    if (piece.text) yield chunk({ content: piece.text })
+    const logprobs = 'logprob' in piece && piece.logprob ? { content: [piece.logprob], refusal: null } : null
+    if (piece.text || logprobs) yield chunk({ content: piece.text }, null, logprobs)
     if (!('usage' in piece)) continue
     yield chunk({}, piece.finishReason)
     if (wanted.includeUsage) yield { ...body, choices: [], usage: piece.usage }

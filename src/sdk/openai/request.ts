@@ -2,6 +2,9 @@ import { SkipstoneError } from '../../errors.js'
 import type { ChatMessage } from '../../text/chat-template.js'
 import type { GenerateOptions } from '../options.js'
 import type { PolicyRequest } from '../policies.js'
+import { bad } from './bad-request.js'
+import { wantedLogprobs } from './logprobs.js'
+import { responseFormat } from './response-format.js'
 import type { ChatRequest, CompletionOptions, TextRequest } from './types.js'
 
 /** A request, checked. */
@@ -20,15 +23,9 @@ const ABSENT: Readonly<Record<string, readonly unknown[]>> = {
   best_of: [1],
   echo: [false],
   suffix: [''],
-  logprobs: [false, 0],
-  top_logprobs: [0],
-  logit_bias: [],
-  frequency_penalty: [0],
-  presence_penalty: [0],
   tools: [],
   tool_choice: ['none', 'auto'],
   functions: [],
-  response_format: [],
   audio: [],
   modalities: [],
 }
@@ -44,30 +41,31 @@ export function chatWanted(request: ChatRequest): Wanted<readonly ChatMessage[]>
     // What newer models of OpenAI call a developer is the system of all templates.
     return { role: role === 'developer' ? 'system' : role, content: textOf(content) }
   })
-  return { input, ...common(request, request.max_completion_tokens ?? request.max_tokens) }
+  const wanted = common(request, request.max_completion_tokens ?? request.max_tokens)
+  const logprobs = wantedLogprobs(request)
+  return { input, ...wanted, options: { ...wanted.options, ...(logprobs !== undefined && { logprobs }) } }
 }
 
 /** @throws as `chatWanted`. */
 export function textWanted(request: TextRequest): Wanted<string> {
   const { prompt } = request
   if (typeof prompt !== 'string') throw bad('prompt is one string')
+  refuseOthers(request, { logprobs: [false, 0], top_logprobs: [0] })
   return { input: prompt, ...common(request, request.max_tokens) }
 }
 
 function common(request: CompletionOptions, maxTokens: number | null | undefined): Omit<Wanted<never>, 'input'> {
-  for (const [name, harmless] of Object.entries(ABSENT)) {
-    const value = (request as Record<string, unknown>)[name]
-    const empty = value === undefined || value === null || isEmpty(value)
-    if (!empty && !harmless.includes(value) && !isPlainText(value)) {
-      throw new SkipstoneError('unsupported', `${name} is not in this version: leave it out.`)
-    }
-  }
-  const number = (name: 'temperature' | 'top_p' | 'seed') => {
+  refuseOthers(request, ABSENT)
+  const number = (name: 'temperature' | 'top_p' | 'seed' | 'presence_penalty' | 'frequency_penalty') => {
     const value = request[name] ?? undefined
     if (value !== undefined && typeof value !== 'number') throw bad(`${name} is a number`)
     return value
   }
   const [temperature, topP, seed] = [number('temperature'), number('top_p'), number('seed')]
+  const presencePenalty = number('presence_penalty')
+  const frequencyPenalty = number('frequency_penalty')
+  const logitBias = biases(request.logit_bias)
+  const format = responseFormat(request.response_format)
   const stop = request.stop ?? undefined
   const isStop = typeof stop === 'string' || (Array.isArray(stop) && stop.every((one) => typeof one === 'string'))
   if (stop !== undefined && !isStop) throw bad('stop is a string or a list of strings')
@@ -82,8 +80,22 @@ function common(request: CompletionOptions, maxTokens: number | null | undefined
       ...(temperature !== undefined && { temperature }),
       ...(topP !== undefined && { topP }),
       ...(seed !== undefined && { seed }),
+      ...(presencePenalty !== undefined && { presencePenalty }),
+      ...(frequencyPenalty !== undefined && { frequencyPenalty }),
+      ...(logitBias && { logitBias }),
+      ...(format && { format }),
       ...(stop !== undefined && { stop }),
     },
+  }
+}
+
+function refuseOthers(request: CompletionOptions, absent: typeof ABSENT): void {
+  for (const [name, harmless] of Object.entries(absent)) {
+    const value = (request as Record<string, unknown>)[name]
+    const empty = value === undefined || value === null || isEmpty(value)
+    if (!empty && !harmless.includes(value) && !isPlainText(value)) {
+      throw new SkipstoneError('unsupported', `${name} is not in this version: leave it out.`)
+    }
   }
 }
 
@@ -103,9 +115,13 @@ function isEmpty(value: unknown): boolean {
 }
 
 function isPlainText(value: unknown): boolean {
-  return (value as { type?: unknown } | null)?.type === 'text' || (Array.isArray(value) && value.join() === 'text')
+  return Array.isArray(value) && value.join() === 'text'
 }
 
-function bad(what: string): SkipstoneError {
-  return new SkipstoneError('bad-option', `The request is not one of OpenAI's API: ${what}.`)
+/** Which ids and numbers are possible, the session says. */
+function biases(value: unknown): Readonly<Record<number, number>> | undefined {
+  if (value === undefined || value === null) return undefined
+  const isMap = typeof value === 'object' && Object.values(value).every((bias) => typeof bias === 'number')
+  if (!isMap) throw bad('logit_bias is an object of numbers by token id')
+  return value as Readonly<Record<number, number>>
 }

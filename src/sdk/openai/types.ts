@@ -6,6 +6,14 @@ import type { PolicyRequest } from '../policies.js'
 /** Text, or a list of text parts. */
 export type Content = string | readonly { readonly type: 'text'; readonly text: string }[]
 
+export type ResponseFormat =
+  | { readonly type: 'text' }
+  | { readonly type: 'json_object' }
+  | {
+      readonly type: 'json_schema'
+      readonly json_schema: { readonly name?: string; readonly schema: object; readonly strict?: boolean | null }
+    }
+
 export interface CompletionOptions {
   /** Comes back in the answer; a loaded model is the only one that there is. */
   model?: string
@@ -15,6 +23,13 @@ export interface CompletionOptions {
   top_p?: number | null
   seed?: number | null
   stop?: string | readonly string[] | null
+  /** From -100 to 100 by token id. */
+  logit_bias?: Readonly<Record<string, number>> | null
+  /** From -2 to 2. */
+  presence_penalty?: number | null
+  frequency_penalty?: number | null
+  /** The answer is then such JSON, unless tokens run out. */
+  response_format?: ResponseFormat | null
   stream?: boolean | null
   stream_options?: { include_usage?: boolean } | null
   /** What to skip; default: nothing. */
@@ -24,6 +39,10 @@ export interface CompletionOptions {
 export interface ChatRequest extends CompletionOptions {
   messages: readonly { readonly role: string; readonly content: Content }[]
   max_completion_tokens?: number | null
+  /** Tell how probable every token was, */
+  logprobs?: boolean | null
+  /** and this many of the most probable ones, 0 to 20. */
+  top_logprobs?: number | null
 }
 
 export interface TextRequest extends CompletionOptions {
@@ -51,26 +70,50 @@ interface Body<Kind extends string, Choice> {
   choices: [Choice] | []
 }
 
-interface Choice {
+export interface ChatLogprob {
+  token: string
+  /** Natural logarithm of the model's own probability. */
+  logprob: number
+  /** UTF-8; null for a token that is no text. */
+  bytes: number[] | null
+}
+
+export interface ChatLogprobEntry extends ChatLogprob {
+  top_logprobs: ChatLogprob[]
+}
+
+/** One entry for every token. */
+export interface ChatLogprobs {
+  content: ChatLogprobEntry[]
+  refusal: null
+}
+
+interface Choice<Logprobs> {
   index: 0
-  logprobs: null
+  logprobs: Logprobs
   finish_reason: FinishReason | null
 }
 
 export interface ChatCompletion
   extends Body<
     'chat.completion',
-    Choice & { finish_reason: FinishReason; message: { role: 'assistant'; content: string; refusal: null } }
+    Choice<ChatLogprobs | null> & {
+      finish_reason: FinishReason
+      message: { role: 'assistant'; content: string; refusal: null }
+    }
   > {
   usage: Usage
 }
 
 export interface ChatCompletionChunk
-  extends Body<'chat.completion.chunk', Choice & { delta: { role?: 'assistant'; content?: string } }> {
+  extends Body<
+    'chat.completion.chunk',
+    Choice<ChatLogprobs | null> & { delta: { role?: 'assistant'; content?: string } }
+  > {
   usage?: Usage | null
 }
 
-export interface TextCompletion extends Body<'text_completion', Choice & { text: string }> {
+export interface TextCompletion extends Body<'text_completion', Choice<null> & { text: string }> {
   /** In a stream: with the last piece, where it was asked for. */
   usage?: Usage | null
 }

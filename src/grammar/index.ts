@@ -1,0 +1,6 @@
+export { createConstraint, type TokenConstraint } from './constraint.js'
+export { parseGbnf } from './gbnf.js'
+export { Grammar } from './grammar.js'
+export { fromJsonSchema, jsonGrammar } from './json-schema.js'
+export { regexGrammar } from './regex.js'
+export { tokenizerVocabulary, type Vocabulary } from './vocabulary.js'

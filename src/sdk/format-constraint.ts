@@ -1,0 +1,73 @@
+import { SkipstoneError } from '../errors.js'
+import type { Grammar, TokenConstraint, Vocabulary } from '../grammar/index.js'
+import type { TextTokenizer } from '../text/tokenizer.js'
+import type { TextFormat } from './options.js'
+
+type Room = typeof import('../grammar/index.js')
+
+/** Grammars that are kept: the same format again finds what was learnt about it. */
+const MAX_GRAMMARS = 16
+/** The one that was not used for longest first. */
+const grammars = new Map<string, Grammar>()
+const vocabularies = new WeakMap<TextTokenizer, Vocabulary>()
+
+/** What a constraint needs to know of a model. */
+export interface Writer {
+  readonly tokenizer: TextTokenizer
+  readonly stopIds: readonly number[]
+  /** How many logits the model gives. */
+  readonly vocabSize: number
+}
+
+/**
+ * A constraint for one text. Pages that never ask for one do not load what it is made of.
+ * @throws `bad-option` for a malformed format, and for a model without stop tokens; `unsupported` for what cannot be followed.
+ */
+export async function formatConstraint(format: TextFormat, writer: Writer): Promise<TokenConstraint> {
+  const key = keyOf(format)
+  const room = await import('../grammar/index.js')
+  const grammar = grammars.get(key) ?? parse(room, format)
+  grammars.delete(key)
+  grammars.set(key, grammar)
+  if (grammars.size > MAX_GRAMMARS) grammars.delete(grammars.keys().next().value ?? '')
+  return room.createConstraint(grammar, vocabularyOf(room, writer))
+}
+
+function vocabularyOf(room: Room, { tokenizer, stopIds, vocabSize }: Writer): Vocabulary {
+  const known = vocabularies.get(tokenizer)
+  if (known) return known
+  const vocabulary = room.tokenizerVocabulary(tokenizer, stopIds, vocabSize)
+  vocabularies.set(tokenizer, vocabulary)
+  return vocabulary
+}
+
+function parse(room: Room, format: TextFormat): Grammar {
+  if ('json' in format) return room.jsonGrammar()
+  if ('schema' in format) return room.fromJsonSchema(format.schema)
+  if ('regex' in format) return room.regexGrammar(format.regex)
+  return room.parseGbnf(format.gbnf)
+}
+
+const IS_FORMAT: Readonly<Record<string, (value: unknown) => boolean>> = {
+  json: (value) => value === true,
+  schema: (value) => typeof value === 'object' && value !== null,
+  regex: (value) => typeof value === 'string',
+  gbnf: (value) => typeof value === 'string',
+}
+
+/** Equal formats have equal keys. @throws `bad-option` for what is no format. */
+function keyOf(format: TextFormat): string {
+  const entries = typeof format === 'object' && format !== null ? Object.entries(format) : []
+  const [name = '', value] = entries[0] ?? []
+  if (entries.length === 1 && Object.hasOwn(IS_FORMAT, name) && IS_FORMAT[name]?.(value)) {
+    try {
+      return JSON.stringify(format)
+    } catch {
+      // A cycle, or a BigInt: no JSON.
+    }
+  }
+  throw new SkipstoneError(
+    'bad-option',
+    'format must be one of { json: true }, { schema: a JSON Schema }, { regex: text } and { gbnf: text }.',
+  )
+}
