@@ -1,17 +1,29 @@
 import { carries, discard, type HttpFolder } from './http-folder.js'
 
-/** SHA-256 of whole files as their publisher gives them, in hexadecimal, by name. */
-export type PublishedHashes = (name: string, signal: AbortSignal | undefined) => Promise<string | undefined>
+/** What a folder's publisher says of its files. Where nothing is said or can be read, all is undefined. */
+export interface Published {
+  /** SHA-256 of the whole file, in hexadecimal. */
+  hash(name: string, signal: AbortSignal | undefined): Promise<string | undefined>
+  /** Whether there is such a file, where the publisher names them all. */
+  lists(name: string, signal: AbortSignal | undefined): Promise<boolean | undefined>
+}
 
 /** A Git LFS pointer is three short lines. */
 const POINTER_BYTES = 1024
 
-/** Hashes from a `manifest.json` in the folder: `{ files: [{ path, sha256 }] }`. Asked for once; none where there is none. */
-export function fromManifest(folder: HttpFolder): PublishedHashes {
+/** A `manifest.json` in the folder, which names all its files: `{ files: [{ path, sha256 }] }`. Asked for once. */
+export function fromManifest(folder: HttpFolder): Published {
   let hashes: Promise<Map<string, string>> | undefined
-  return async (name, signal) => {
+  const read = (signal: AbortSignal | undefined) => {
     hashes ??= readManifest(folder, signal).catch(() => new Map())
-    return (await hashes).get(name)
+    return hashes
+  }
+  return {
+    hash: async (name, signal) => (await read(signal)).get(name),
+    lists: async (name, signal) => {
+      const files = await read(signal)
+      return files.size > 0 ? files.has(name) : undefined
+    },
   }
 }
 
@@ -31,21 +43,26 @@ async function readManifest(folder: HttpFolder, signal: AbortSignal | undefined)
 }
 
 /** Hashes from the Git LFS pointers of a hub: `pointers` is the folder that gives files as Git holds them. */
-export function fromPointers(pointers: HttpFolder): PublishedHashes {
-  return async (name, signal) => {
-    try {
-      const response = await pointers.request(name, { start: 0, end: POINTER_BYTES }, signal)
-      const length = Number(response.headers.get('content-length') ?? 0)
-      if (!carries(name, response) || length > POINTER_BYTES) {
-        await discard(response)
-        return undefined
-      }
-      return /^oid sha256:([0-9a-f]{64})$/m.exec(await response.text())?.[1]
-    } catch {
-      // No hash is no reason not to load.
-      return undefined
-    }
+export function fromPointers(pointers: HttpFolder): Published {
+  return {
+    // No hash is no reason not to load.
+    hash: (name, signal) => readPointer(pointers, name, signal).catch(() => undefined),
+    lists: async () => undefined,
   }
+}
+
+async function readPointer(
+  pointers: HttpFolder,
+  name: string,
+  signal: AbortSignal | undefined,
+): Promise<string | undefined> {
+  const response = await pointers.request(name, { start: 0, end: POINTER_BYTES }, signal)
+  const length = Number(response.headers.get('content-length') ?? 0)
+  if (!carries(name, response) || length > POINTER_BYTES) {
+    await discard(response)
+    return undefined
+  }
+  return /^oid sha256:([0-9a-f]{64})$/m.exec(await response.text())?.[1]
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -4,7 +4,7 @@ import { download, FileChanged } from './download.js'
 import type { HttpFolder } from './http-folder.js'
 import { chunkRange, chunksOf, emptyLedger, isComplete, type Ledger, sameFile, storedBytes } from './ledger.js'
 import { exclusively } from './lock.js'
-import type { PublishedHashes } from './published.js'
+import type { Published } from './published.js'
 import { release } from './release.js'
 import { probe } from './remote-file.js'
 import { isOverload, withRetries } from './retry.js'
@@ -24,7 +24,7 @@ export interface StoredSourceOptions {
   readonly store: ChunkStore
   /** The address names one version for ever: what is stored needs no question to the server. */
   readonly immutable?: boolean
-  readonly published?: PublishedHashes
+  readonly published?: Published
   /** Default `CHUNK_BYTES`. */
   readonly chunkBytes?: number
 }
@@ -139,16 +139,17 @@ export class StoredSource implements FileSource {
 
   /** What the address stands for: asked of the server where that may have changed, else what is stored. */
   async #identify(name: string, signal: AbortSignal | undefined): Promise<OpenFile | undefined> {
-    const { folder, store, immutable } = this.options
+    const { folder, store, immutable, published } = this.options
     const url = folder.url(name)
     const identity = { url: `${url.origin}${url.pathname}`, model: folder.address, name }
     const stored = await store.ledger(identity.url)
     if (stored && immutable) return stored.absent ? undefined : { ledger: stored, ranges: undefined }
     let remote: Awaited<ReturnType<typeof probe>>
     try {
+      const mayBeThere = (stored && !stored.absent) || (await published?.lists(name, signal)) !== false
       // With something stored, a server that is away is no reason to wait for it.
       const ask = () => probe(folder, name, signal)
-      remote = await (stored ? ask() : withRetries(ask, signal, isOverload))
+      remote = mayBeThere ? await (stored ? ask() : withRetries(ask, signal, isOverload)) : undefined
     } catch (error) {
       const away = error instanceof SkipstoneError && error.code === 'network'
       if (!away || !stored) throw error
@@ -288,7 +289,7 @@ export class StoredSource implements FileSource {
     const { store, published } = this.options
     const { ledger } = await this.#open(name, signal)
     if (ledger.verified !== undefined || !published) return
-    const expected = await published(name, signal)
+    const expected = await published.hash(name, signal)
     if (expected === undefined) return
     const hash = () =>
       wholeFileHash(store, ledger, signal, (loaded) => onProgress?.({ phase: 'verify', loaded, total: ledger.size }))

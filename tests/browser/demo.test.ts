@@ -90,7 +90,7 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
       const skipped = Number.parseInt(totals.Skipped ?? '', 10)
       expect(skipped).toBeGreaterThan(10)
       expect(skipped).toBeLessThan(40)
-      expect(totals).toMatchObject({ Tokens: '30', Weights: 'f16', Policy: 'SkipGPT', Model: 'llama, 12 layers' })
+      expect(totals).toMatchObject({ Tokens: '30', Weights: 'q8', Policy: 'SkipGPT', Model: 'llama, 14 layers' })
       expect(totals.Adapter).toMatch(/swiftshader/i)
       expect(totals['GPU memory']).toMatch(/^[\d.]+ MB$/)
       expect(totals['Generation speed']).toMatch(/^[\d.]+ tokens\/s$/)
@@ -101,12 +101,12 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
       for (const key of ['Home', 'ArrowRight', 'ArrowRight']) await page.keyboard.press(key)
       const chosen = page.locator('skip-inspector .chosen')
       expect(await chosen.locator('p').textContent()).toMatch(
-        /^Position 2, “nce” \(id 1350, from the prompt\) ran \d+ of 24/,
+        /^Position 2, “nce” \(id 1350, from the prompt\) ran \d+ of 28/,
       )
       const ran = await chosen.locator('td.ran').count()
-      expect(await chosen.locator('p').textContent()).toContain(`ran ${ran} of 24`)
-      expect(await chosen.locator('td').count()).toBe(24)
-      expect(await page.locator('#text .selected').getAttribute('title')).toContain(`ran ${ran} of 24`)
+      expect(await chosen.locator('p').textContent()).toContain(`ran ${ran} of 28`)
+      expect(await chosen.locator('td').count()).toBe(28)
+      expect(await page.locator('#text .selected').getAttribute('title')).toContain(`ran ${ran} of 28`)
 
       await page.click('skip-inspector button[aria-label="Next token"]')
       expect(await chosen.locator('p').textContent()).toContain('Position 3, “␣upon”')
@@ -122,14 +122,14 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
       expect(before.title).toBe('SkipGPT')
       const titles = await page.$$eval('#text .token', (spans) => spans.map((span) => (span as HTMLElement).title))
       before.steps.forEach(({ attention, mlp }, i) => {
-        expect(titles[i]).toContain(`ran ${(attention + mlp).replaceAll('0', '').length} of 24`)
+        expect(titles[i]).toContain(`ran ${(attention + mlp).replaceAll('0', '').length} of 28`)
       })
       const [download] = await Promise.all([
         page.waitForEvent('download'),
         page.click('button[aria-label="Export JSON"]'),
       ])
       await page.setInputFiles('skip-inspector input[type=file]', await download.path())
-      await page.getByText('30 tokens × 24 sublayers').waitFor()
+      await page.getByText('30 tokens × 28 sublayers').waitFor()
       expect(await trace()).toEqual(before)
       // The next test goes on with the text: the inspector shows that again then.
       const other = { layers: 2, steps: [{ position: 0, token: 1, attention: '10', mlp: '01' }] }
@@ -337,7 +337,7 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
     await page.click('#load')
     await finished(page)
     expect(await page.textContent('#status')).toBe('Pebble is loaded.')
-    expect((await readTotals(page)).Model).toBe('llama, 12 layers')
+    expect((await readTotals(page)).Model).toBe('llama, 14 layers')
     await page.close()
   })
 

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { Browser, Page } from 'playwright'
@@ -32,10 +32,10 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
     // Pebble as a model that chats.
     const chats = path.join(temporary, 'chats')
     copyPebble(chats, CONTEXT)
-    const config = path.join(chats, 'tokenizer_config.json')
     const template = '{% for message in messages %}{{ message.role }}: {{ message.content }}\n{% endfor %}'
-    const settings = JSON.parse(readFileSync(config, 'utf8')) as object
-    writeFileSync(config, JSON.stringify({ ...settings, chat_template: template }))
+    writeFileSync(path.join(chats, 'chat_template.jinja'), template)
+    // It would name all files.
+    rmSync(path.join(chats, 'manifest.json'))
     server = await startPageServer({
       folders: new Map([
         ['/pages/', `${outDir}/`],

@@ -81,10 +81,10 @@ describeSdk('dtypes', (_bench, gpu) => {
     })
     expect({ architecture, parameters, bytes }).toEqual({
       architecture: 'llama',
-      parameters: 4_625_088,
-      bytes: 9_250_176,
+      parameters: 10_231_040,
+      bytes: 10_892_288,
     })
-    expect(routers).toEqual({ kind: 'linear', parameters: 24 * (2 * 192 + 2) })
+    expect(routers).toEqual({ kind: 'linear', parameters: 28 * (2 * 256 + 2) })
     expect(memory.f16).toBeGreaterThan(memory.q8)
     expect(memory.q8).toBeGreaterThan(memory.q4)
     expect(fits).toEqual({ f32: true, f16: true, q8: true, q4: true })

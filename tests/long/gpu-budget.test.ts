@@ -28,7 +28,7 @@ describeWithGpu('Pebble within a GPU budget', (gpu) => {
   }
 
   it('gives the same tokens, and with 40 % skipped moves at most 0.7 of what streams where nothing is known', async () => {
-    const all = (await inspectModel(pebbleSource())).memory.f16
+    const all = (await inspectModel(pebbleSource())).memory.q8
     const whole = await within(2 * all, async (session) => ({
       dense: await decoded(session('dense')),
       skipgpt: await decoded(session('skipgpt')),

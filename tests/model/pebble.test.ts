@@ -4,14 +4,16 @@ import path from 'node:path'
 import { expect, it } from 'vitest'
 import { PEBBLE } from '../fixtures/pebble.js'
 
-it('the manifest of Pebble names every file with its size and hash', () => {
-  const manifest = JSON.parse(readFileSync(path.join(PEBBLE, 'manifest.json'), 'utf8'))
-  const names = readdirSync(PEBBLE, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => path.relative(PEBBLE, path.join(entry.parentPath, entry.name)).replaceAll(path.sep, '/'))
-    .filter((name) => name !== 'manifest.json' && name !== 'README.md')
+const FOLDERS = ['.', 'skipgpt-25', 'skipgpt-25/lora', 'skipgpt-40', 'skipgpt-40/lora']
+
+it.each(FOLDERS)('the manifest of Pebble in %s names every file with its size and hash', (below) => {
+  const folder = path.join(PEBBLE, below)
+  const manifest = JSON.parse(readFileSync(path.join(folder, 'manifest.json'), 'utf8'))
+  const names = readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name !== 'manifest.json' && entry.name !== 'README.md')
+    .map((entry) => path.relative(folder, path.join(entry.parentPath, entry.name)).replaceAll(path.sep, '/'))
   const files = names.map((name) => {
-    const data = readFileSync(path.join(PEBBLE, name))
+    const data = readFileSync(path.join(folder, name))
     return { path: name, bytes: data.length, sha256: createHash('sha256').update(data).digest('hex') }
   })
   const byPath = (a: { path: string }, b: { path: string }) => (a.path < b.path ? -1 : 1)

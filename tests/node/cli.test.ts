@@ -195,10 +195,10 @@ describe('convert', () => {
       'routers.safetensors',
     )
     expect(value).toMatchObject({ out: 'routers.safetensors' })
-    expect(value.tensors).toHaveLength(48)
-    expect(value.tensors).toContain('model.layers.11.router_mlp.weight_predictor.bias')
+    expect(value.tensors).toHaveLength(56)
+    expect(value.tensors).toContain('model.layers.13.router_mlp.weight_predictor.bias')
     const { value: inspected } = await json('inspect', '--routers', 'routers.safetensors')
-    expect(inspected.routers).toEqual({ kind: 'linear', parameters: 24 * (2 * 192 + 2) })
+    expect(inspected.routers).toEqual({ kind: 'linear', parameters: 28 * (2 * 256 + 2) })
     const { value: direct } = await json('inspect', '--routers', path.join(files, 'routers.pth'))
     expect(direct.routers).toEqual(inspected.routers)
   })

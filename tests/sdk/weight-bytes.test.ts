@@ -7,30 +7,30 @@ import { PEBBLE } from '../fixtures/pebble.js'
 
 const config = parseModelConfig(JSON.parse(readFileSync(path.join(PEBBLE, 'config.json'), 'utf8')))
 
-/** Pebble's matrices by hand: 192 wide, MLP 384, 6 heads and 2 KV heads of 32, 4096 ids, 12 layers. */
-const KV = 192 * 128
-const ATTENTION = 2 * 192 * 192
-const MLP = 3 * 192 * 384
-const HEAD = 192 * 4096
+/** Pebble's matrices by hand: 256 wide, MLP 640, 8 heads and 2 KV heads of 32, 4096 ids, 14 layers. */
+const KV = 256 * 128
+const ATTENTION = 2 * 256 * 256
+const MLP = 3 * 256 * 640
+const HEAD = 256 * 4096
 
 function trace(...steps: readonly [attention: string, mlp: string][]): TraceFile {
-  return { layers: 12, steps: steps.map(([attention, mlp], position) => ({ position, token: 1, attention, mlp })) }
+  return { layers: 14, steps: steps.map(([attention, mlp], position) => ({ position, token: 1, attention, mlp })) }
 }
 
-const ALL = '1'.repeat(12)
-const NONE = '0'.repeat(12)
+const ALL = '1'.repeat(14)
+const NONE = '0'.repeat(14)
 
 test('weights of a token: what ran, K and V of every layer, and the head', () => {
   const f16 = { config, dtype: 'f16' } as const
-  expect(weightBytesPerToken(f16, trace([ALL, ALL]))).toBe(2 * (12 * (KV + ATTENTION + MLP) + HEAD))
-  expect(weightBytesPerToken(f16, trace([NONE, NONE]))).toBe(2 * (12 * KV + HEAD))
-  expect(weightBytesPerToken(f16, trace([`1${NONE.slice(1)}`, NONE]))).toBe(2 * (12 * KV + ATTENTION + HEAD))
-  expect(weightBytesPerToken(f16, trace([NONE, `${NONE.slice(1)}1`]))).toBe(2 * (12 * KV + MLP + HEAD))
-  expect(weightBytesPerToken(f16, trace([ALL, NONE], [NONE, NONE]))).toBe(2 * (12 * (KV + ATTENTION / 2) + HEAD))
+  expect(weightBytesPerToken(f16, trace([ALL, ALL]))).toBe(2 * (14 * (KV + ATTENTION + MLP) + HEAD))
+  expect(weightBytesPerToken(f16, trace([NONE, NONE]))).toBe(2 * (14 * KV + HEAD))
+  expect(weightBytesPerToken(f16, trace([`1${NONE.slice(1)}`, NONE]))).toBe(2 * (14 * KV + ATTENTION + HEAD))
+  expect(weightBytesPerToken(f16, trace([NONE, `${NONE.slice(1)}1`]))).toBe(2 * (14 * KV + MLP + HEAD))
+  expect(weightBytesPerToken(f16, trace([ALL, NONE], [NONE, NONE]))).toBe(2 * (14 * (KV + ATTENTION / 2) + HEAD))
   expect(weightBytesPerToken(f16, trace())).toBe(0)
 })
 
 test('blocks count with their scales, and with q4 the head is in q8', () => {
   const q4 = weightBytesPerToken({ config, dtype: 'q4' }, trace([NONE, NONE]))
-  expect(q4).toBeCloseTo((4.5 / 8) * 12 * KV + (8.5 / 8) * HEAD, 6)
+  expect(q4).toBeCloseTo((4.5 / 8) * 14 * KV + (8.5 / 8) * HEAD, 6)
 })

@@ -46,9 +46,9 @@ it('tells the hash of a large file by its pointer, and of others nothing', async
   server.files.set('model.safetensors', Buffer.from(`version https://x\noid sha256:${HASH}\nsize 12\n`))
   server.files.set('config.json', Buffer.from('{}'))
   const hashes = fromPointers(new HttpFolder(base))
-  expect(await hashes('model.safetensors', undefined)).toBe(HASH)
-  expect(await hashes('config.json', undefined)).toBeUndefined()
-  expect(await hashes('absent', undefined)).toBeUndefined()
+  expect(await hashes.hash('model.safetensors', undefined)).toBe(HASH)
+  expect(await hashes.hash('config.json', undefined)).toBeUndefined()
+  expect(await hashes.hash('absent', undefined)).toBeUndefined()
 })
 
 it.each([
@@ -57,7 +57,7 @@ it.each([
   ['no hashes', '{"files":[{"path":"w.bin","sha256":"short"},3]}'],
 ])('a manifest with %s publishes nothing', async (_, text) => {
   server.files.set('manifest.json', Buffer.from(text))
-  expect(await fromManifest(new HttpFolder(base))('w.bin', undefined)).toBeUndefined()
+  expect(await fromManifest(new HttpFolder(base)).hash('w.bin', undefined)).toBeUndefined()
 })
 
 it('says that a page is no JSON', async () => {

@@ -257,6 +257,18 @@ describe.each(STORES)('with a store in %s', (_, openStore) => {
     expect(phases).not.toContain('verify')
   })
 
+  it('asks for nothing that the manifest does not name, and knows that without the server too', async () => {
+    const files = [{ path: 'w.bin', sha256: sha256(CONTENT) }]
+    server.files.set('manifest.json', Buffer.from(JSON.stringify({ files })))
+    const source = () => openSource(store, { published: fromManifest(new HttpFolder(base)) })
+    expect(await source().has('other.bin')).toBe(false)
+    expect(await source().has('other.bin')).toBe(false)
+    expect(await source().has('w.bin')).toBe(true)
+    expect(server.asked.map(({ name }) => name)).not.toContain('other.bin')
+    server.stop()
+    expect(await source().has('other.bin')).toBe(false)
+  })
+
   it('finds bits that flip on their way, where a hash is published', async () => {
     const manifest = { files: [{ path: 'w.bin', sha256: sha256(CONTENT) }] }
     server.files.set('manifest.json', Buffer.from(JSON.stringify(manifest)))

@@ -9,6 +9,7 @@ import os
 
 import torch
 
+import base
 import llama
 import lora
 import routing
@@ -24,10 +25,9 @@ def main():
     ap.add_argument('--tokens', type=int, default=64)
     ap.add_argument('--out', required=True)
     a = ap.parse_args()
-    with open(os.path.join(a.model, 'config.json')) as f:
-        config = llama.Config.of(json.load(f))
+    config, tensors = base.read(os.path.join(a.model, 'model.gguf'))
     model = llama.Llama(config, compute=torch.float64).double()
-    model.load_state_dict(safetensors_file.load(os.path.join(a.model, 'model.safetensors')))
+    model.load_state_dict(tensors)
     model.requires_grad_(False)
     prompts = {name: prompt(model, n) for name, n in LENGTHS.items()}
     cases = [case(model, None, p, ids, 'dense', a.tokens) for p, ids in prompts.items()]

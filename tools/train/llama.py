@@ -94,6 +94,10 @@ class Attention(nn.Module):
         q = rotate(split(self.q_proj(u), self.heads), cos, sin) * (1 / math.sqrt(self.head_dim))
         k = rotate(split(self.k_proj(u), self.kv_heads), cos, sin).transpose(1, 2)
         v = split(self.v_proj(u), self.kv_heads).transpose(1, 2)
+        if u.is_cuda:
+            # Flash attention. Queries were scaled above.
+            y = F.scaled_dot_product_attention(q.transpose(1, 2), k, v, is_causal=True, scale=1.0, enable_gqa=True)
+            return self.o_proj(y.transpose(1, 2).reshape(B, T, -1))
         # [B, T, kv_heads, group, head_dim] -> [B, kv_heads, T, group, head_dim]: a group's queries share their keys.
         q = q.view(B, T, self.kv_heads, -1, self.head_dim).transpose(1, 2)
         out = []
@@ -125,6 +129,13 @@ class Layer(nn.Module):
         self.self_attn, self.mlp = Attention(c), MLP(c)
         self.input_layernorm = RMSNorm(c.hidden_size, c.rms_norm_eps)
         self.post_attention_layernorm = RMSNorm(c.hidden_size, c.rms_norm_eps)
+
+    def forward(self, is_mlp, x, gates, cos, sin, compute):
+        """The residual x [B, T, hidden_size] after one sublayer, the MLP or attention; gates [B, T] or None."""
+        norm = self.post_attention_layernorm if is_mlp else self.input_layernorm
+        u = norm(x).to(compute)
+        branch = (self.mlp(u) if is_mlp else self.self_attn(u, cos, sin)).to(x.dtype)
+        return x + (branch if gates is None else gates[..., None] * branch)
 
 
 class Decoder(nn.Module):
@@ -163,10 +174,7 @@ class Llama(nn.Module):
             entry = x
             for kind in (0, 1):
                 gates = decide(l, kind, entry, x) if decide else None
-                norm = layer.post_attention_layernorm if kind else layer.input_layernorm
-                u = norm(x).to(self.compute)
-                branch = (layer.mlp(u) if kind else layer.self_attn(u, cos, sin)).to(x.dtype)
-                after = x + (branch if gates is None else gates[..., None] * branch)
+                after = layer(kind == 1, x, gates, cos, sin, self.compute)
                 if observe:
                     observe(l, kind, x, after)
                 x = after
@@ -189,7 +197,8 @@ class HeadLoss(torch.autograd.Function):
     Logits exist for a block of rows at a time and become their own gradient in place: written as separate steps, the passes over
     [N, V] took a quarter of a training step."""
 
-    ROWS = 512
+    # On a GPU, few large steps; on a CPU, blocks that stay in its cache.
+    ROWS = {'cuda': 16384, 'cpu': 512}
 
     @staticmethod
     def forward(ctx, states, head, targets, compute):
@@ -197,8 +206,9 @@ class HeadLoss(torch.autograd.Function):
         wants_head = head.requires_grad
         d_states, d_head = torch.empty_like(states), torch.zeros_like(head) if wants_head else None
         total = states.new_zeros(())
-        for first in range(0, len(states), HeadLoss.ROWS):
-            rows = slice(first, first + HeadLoss.ROWS)
+        block = HeadLoss.ROWS[states.device.type]
+        for first in range(0, len(states), block):
+            rows = slice(first, first + block)
             logits = (low[rows] @ w.T).to(states.dtype)
             logits -= logits.amax(1, keepdim=True)
             chosen = logits.gather(1, targets[rows, None])

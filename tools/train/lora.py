@@ -25,7 +25,7 @@ class Lora(nn.Module):
 
     def forward(self, x):
         if self.dropout > 0 and self.training:
-            keep = torch.rand(x.shape, generator=self.generator).to(x.device) >= self.dropout
+            keep = torch.rand(x.shape, generator=self.generator, device=x.device) >= self.dropout
             x = x * keep / (1 - self.dropout)
         return F.linear(F.linear(x, self.A.to(x.dtype)), self.B.to(x.dtype)) * self.scale
 
@@ -67,8 +67,13 @@ def load(folder, model):
     with open(os.path.join(folder, 'adapter_config.json')) as f:
         config = json.load(f)
     adapters = attach(model, config['r'], config['lora_alpha'])
+    read(folder, adapters)
+    return adapters
+
+
+def read(folder, adapters):
+    """Gives adapters the values in a PEFT folder."""
     tensors = safetensors_file.load(os.path.join(folder, 'adapter_model.safetensors'))
     for name, adapter in adapters.items():
         adapter.A.data.copy_(tensors['base_model.model.%s.lora_A.weight' % name])
         adapter.B.data.copy_(tensors['base_model.model.%s.lora_B.weight' % name])
-    return adapters

@@ -33,16 +33,16 @@ class Muon(torch.optim.Optimizer):
             for p in group['params']:
                 shapes.setdefault(p.shape, []).append(p)
             for shape, ps in shapes.items():
-                grads = torch.stack([p.grad for p in ps])
                 for p in ps:
                     if 'momentum' not in self.state[p]:
                         self.state[p]['momentum'] = torch.zeros_like(p)
-                    self.state[p]['momentum'].lerp_(p.grad, 1 - group['momentum'])
-                average = torch.stack([self.state[p]['momentum'] for p in ps])
-                updates = orthogonalise(grads.lerp(average, group['momentum']), self.compute)
+                grads, momenta = [p.grad for p in ps], [self.state[p]['momentum'] for p in ps]
+                torch._foreach_mul_(momenta, group['momentum'])
+                torch._foreach_add_(momenta, grads, alpha=1 - group['momentum'])
+                updates = orthogonalise(torch.stack(grads).lerp(torch.stack(momenta), group['momentum']), self.compute)
                 size = 0.2 * math.sqrt(max(shape))
-                for p, update in zip(ps, updates):
-                    p.mul_(1 - group['lr'] * group['weight_decay']).add_(update, alpha=-group['lr'] * size)
+                torch._foreach_mul_(ps, 1 - group['lr'] * group['weight_decay'])
+                torch._foreach_add_(ps, list(updates.unbind()), alpha=-group['lr'] * size)
 
 
 def trapezoid(step, steps, warm_up, decay):

@@ -82,9 +82,9 @@ class Sampled:
         return torch.stack([g.mean() for g in self.gates]).mean()
 
 
-def gumbel(generator, device):
+def gumbel(generator):
     def noise(layer, kind, shape):
-        return -torch.empty(shape).exponential_(generator=generator).log().to(device)
+        return -torch.empty(shape, device=generator.device).exponential_(generator=generator).log()
     return noise
 
 
@@ -124,4 +124,5 @@ class Lot:
         self.rate, self.generator = rate, generator
 
     def __call__(self, layer, kind, entry, x):
-        return (torch.rand(x.shape[:-1], generator=self.generator) >= self.rate(layer, kind)).float().to(x.device)
+        lots = torch.rand(x.shape[:-1], generator=self.generator, device=self.generator.device)
+        return (lots >= self.rate(layer, kind)).float().to(x.device)

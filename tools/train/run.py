@@ -23,9 +23,14 @@ def compute_type(a):
     return {'f32': torch.float32, 'bf16': torch.bfloat16}[a.precision]
 
 
-def generator_of(seed, step):
+def generator_of(a, step):
     """All randomness of a step comes from this: a resumed run needs no saved generator."""
-    return torch.Generator().manual_seed(seed * 1_000_003 + step)
+    return torch.Generator(a.device).manual_seed(a.seed * 1_000_003 + step)
+
+
+def to_device(t, a):
+    """Without waiting for what the device is still doing."""
+    return t.pin_memory().to(a.device, non_blocking=True) if a.device.startswith('cuda') else t
 
 
 class Run:
@@ -69,26 +74,39 @@ class Run:
         os.replace(self.state_path + '.new', self.state_path)
 
     def loop(self, train_step, tokens_per_step, keep_at=None):
-        """train_step(step) -> dict of floats for the log. Returns True when all steps are done, False when interrupted.
-        The state before step `keep_at` stays as kept.pt: named state.pt, a run with more steps goes on from it."""
-        start, first, last_print = time.time(), self.step, 0.0
+        """train_step(step) -> dict of numbers for the log. Returns True when all steps are done, False when interrupted.
+        The state before step `keep_at` stays as kept.pt: named state.pt, a run with more steps goes on from it.
+
+        Numbers may be tensors. They are read when they are printed: reading one waits for the device."""
+        start, first, last_print, records = time.time(), self.step, 0.0, []
         with open(self.log_path, 'a') as log:
+
+            def write():
+                for n, record, rate in records:
+                    values = {key: float(value) for key, value in record.items()}
+                    log.write(json.dumps({'step': n, **values, 'tokens_per_second': round(rate)}) + '\n')
+                records.clear()
+                log.flush()
+                return values
+
             while self.step < self.a.steps:
                 if self.step == keep_at:
                     self.save()
                     shutil.copyfile(self.state_path, os.path.join(self.a.out, 'kept.pt'))
                 record = train_step(self.step)
+                rate = (self.step + 1 - first) * tokens_per_step / (time.time() - start)
+                records.append((self.step, record, rate))
                 self.step += 1
-                rate = (self.step - first) * tokens_per_step / (time.time() - start)
-                log.write(json.dumps({'step': self.step - 1, **record, 'tokens_per_second': round(rate)}) + '\n')
-                if time.time() - last_print > 10 or self.step == self.a.steps:
-                    last_print = time.time()
-                    log.flush()
-                    values = ' '.join('%s %.4f' % e for e in record.items())
-                    print('step %d/%d %s, %.0f tokens/s' % (self.step, self.a.steps, values, rate), flush=True)
                 enough = self.a.stop_after is not None and self.step - first >= self.a.stop_after
-                if self.interrupted or enough or self.step % self.a.save_every == 0 or self.step == self.a.steps:
+                done = self.step == self.a.steps
+                if time.time() - last_print > 10 or done:
+                    last_print = time.time()
+                    values = ' '.join('%s %.4f' % e for e in write().items())
+                    print('step %d/%d %s, %.0f tokens/s' % (self.step, self.a.steps, values, rate), flush=True)
+                if self.interrupted or enough or self.step % self.a.save_every == 0 or done:
+                    if records:
+                        write()
                     self.save()
                 if self.interrupted or enough:
-                    return self.step == self.a.steps
+                    return done
         return True

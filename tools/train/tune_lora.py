@@ -32,35 +32,39 @@ def main():
     ap.add_argument('--rank', type=int, default=16)
     ap.add_argument('--alpha', type=int, default=32)
     ap.add_argument('--dropout', type=float, default=0.0, help='0.1 in the paper, where the LoRA sees its text more than once')
+    ap.add_argument('--start', help='folder of a LoRA of the same rank to start from')
     ap.add_argument('--decisions', choices=('argmax', 'sampled'), default='argmax')
     a = ap.parse_args()
 
     model = base.load(a)
     routers = routing.Routers.of(safetensors_file.load(a.routers)).requires_grad_(False).to(a.device)
     tokens = data.Tokens(os.path.join(a.data, 'train.bin'), model.config.max_position_embeddings, a.seed + 1)
+    named = lora.attach(model, a.rank, a.alpha, a.seed)
+    if a.start:
+        lora.read(a.start, named)
+    adapters = torch.nn.ModuleDict({k.replace('.', '/'): v for k, v in named.items()})
     with torch.no_grad():
         sample = [tokens.batch(i, 8)[0].to(a.device) for i in range(2)]
         delta = calibrate.delta_for(model, routers, sample, a.skip)
-    adapters = torch.nn.ModuleDict({k.replace('.', '/'): v for k, v in lora.attach(model, a.rank, a.alpha, a.seed).items()})
     adamw = torch.optim.AdamW(adapters.parameters(), a.lr, weight_decay=0.01)
     training = run.Run(a, [adapters], [adamw])
 
     def step(n):
         optimiser.set_rate([adamw], optimiser.cosine(n, a.steps, max(1, a.steps // 10)))
-        inputs, targets = (t.to(a.device) for t in tokens.batch(n, a.chunks))
-        generator = run.generator_of(a.seed, n)
+        inputs, targets = (run.to_device(t, a) for t in tokens.batch(n, a.chunks))
+        generator = run.generator_of(a, n)
         for adapter in adapters.values():
             adapter.dropout, adapter.generator = a.dropout, generator
         if a.decisions == 'argmax':
             decide = routing.ArgMax(routers, delta)
         else:
-            decide = routing.Sampled(routers, 1.0, routing.gumbel(generator, a.device))
+            decide = routing.Sampled(routers, 1.0, routing.gumbel(generator))
         loss = model.loss(inputs, targets, decide)
         adamw.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(adapters.parameters(), 1.0)
         adamw.step()
-        return {'ce': loss.item()}
+        return {'ce': loss.detach()}
 
     if training.loop(step, a.chunks * model.config.max_position_embeddings):
         adapters.eval()
@@ -71,7 +75,6 @@ def main():
         metadata = {'skip_target': str(a.skip), 'mlp_router_input': 'layer_input', 'logit_order': 'execute,skip',
                     'folded_delta': '%.6f' % delta}
         safetensors_file.save(os.path.join(a.out, 'routers.safetensors'), routers.tensors(), metadata=metadata)
-        named = {k.replace('/', '.'): v for k, v in adapters.items()}
         lora.save(os.path.join(a.out, 'lora'), named, a.rank, a.alpha, 'pebble')
 
 

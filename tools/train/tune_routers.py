@@ -42,14 +42,14 @@ def main():
     def step(n):
         tau = 5 - 4 * n / a.steps
         optimiser.set_rate([adamw], optimiser.cosine(n, a.steps, max(1, a.steps // 10)))
-        inputs, targets = (t.to(a.device) for t in tokens.batch(n, a.chunks))
-        sampled = routing.Sampled(routers, tau, routing.gumbel(run.generator_of(a.seed, n), a.device))
+        inputs, targets = (run.to_device(t, a) for t in tokens.batch(n, a.chunks))
+        sampled = routing.Sampled(routers, tau, routing.gumbel(run.generator_of(a, n)))
         ce, rate, loss = stage1_loss(model.loss(inputs, targets, sampled), sampled, a.skip, a.weight)
         adamw.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(routers.parameters(), 1.0)
         adamw.step()
-        return {'ce': ce.item(), 'execute': rate.item(), 'tau': tau}
+        return {'ce': ce.detach(), 'execute': rate.detach(), 'tau': tau}
 
     if training.loop(step, a.chunks * config.max_position_embeddings):
         safetensors_file.save(os.path.join(a.out, 'routers.safetensors'), routers.tensors())
