@@ -108,6 +108,7 @@ def main():
     ap.set_defaults(precision='f32')
     a = ap.parse_args()
     torch.set_num_threads(a.threads)
+    torch.set_flush_denormal(True)
     model = base.load(a)
     context = model.config.max_position_embeddings
     every = data.windows(os.path.join(a.data, 'valid.bin'), context)

@@ -12,10 +12,10 @@ from torch import nn
 
 @dataclass(frozen=True)
 class Config:
-    hidden_size: int = 192
-    intermediate_size: int = 384
-    num_hidden_layers: int = 12
-    num_attention_heads: int = 6
+    hidden_size: int = 256
+    intermediate_size: int = 640
+    num_hidden_layers: int = 14
+    num_attention_heads: int = 8
     num_key_value_heads: int = 2
     vocab_size: int = 4096
     max_position_embeddings: int = 512
