@@ -51,7 +51,11 @@ let running: AbortController | undefined
 
 /** One thing at a time: loading, generating. Its failure is reported and leaves the page ready for the next. */
 async function run(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
-  if (running || !hasWebGpu) return
+  if (!hasWebGpu) return
+  if (running) {
+    say('One thing at a time: wait for what is under way, or stop it.')
+    return
+  }
   running = new AbortController()
   clearAlert()
   showButtons()
@@ -98,6 +102,19 @@ async function generate(signal: AbortSignal): Promise<void> {
   say(await conversation.generate(prompt.value, settings))
 }
 
+/** The embedded model is there before anyone asks for it, and what reads its prompt too. */
+async function loadAhead(): Promise<void> {
+  if (!hasWebGpu || checkedValue('model') !== 'embedded') return
+  try {
+    const model = await models.ahead()
+    await model.text.encode('')
+    if (!running) say('Pebble is ready: press Generate.')
+  } catch (error) {
+    // Those who wait for it are told.
+    if (!running) report(error)
+  }
+}
+
 /** A change of policy takes effect on the text that is there, or being written. */
 async function changePolicy(): Promise<void> {
   if (!conversation) return
@@ -138,13 +155,15 @@ for (const area of [prompt, addition]) {
     if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) area.form?.requestSubmit()
   })
 }
-for (const button of [buttons.stop, buttons.cancelLoad]) {
-  button.addEventListener('click', () => {
-    if (!running) return
-    say('Stopping…')
-    running.abort()
-  })
-}
+buttons.stop.addEventListener('click', () => {
+  if (!running) return
+  say('Stopping…')
+  running.abort()
+})
+buttons.cancelLoad.addEventListener('click', () => {
+  say('Stopping…')
+  models.cancel()
+})
 buttons.newConversation.addEventListener('click', () => {
   if (!isOn(buttons.newConversation)) return
   clearConversation()
@@ -187,3 +206,4 @@ byId('copy-snippet', HTMLButtonElement).addEventListener('click', async () => {
 showButtons()
 foldSettings(() => `${models.describe()}, ${policies.describe()}`)
 worksOffline()
+void loadAhead()

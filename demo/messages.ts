@@ -9,6 +9,11 @@ export function say(text: string): void {
   status.textContent = text
 }
 
+/** What is not as it could be, in the words of the library. */
+export function warn(text: string): void {
+  byId('warning', HTMLElement).textContent = text
+}
+
 /** What went wrong, in the words of the error; an abort is what the user wanted. */
 export function report(error: unknown): void {
   if (error instanceof SkipstoneError && error.code === 'aborted') {

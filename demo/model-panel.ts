@@ -10,7 +10,7 @@ import { byId, checkedValue } from './dom.js'
 import { bytes } from './format.js'
 import { HUB_MODELS } from './hub-models.js'
 import { load } from './load.js'
-import { say } from './messages.js'
+import { say, warn } from './messages.js'
 import { remaining, Speed } from './speed.js'
 
 interface Choice {
@@ -23,6 +23,13 @@ interface Choice {
   readonly dtype?: LoadOptions['dtype']
   /** The source and the options of `loadModel` as source code. */
   readonly code: { readonly source: string; readonly options: Readonly<Record<string, string>> }
+}
+
+/** Whoever wants the model that is being loaded waits for it. */
+interface Loading {
+  readonly key: string
+  readonly model: Promise<Model>
+  readonly controller: AbortController
 }
 
 const READING = 'Reading the configuration…'
@@ -49,6 +56,7 @@ export class ModelPanel {
   #folderChanges = 0
   #speed = new Speed()
   #loaded: { key: string; model: Model } | undefined
+  #loading: Loading | undefined
 
   /** `onLoaded` and `onUnload` tell of models that come and go. */
   constructor(
@@ -72,15 +80,64 @@ export class ModelPanel {
 
   /** The chosen model, loaded where it is not yet. */
   async ready(signal: AbortSignal): Promise<Model> {
-    const { key, name, source, code: _, ...weights } = this.#choice()
-    if (this.#loaded?.key === key) return this.#loaded.model
+    const choice = this.#choice()
+    if (this.#loaded?.key === choice.key) {
+      say(`${choice.name} is loaded.`)
+      return this.#loaded.model
+    }
+    const begun = this.#loading
+    const joins = begun?.key === choice.key && !begun.controller.signal.aborted
+    const { model, controller } = joins ? begun : this.#begin(choice)
+    this.#progress.scrollIntoView({ block: 'nearest' })
+    const abort = () => controller.abort(signal.reason)
+    signal.addEventListener('abort', abort)
+    try {
+      return await model
+    } finally {
+      signal.removeEventListener('abort', abort)
+    }
+  }
+
+  /** Loads what is chosen before anyone asks for it. */
+  async ahead(): Promise<Model> {
+    return this.#begin(this.#choice()).model
+  }
+
+  /** Gives up what is being loaded. */
+  cancel(): void {
+    this.#loading?.controller.abort()
+  }
+
+  /** Begins to load, in the place of what is being loaded. */
+  #begin(choice: Choice): Loading {
+    const former = this.#loading
+    former?.controller.abort()
+    const controller = new AbortController()
+    const begun = former ? former.model.then(noMatter, noMatter) : Promise.resolve()
+    const model = begun.then(() => this.#load(choice, controller.signal))
+    const loading: Loading = { key: choice.key, model, controller }
+    this.#loading = loading
+    const end = () => {
+      if (this.#loading === loading) this.#loading = undefined
+    }
+    model.then(end, end)
+    return loading
+  }
+
+  async #load({ key, name, source, code: _, ...weights }: Choice, signal: AbortSignal): Promise<Model> {
     this.#unload() // before, not after: two models may not fit
+    warn('')
     say(`Loading ${name}…`)
     // Some browsers ask the user; the embedded model is not worth a question.
     if (['url', 'hub'].includes(checkedValue('model'))) void keepModels()
     this.#show(true)
     try {
-      const model = await load(source, { ...weights, signal, onProgress: (progress) => this.#report(progress) })
+      const model = await load(source, {
+        ...weights,
+        signal,
+        onProgress: (progress) => this.#report(progress),
+        onWarning: warn,
+      })
       this.#loaded = { key, model }
       say(`${name} is loaded.`)
       this.onLoaded(model)
@@ -144,7 +201,6 @@ export class ModelPanel {
     this.#bar.removeAttribute('value')
     this.#speed = new Speed()
     this.#text.textContent = loading ? READING : ''
-    if (loading) this.#progress.scrollIntoView({ block: 'nearest' })
   }
 
   #report({ phase, loaded, total }: LoadProgress): void {
@@ -161,6 +217,8 @@ export class ModelPanel {
     this.#text.textContent = doing
   }
 }
+
+const noMatter = () => undefined
 
 /** The embedded model; `target` names the routers and the adapter that go with it, '' neither. */
 function pebble(target: string): Choice {

@@ -1,5 +1,7 @@
 import { keepModels, type LoadProgress, loadModel, type Model } from '../../src/index.js'
+import { byId } from '../dom.js'
 import { bytes } from '../format.js'
+import { warn } from '../messages.js'
 import { modelKey, type Setting } from './setting.js'
 
 const DOING: Readonly<Record<LoadProgress['phase'], string>> = {
@@ -31,8 +33,10 @@ export class ModelShelf {
       dtype: setting.dtype,
       signal,
       onProgress: (progress) => onProgress(describe(progress)),
+      onWarning: warn,
     })
     this.#held = { key, model }
+    byId('software', HTMLElement).hidden = !model.device.software
     return model
   }
 

@@ -28,6 +28,12 @@ export async function workDone(gpu: GpuDevice): Promise<void> {
   await nudged(gpu, gpu.device.queue.onSubmittedWorkDone())
 }
 
+/**
+ * The least that a read-back buffer holds. How many steps go into a submit follows the measured speed: their records fit at any pace, so
+ * that buffers need not grow, and the bytes in use do not depend on how fast the device was.
+ */
+const LEAST_BYTES = 4096
+
 /** Mappable buffers that rotate: one is read on the CPU while the next steps run and fill another. */
 export class ReadbackRing {
   readonly #free: GPUBuffer[] = []
@@ -92,7 +98,8 @@ export class ReadbackRing {
       this.#all.delete(small)
       this.gpu.memory.destroy(small)
     }
-    const buffer = this.gpu.memory.create('readback', size, GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST)
+    const bytes = Math.max(size, LEAST_BYTES)
+    const buffer = this.gpu.memory.create('readback', bytes, GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST)
     this.#all.add(buffer)
     return buffer
   }

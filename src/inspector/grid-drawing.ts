@@ -101,11 +101,13 @@ function drawLabels(
     context.font = chosen || token.origin === 'prompt' ? `600 ${LABEL_FONT}` : LABEL_FONT
     context.fillStyle = token.special || token.text === undefined ? colours.muted : colours.ink
     const label = Array.from(tokenLabel(token))
+    const bottom = layout.head - TICKS_HEIGHT - 4
     const text = label.length > LABEL_LENGTH ? `${label.slice(0, LABEL_LENGTH - 1).join('')}…` : label.join('')
     context.save()
-    context.translate(at.x + (column + 0.5) * layout.columnWidth, layout.head - TICKS_HEIGHT - 4)
+    context.translate(at.x + (column + 0.5) * layout.columnWidth, bottom)
     context.rotate(-Math.PI / 2)
-    context.fillText(text, 0, 0)
+    // Wide letters are condensed.
+    context.fillText(text, 0, 0, bottom - 2)
     context.restore()
   }
   context.restore()

@@ -41,9 +41,9 @@ p { margin: 0; }
 
 .bar-row, .buttons, .tools, .legend { display: flex; flex-wrap: wrap; align-items: center; gap: 0.4rem 0.6rem; }
 .bar-row { justify-content: space-between; }
-.tools { margin-bottom: 0.5rem; }
+.tools { flex-wrap: nowrap; align-items: flex-start; margin-bottom: 0.5rem; }
 .legend { gap: 0.2rem 0.9rem; }
-.tools .legend { flex: 1 1 16rem; }
+.tools .legend { flex: 1 1 auto; }
 
 button {
   min-height: 2.4rem;

@@ -4,12 +4,8 @@ import { endingKernels } from './endings.js'
 import { prefillKernels } from './prefill-program.js'
 import type { Target } from './target.js'
 
-/** Compiles what sequences with these policies will use, so that none of them waits for it. No weights are needed. */
-export async function compileAhead(target: Target, policies: readonly SkipPolicy[]): Promise<void> {
-  await Promise.all(
-    policies.flatMap((policy) => {
-      const variant = { policy, margins: false, masked: false }
-      return [decodeKernels(target, variant), prefillKernels(target, variant), endingKernels(target, variant)]
-    }),
-  )
+/** Compiles what sequences with this policy will use, so that none of them waits for it. No weights are needed. */
+export async function compileAhead(target: Target, policy: SkipPolicy): Promise<void> {
+  const variant = { policy, margins: false, masked: false }
+  await Promise.all([decodeKernels(target, variant), prefillKernels(target, variant), endingKernels(target, variant)])
 }

@@ -48,7 +48,7 @@ export async function decodeKernels(target: Target, variant: Variant) {
     ),
   })
   const [of, route, embed] = await Promise.all([
-    perObey(variant, make),
+    perObey(variant, shape.sublayers, make),
     routingKernels(target, variant, { singleRow: true }),
     embedKernel(gpu, { width4: d4, stride4: d4, dtype: target.dtypes.embedding }),
   ])

@@ -68,7 +68,7 @@ export async function prefillKernels(target: Target, variant: Variant) {
     }
   }
   const [of, route, embed, normAll, keysValues, append] = await Promise.all([
-    perObey(variant, make),
+    perObey(variant, shape.sublayers, make),
     routingKernels(target, variant, { singleRow: false }),
     embedKernel(gpu, { width4: d4, stride4: d4, dtype: target.dtypes.embedding }),
     rmsNormKernel(gpu, { d, d4, eps, rows: 'all' }),

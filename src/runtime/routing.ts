@@ -7,6 +7,7 @@ import { routerLinearKernel } from '../kernels/router-linear.js'
 import { routerTwoLayerKernel } from '../kernels/router-two-layer.js'
 import type { SkipPolicy } from '../skip/policy.js'
 import type { Engine } from './engine.js'
+import { obeyOf } from './per-obey.js'
 import type { LayerProgram, Variant } from './program.js'
 import type { SequenceBuffers } from './sequence-buffers.js'
 import type { Target } from './target.js'
@@ -27,10 +28,11 @@ export interface LayerRouting {
  */
 export async function routingKernels(
   target: Target,
-  { policy, masked }: Variant,
+  variant: Variant,
   { singleRow }: { singleRow: boolean },
 ): Promise<(engine: Engine, arena: ParamsArena, buffers: SequenceBuffers, layer: number) => LayerRouting> {
   const { gpu, capacity } = target
+  const { policy } = variant
   const score = await scorer(target, policy, singleRow)
   // One row needs no list of the rows that run.
   const gathers = policy.scoring !== undefined && !singleRow
@@ -39,7 +41,6 @@ export async function routingKernels(
     2: await compactKernel(gpu, { capacity, count: 2 }),
   }
   const readsEntry = policy.scoring?.kind !== 'routers' || policy.scoring.mlpInput === 'entry'
-  const obey = (routed: boolean): Obey => (routed ? (masked ? 'masked' : 'skip') : 'always')
 
   return (engine, arena, buffers, layer) => {
     const decide = (sublayer: number, count: 1 | 2): Dispatch[] => {
@@ -57,17 +58,19 @@ export async function routingKernels(
     }
     const attentionSlot = planSlot(2 * layer, capacity)
     const mlpSlot = planSlot(2 * layer + 1, capacity)
-    const decidedAt = (routed: boolean, slot: number) => (routed && !masked ? slot : undefined)
+    const attention = obeyOf(variant, 2 * layer)
+    const mlp = obeyOf(variant, 2 * layer + 1)
+    const decidedAt = (obey: Obey, slot: number) => (obey === 'skip' ? slot : undefined)
     return {
-      attention: obey(attentionRouted),
-      mlp: obey(mlpRouted),
+      attention,
+      mlp,
       attentionSlot,
       mlpSlot,
       program: {
         entry,
         afterAttention,
-        attentionDecided: decidedAt(attentionRouted, attentionSlot),
-        mlpDecided: decidedAt(mlpRouted, mlpSlot),
+        attentionDecided: decidedAt(attention, attentionSlot),
+        mlpDecided: decidedAt(mlp, mlpSlot),
       },
     }
   }

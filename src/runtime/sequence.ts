@@ -144,7 +144,7 @@ export class Sequence {
    * context without a prefill.
    */
   async assume(length: number): Promise<void> {
-    await this.#reserve(length)
+    this.#reserve(length)
     this.#length = length
   }
 
@@ -171,7 +171,7 @@ export class Sequence {
    */
   async prefill(ids: ArrayLike<number>, options: PrefillOptions = {}): Promise<PrefillResult> {
     const { gpu, capacity } = this.engine
-    await this.#reserve(this.#length + ids.length)
+    this.#reserve(this.#length + ids.length)
     if (options.sampling) this.#writeSampling(options.sampling, options, ids)
     const records: StepRecord[] = []
     let logits: (() => Promise<Uint32Array>) | undefined
@@ -229,11 +229,12 @@ export class Sequence {
   ): Promise<() => Promise<DecodeRecord[]>> {
     const { gpu } = this.engine
     gpu.check()
-    await this.#reserve(this.#length + steps)
+    this.#reserve(this.#length + steps)
     return this.#inTurn(this.traffic.decode, signal, async () => {
       this.#turn()
       const { decode } = await this.#program()
       const finish = await this.#finish('step')
+      this.#check()
       const routed = this.#routed
       const recorder = new Recorder(this.engine)
       const guesses: number[][] = []
@@ -271,7 +272,7 @@ export class Sequence {
     const { gpu, shape } = this.engine
     this.rewind(0)
     const fed = ids.length - 1
-    await this.#reserve(fed)
+    this.#reserve(fed)
     const memory = gpu.memory
     const buffers = {
       logits: memory.storage('score logits', 4 * SCORE_ROWS * shape.config.vocabSize),
@@ -326,6 +327,7 @@ export class Sequence {
     const { gpu, shape, scratch } = this.engine
     const { plan, ids, ring } = this.#buffers
     const { prefill } = await this.#program()
+    this.#check()
     const routed = this.#routed
     const rows = chunk.length
     gpu.device.queue.writeBuffer(plan, 0, Uint32Array.of(rows, this.#length, 0))
@@ -432,7 +434,7 @@ export class Sequence {
   }
 
   /** Makes room for `positions`: the cache doubles, so that copying it costs a constant per position. */
-  async #reserve(positions: number): Promise<void> {
+  #reserve(positions: number): void {
     this.#check()
     if (positions > this.options.contextLength) {
       throw new SkipstoneError(
@@ -500,7 +502,10 @@ export class Sequence {
     return adjusted ? [...score, adjusted.dispatch, sample(adjusted.logits)] : finish
   }
 
-  /** A sequence may be destroyed while a call on it waits: the call must not allocate anything afterwards. */
+  /**
+   * A sequence may be destroyed while a call on it waits, and even between a promise's end and the code behind its `await`: the call must not
+   * allocate anything afterwards.
+   */
   #check(): void {
     if (this.#destroyed) throw new SkipstoneError('disposed', 'This sequence was destroyed while it was in use.')
   }

@@ -30,11 +30,15 @@ export async function loadEngineModel(source: ModelSource, options: LoadOptions 
   const { files, config, checkpoint } = await openModelFiles(folder, signal)
   // What the kernels cannot lay out is refused before anything large is read.
   runtimeShape(config)
-  const generation = parseGenerationConfig(await optionalJson(files, 'generation_config.json', signal))
-  const adapter = options.lora ? await readAdapter(await openSource(options.lora, options), signal) : undefined
-  const routerFiles = options.routers ? await openSource(options.routers, options) : files
-  const hasRouters = options.routers !== undefined || (await files.has(ROUTER_FILE, signal))
-  const routers = hasRouters ? await loadRouters(routerFiles, config, signal) : undefined
+  const readRouters = async () => {
+    if (options.routers) return loadRouters(await openSource(options.routers, options), config, signal)
+    return (await files.has(ROUTER_FILE, signal)) ? loadRouters(files, config, signal) : undefined
+  }
+  const [generation, adapter, routers] = await Promise.all([
+    optionalJson(files, 'generation_config.json', signal).then(parseGenerationConfig),
+    options.lora ? openSource(options.lora, options).then((lora) => readAdapter(lora, signal)) : undefined,
+    readRouters(),
+  ])
 
   const openEngine = async (progress: LoadOptions['onProgress'], abort: AbortSignal | undefined) => {
     const gpu = await GpuDevice.open(options.gpu ? { gpu: options.gpu } : {})
@@ -73,7 +77,7 @@ export async function loadEngineModel(source: ModelSource, options: LoadOptions 
   })
 }
 
-/** Compiles what dense sequences use, and those that skip, where there are routers. */
+/** Compiles what sequences use that skip, where there are routers, and then, without being waited for, what dense ones do. */
 async function compile(
   gpu: GpuDevice,
   config: ModelConfig,
@@ -81,7 +85,10 @@ async function compile(
   routers: RouterWeights | undefined,
 ): Promise<Target> {
   const target = await chooseTarget(gpu, config, dtypes)
-  await compileAhead(target, routers ? [dense, skipgptPolicy({ routers })] : [dense])
+  const first = routers ? skipgptPolicy({ routers }) : dense
+  await compileAhead(target, first)
+  // Whoever needs it sooner waits for it, and is told what went wrong.
+  if (first !== dense) compileAhead(target, dense).catch(() => undefined)
   return target
 }
 

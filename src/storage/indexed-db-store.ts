@@ -18,10 +18,12 @@ const keysUnder = (...prefix: string[]): IDBKeyRange => IDBKeyRange.bound(prefix
  * @throws `unsupported` where a newer version of Skipstone wrote what is there.
  */
 export async function openIndexedDb(database = DATABASE): Promise<ChunkStore | undefined> {
-  if (typeof indexedDB === 'undefined') return undefined
-  const use = createStore(database, OBJECT_STORE)
+  let use: UseStore
   let version: unknown
   try {
+    // Where storage is blocked, some browsers throw as soon as it is mentioned.
+    if (typeof indexedDB === 'undefined') return undefined
+    use = createStore(database, OBJECT_STORE)
     version = await use('readwrite', async (store) => {
       const found = await promisifyRequest(store.get(VERSION_KEY))
       if (found === undefined) await promisifyRequest(store.put(LEDGER_VERSION, VERSION_KEY))

@@ -1,6 +1,39 @@
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
 import { type Browser, chromium, type Page } from 'playwright'
+import { build } from 'vite'
+import { type PageServer, startPageServer } from '../../src/node/page-server.js'
+
+const CONFIG = path.join(import.meta.dirname, '../../vite.config.ts')
+
+export interface BuiltPages {
+  /** Deleted at the end. */
+  readonly temporary: string
+  /** Below the folder /demo/. */
+  readonly server: PageServer
+  close(): Promise<void>
+}
+
+/** The pages as they are built, on a server of this machine. */
+export async function serveBuiltPages(): Promise<BuiltPages> {
+  const temporary = mkdtempSync(path.join(tmpdir(), 'skipstone-pages-'))
+  const outDir = path.join(temporary, 'pages')
+  await build({ configFile: CONFIG, logLevel: 'error', build: { outDir } })
+  const server = await startPageServer({ folders: new Map([['/demo/', `${outDir}/`]]) })
+  const close = async () => {
+    await server.close()
+    rmSync(temporary, { recursive: true })
+  }
+  return { temporary, server, close }
+}
+
+/** A picture of the page for people to look at, where SKIPSTONE_SCREENSHOTS names a folder. */
+export async function picture(page: Page, name: string): Promise<void> {
+  const folder = process.env.SKIPSTONE_SCREENSHOTS
+  if (folder) await page.screenshot({ path: path.join(folder, `${name}.png`), fullPage: true })
+}
 
 /** Debian's or the developer's Chromium on its software adapter, its files below a folder that the test deletes. */
 export function launchChromium(executablePath: string, temporary: string): Promise<Browser> {

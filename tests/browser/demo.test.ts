@@ -1,17 +1,13 @@
-import { cpSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { cpSync } from 'node:fs'
 import path from 'node:path'
 import type { Browser, BrowserContextOptions, Page } from 'playwright'
-import { build } from 'vite'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { findChromium } from '../../src/node/browsers.js'
-import { type PageServer, startPageServer } from '../../src/node/page-server.js'
 import { copyPebble, PEBBLE } from '../fixtures/pebble.js'
-import { accessibilityFindings, launchChromium } from './chromium-pages.js'
+import { accessibilityFindings, type BuiltPages, launchChromium, picture, serveBuiltPages } from './chromium-pages.js'
 
 // The demo page as it is built, in Chromium on its software adapter.
 
-const ROOT = path.join(import.meta.dirname, '../..')
 const executablePath = findChromium()
 
 /** “Once upon a time, there was a”, with BOS. */
@@ -32,8 +28,7 @@ const LOSES_DEVICES = `
   };
 `
 
-let temporary: string
-let server: PageServer
+let pages: BuiltPages
 let browser: Browser
 /** What any page printed as an error, less what its test takes away again. */
 let errors: string[] = []
@@ -42,17 +37,13 @@ const requests = new Set<string>()
 // On CI a browser that is missing is a failure; elsewhere the tests are reported as not run.
 describe.skipIf(executablePath === undefined && process.env.CI === undefined)('the demo page', () => {
   beforeAll(async () => {
-    temporary = mkdtempSync(path.join(tmpdir(), 'skipstone-demo-'))
-    const outDir = path.join(temporary, 'pages')
-    await build({ configFile: path.join(ROOT, 'vite.config.ts'), logLevel: 'error', build: { outDir } })
-    server = await startPageServer({ folders: new Map([['/demo/', `${outDir}/`]]) })
-    browser = await launchChromium(executablePath!, temporary)
+    pages = await serveBuiltPages()
+    browser = await launchChromium(executablePath!, pages.temporary)
   })
 
   afterAll(async () => {
     await browser?.close()
-    await server?.close()
-    if (temporary) rmSync(temporary, { recursive: true })
+    await pages?.close()
   })
 
   afterEach(() => {
@@ -67,6 +58,16 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
       page = await open()
     })
     afterAll(() => page.close())
+
+    it('has Pebble and a prompt ready without being asked, and is accessible before anything is done', async () => {
+      expect(await page.inputValue('#prompt')).toMatch(/./)
+      await picture(page, 'demo-opened')
+      await page.waitForSelector('#status:has-text("Pebble is ready")')
+      expect(await readTotals(page)).toMatchObject({ Model: 'llama, 12 layers' })
+      expect(await page.isVisible('#software')).toBe(true)
+      expect(await accessibilityFindings(page)).toEqual([])
+      await picture(page, 'demo-fresh')
+    })
 
     it('generates by keyboard alone, and shows what each token ran', async () => {
       await page.fill('#max-tokens', '20')
@@ -141,6 +142,7 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
     it.each(['light', 'dark'] as const)('is accessible, %s', async (colorScheme) => {
       await page.emulateMedia({ colorScheme })
       expect(await accessibilityFindings(page)).toEqual([])
+      await picture(page, `demo-${colorScheme}`)
     })
 
     it('goes on with the conversation', async () => {
@@ -236,15 +238,16 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
       await page.click('#generate')
       await finished(page)
       expect(await page.textContent('#alert')).toContain('the context holds 512')
+      expect(await accessibilityFindings(page)).toEqual([])
 
       await page.check('input[value="url"]')
       await page.click('#load')
       expect(await page.textContent('#alert')).toBe('Enter the address of a folder of model files.')
-      await page.fill('#model-url', `${server.origin}/nothing/`)
+      await page.fill('#model-url', `${pages.server.origin}/nothing/`)
       await page.keyboard.press('Enter')
       await finished(page)
       expect(await page.textContent('#alert')).toBe(
-        `There is no config.json in ${server.origin}/nothing/; check that this is the model's folder.`,
+        `There is no config.json in ${pages.server.origin}/nothing/; check that this is the model's folder.`,
       )
       expect(await page.getAttribute('#alert', 'role')).toBe('alert')
       errors = errors.filter((error) => !/Failed to load resource.* 404/.test(error))
@@ -261,7 +264,7 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
     })
 
     it('reads a folder, and skips what a budget asks for', async () => {
-      const folder = path.join(temporary, 'with-routers')
+      const folder = path.join(pages.temporary, 'with-routers')
       copyPebble(folder, 48)
       cpSync(path.join(PEBBLE, 'skipgpt-25/routers.safetensors'), path.join(folder, 'routers.safetensors'))
       await page.check('input[value="folder"]')
@@ -280,7 +283,7 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
     })
 
     it('says that a model has no routers', async () => {
-      const folder = path.join(temporary, 'without-routers')
+      const folder = path.join(pages.temporary, 'without-routers')
       cpSync(PEBBLE, folder, { recursive: true })
       await page.setInputFiles('#model-folder', folder)
       await page.fill('#max-tokens', '3')
@@ -294,11 +297,7 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
   })
 
   it('recovers when the device is lost', async () => {
-    const page = await open()
-    await page.route('**/engine-*.js', async (route) => {
-      const response = await route.fetch()
-      await route.fulfill({ response, body: `${LOSES_DEVICES}${await response.text()}` })
-    })
+    const page = await open({}, (page) => beforeWorker(page, LOSES_DEVICES))
     await page.fill('#max-tokens', '300')
     await page.click('#generate')
     await page.waitForFunction(() => document.querySelectorAll('#text .token').length > 33, null, { timeout: SLOW })
@@ -318,22 +317,28 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
   })
 
   it('loads with progress, and can be told to stop', async () => {
-    const page = await open()
     let release = () => {}
     const held = new Promise<void>((resolve) => {
       release = resolve
     })
-    await page.route('**/model.safetensors', async (route) => {
-      await held
-      await route.continue().catch(() => undefined)
-    })
-    await page.click('#load')
+    const weights = /\/models\/pebble\/[^/]+\.(safetensors|gguf)$/
+    const page = await open({}, (page) =>
+      page.route(weights, async (route) => {
+        await held
+        await route.continue().catch(() => undefined)
+      }),
+    )
+    // It loads without being asked; asked, it goes on with that.
     await page.click('#cancel-load')
+    await page.waitForSelector('#status:has-text("Stopped.")')
+    expect(await page.isHidden('#load-progress')).toBe(true)
+    await page.click('#load')
+    await page.click('#stop')
     await finished(page)
     expect(await page.textContent('#status')).toBe('Stopped.')
     expect(await page.isHidden('#load-progress')).toBe(true)
     release()
-    await page.unroute('**/model.safetensors')
+    await page.unroute(weights)
     await page.click('#load')
     await finished(page)
     expect(await page.textContent('#status')).toBe('Pebble is loaded.')
@@ -356,16 +361,73 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
       return [scrollWidth, clientWidth]
     })
     expect(content).toBe(screen)
+    expect(await accessibilityFindings(page)).toEqual([])
+    await picture(page, 'demo-narrow')
     await page.close()
   })
 
   it('says at once where WebGPU is missing', async () => {
-    const page = await open({}, () => {
-      Object.defineProperty(Navigator.prototype, 'gpu', { get: () => undefined })
-    })
+    const page = await open({}, (page) =>
+      page.addInitScript(() => Object.defineProperty(Navigator.prototype, 'gpu', { get: () => undefined })),
+    )
     expect(await page.textContent('#no-webgpu')).toMatch(/does not offer WebGPU.*current Chrome/)
     expect(await page.isVisible('#no-webgpu')).toBe(true)
     expect(await page.getAttribute('#generate', 'aria-disabled')).toBe('true')
+    await page.close()
+  })
+
+  it('says that there is no graphics adapter, and asks again when told to', async () => {
+    const page = await open({}, (page) => beforeWorker(page, 'GPU.prototype.requestAdapter = async () => null\n'))
+    await page.waitForSelector('#alert:has-text("no graphics adapter is available")')
+    await page.click('#generate')
+    await finished(page)
+    expect(await page.textContent('#alert')).toContain('no graphics adapter is available')
+    await page.close()
+  })
+
+  it('says that nothing can be kept where storage is blocked, and generates all the same', async () => {
+    const blocks =
+      "Object.defineProperty(globalThis, 'indexedDB', { get: () => { throw new DOMException('', 'SecurityError') } })\n"
+    const page = await open({}, async (page) => {
+      await page.addInitScript(blocks)
+      await beforeWorker(page, blocks)
+    })
+    await page.fill('#max-tokens', '3')
+    await page.click('#generate')
+    await finished(page)
+    expect(await page.textContent('#status')).toBe('Done: 3 tokens.')
+    expect(await page.textContent('#warning')).toContain('the model is kept in memory, and fetched again next time')
+    expect(await page.isHidden('#alert')).toBe(true)
+    await page.close()
+  })
+
+  it('says what it does not do: two things at once, a web page as a model, a file that is no trace', async () => {
+    const page = await open()
+    await page.fill('#max-tokens', '400')
+    await page.click('#generate')
+    await page.waitForFunction(() => document.querySelectorAll('#text .token').length > 12, null, { timeout: SLOW })
+    for (const id of ['prompt', 'load']) {
+      await page.focus(`#${id}`)
+      await page.keyboard.press(id === 'load' ? 'Enter' : 'Control+Enter')
+      expect(await page.textContent('#status')).toMatch(/^One thing at a time/)
+      await page.evaluate(() => document.getElementById('status')?.replaceChildren())
+    }
+    await page.click('#stop')
+    await finished(page)
+    expect(await page.textContent('#status')).toBe('Stopped.')
+
+    const buffer = Buffer.from('<!doctype html>')
+    await page.setInputFiles('skip-inspector input[type=file]', { name: 'x.json', mimeType: 'text/html', buffer })
+    await page.waitForSelector('skip-inspector [role=alert]:has-text("Open a file that this inspector exported")')
+
+    await page.route('**/application/**', (route) =>
+      route.fulfill({ contentType: 'text/html', body: '<!doctype html><title>x</title>' }),
+    )
+    await page.check('input[value="url"]')
+    await page.fill('#model-url', `${pages.server.origin}/application/`)
+    await page.click('#load')
+    await finished(page)
+    expect(await page.textContent('#alert')).toMatch(/no config\.json|web page/)
     await page.close()
   })
 
@@ -383,11 +445,32 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
     await finished(page)
     expect(await page.textContent('#status')).toBe('Done: 5 tokens.')
     expect(await page.textContent('#text')).toBe(first)
-    await page.goto(`${server.origin}/demo/compare.html?x`)
+    await page.goto(`${pages.server.origin}/demo/compare.html?x`)
     expect(await page.textContent('h1')).toMatch(/./)
     await page.close()
     // The browser notes each question to the server that got no answer.
     errors = errors.filter((error) => !error.includes('ERR_INTERNET_DISCONNECTED'))
+  })
+
+  it('tells how long the first text takes from opening the page', async () => {
+    const page = await open()
+    await page.waitForSelector('#status:has-text("Pebble is ready")')
+    await page.addInitScript(() => {
+      addEventListener('DOMContentLoaded', () => {
+        const seen = () => {
+          if (!document.querySelector('#text .token:not(.prompt)')) requestAnimationFrame(seen)
+          else Object.assign(window, { firstText: performance.now() })
+        }
+        seen()
+        setTimeout(() => document.getElementById('generate')?.click())
+      })
+    })
+    await page.reload()
+    await page.waitForFunction(() => 'firstText' in window)
+    const ms = await page.evaluate(() => (window as unknown as { firstText: number }).firstText)
+    console.log(`First text of Pebble, all files kept, shaders compiled anew: ${Math.round(ms)} ms after opening.`)
+    expect(await page.textContent('#text')).toContain('Once upon a time')
+    await page.close()
   })
 
   it('asks nothing of any other machine', () => {
@@ -399,8 +482,8 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
   })
 })
 
-/** The embedded model in a folder that a test may change. */
-async function open(options: BrowserContextOptions = {}, script?: () => void): Promise<Page> {
+/** The page, opened when `prepare` is done. */
+async function open(options: BrowserContextOptions = {}, prepare?: (page: Page) => Promise<unknown>): Promise<Page> {
   // Tests answer in the server's place, which they cannot where a service worker does.
   const page = await browser.newPage({ serviceWorkers: 'block', ...options })
   page.setDefaultTimeout(SLOW)
@@ -409,9 +492,17 @@ async function open(options: BrowserContextOptions = {}, script?: () => void): P
   page.on('console', (message) => {
     if (message.type() === 'error') errors.push(message.text())
   })
-  if (script) await page.addInitScript(script)
-  await page.goto(`${server.origin}/demo/index.html`)
+  await prepare?.(page)
+  await page.goto(`${pages.server.origin}/demo/index.html`)
   return page
+}
+
+/** Runs this script in the worker before its own. */
+async function beforeWorker(page: Page, script: string): Promise<void> {
+  await page.route('**/engine-*.js', async (route) => {
+    const response = await route.fetch()
+    await route.fulfill({ response, body: `${script}${await response.text()}` })
+  })
 }
 
 /** Waits until the page can generate again. */

@@ -8,7 +8,7 @@ import type { InspectorTrace } from '../../src/inspector/index.js'
 import { findChromium } from '../../src/node/browsers.js'
 import { type PageServer, startPageServer } from '../../src/node/page-server.js'
 import { syntheticTrace } from '../inspector/synthetic.js'
-import { accessibilityFindings, launchChromium } from './chromium-pages.js'
+import { accessibilityFindings, launchChromium, picture } from './chromium-pages.js'
 import type { Tools } from './inspector-page/page.js'
 
 // The element on a page that allows nothing inline and, under trusted types, no HTML from strings.
@@ -254,9 +254,7 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('<
     await page.getByRole('application').click({ position: { x: 120, y: 150 } })
     expect(await page.locator('.chosen p').textContent()).toMatch(/^Position \d+/)
     expect(await accessibilityFindings(page)).toEqual([])
-    const folder = process.env.SKIPSTONE_SCREENSHOTS
-    if (folder)
-      await page.screenshot({ path: path.join(folder, `inspector-${colorScheme}-${width}.png`), fullPage: true })
+    await picture(page, `inspector-${colorScheme}-${width}`)
   })
 })
 
