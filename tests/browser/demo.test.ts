@@ -63,7 +63,7 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
       expect(await page.inputValue('#prompt')).toMatch(/./)
       await picture(page, 'demo-opened')
       await page.waitForSelector('#status:has-text("Pebble is ready")')
-      expect(await readTotals(page)).toMatchObject({ Model: 'llama, 12 layers' })
+      expect(await readTotals(page)).toMatchObject({ Model: 'llama, 14 layers' })
       expect(await page.isVisible('#software')).toBe(true)
       expect(await accessibilityFindings(page)).toEqual([])
       await picture(page, 'demo-fresh')
@@ -354,7 +354,7 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
     await page.click('#generate')
     await finished(page)
     await page.click('#text [data-position="10"]')
-    await page.click('summary')
+    await page.click('#settings > summary')
     await page.check('input[value="forced"]')
     const [content, screen] = await page.evaluate(() => {
       const { scrollWidth, clientWidth } = document.documentElement
