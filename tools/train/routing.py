@@ -33,6 +33,12 @@ class Routers(nn.Module):
                 self.unit[layer] = before[:, 1:].square().mean().sqrt()
         model.hidden(ids, observe=observe)
 
+    @torch.no_grad()
+    def start_from(self, other):
+        """Decides as `other`, whose weights are for the raw residual. Units stay."""
+        self.weight.copy_(other.weight * self.unit[:, None, None, None])
+        self.bias.copy_(other.bias)
+
     def logits(self, layer, kind, entry):
         """[B, T, 2], float32."""
         return F.linear(entry / self.unit[layer], self.weight[layer, kind], self.bias[layer, kind])

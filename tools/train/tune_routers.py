@@ -12,6 +12,7 @@ import torch
 
 import base
 import data
+import lora
 import optimiser
 import routing
 import run
@@ -29,6 +30,9 @@ def main():
     ap.add_argument('--spread', type=float, default=0.3, help='of the first weights, against the official 1')
     ap.add_argument('--favour', type=float, default=3.0, help='margin for executing that biases start with; 0 in the official code')
     ap.add_argument('--weight', type=float, default=8.0)
+    ap.add_argument('--tau', type=float, default=5.0, help='temperature at the beginning')
+    ap.add_argument('--start', help='routers.safetensors to start from; --spread and --favour then mean nothing')
+    ap.add_argument('--lora', help='folder of a LoRA that stays on')
     a = ap.parse_args()
 
     model = base.load(a)
@@ -36,11 +40,16 @@ def main():
     routers = routing.Routers(config.num_hidden_layers, config.hidden_size, a.seed, a.spread, a.favour).to(a.device)
     tokens = data.Tokens(os.path.join(a.data, 'train.bin'), config.max_position_embeddings, a.seed)
     routers.measure_unit(model, tokens.batch(0, a.chunks)[0].to(a.device))
+    if a.start:
+        routers.start_from(routing.Routers.of(safetensors_file.load(a.start)).to(a.device))
+    if a.lora:
+        lora.load(a.lora, model)
+        model.requires_grad_(False).to(a.device)
     adamw = torch.optim.AdamW([{'params': [routers.weight]}, {'params': [routers.bias], 'lr': a.bias_lr}], a.lr, weight_decay=0.01)
     training = run.Run(a, [routers], [adamw])
 
     def step(n):
-        tau = 5 - 4 * n / a.steps
+        tau = a.tau - (a.tau - 1) * n / a.steps
         optimiser.set_rate([adamw], optimiser.cosine(n, a.steps, max(1, a.steps // 10)))
         inputs, targets = (run.to_device(t, a) for t in tokens.batch(n, a.chunks))
         sampled = routing.Sampled(routers, tau, routing.gumbel(run.generator_of(a, n)))
