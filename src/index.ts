@@ -35,6 +35,7 @@ export type {
   TokenLogprobs,
   TokenStep,
 } from './sdk/options.js'
+export type { Overflow } from './sdk/overflow.js'
 export { dense, forced, type PolicyRequest, policy, type SkipgptRequest, skipgpt } from './sdk/policies.js'
 export { type CreateOptions, type LanguageModel, languageModel } from './sdk/prompt-api/language-model.js'
 export type { PromptInput, PromptMessage } from './sdk/prompt-api/messages.js'

@@ -1,6 +1,7 @@
 import type { DtypeOption } from '../model/matrix-dtypes.js'
 import type { HubOptions } from '../storage/hub.js'
 import type { FileSource } from '../storage/source.js'
+import type { Overflow } from './overflow.js'
 import type { PolicyRequest } from './policies.js'
 
 /**
@@ -91,6 +92,12 @@ export interface GenerateOptions {
   seed?: number
   /** Strings that end the text; they are not part of it. */
   stop?: string | readonly string[]
+  /**
+   * What happens where the conversation does not fit its context; default `error`. Tokens that are left out are gone from the session's
+   * `tokens`, and the others are read again, at new positions: `stats()` and `trace()` tell of those that are left. A `slide` is a pause, and
+   * a step of kind `prompt` that says what was read again; penalties count anew from there.
+   */
+  overflow?: Overflow
   /** Let only such a text come about; stop tokens end it where it is complete. Every token is then waited for. */
   format?: TextFormat
   /** Do not stop at the model's stop tokens. */
@@ -109,7 +116,7 @@ export interface GenerateOptions {
 
 export type FinishReason = 'stop' | 'length'
 
-/** The prompt was read. Its bits are those of all positions fed, one after the other. */
+/** The prompt was read, or what is left of the text where it slid. Its bits are those of all positions fed, one after the other. */
 export interface PromptStep {
   kind: 'prompt'
   text: ''

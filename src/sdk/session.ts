@@ -15,6 +15,7 @@ import type { TextTokenizer } from '../text/tokenizer.js'
 import { Continuation } from './continuation.js'
 import { formatConstraint } from './format-constraint.js'
 import type { FinishReason, GenerateOptions, PromptStep, Step } from './options.js'
+import { checkOverflow, fitPrompt, longestPrompt, type Room, slid, withoutOldestTurn } from './overflow.js'
 import type { Session, SessionStats } from './session-api.js'
 import { busy, checkRewind, policyRequest, type SessionParts, sessionDisposed } from './session-request.js'
 import { SessionState } from './session-state.js'
@@ -76,9 +77,15 @@ export class EngineSession implements Session {
   }
 
   async *chat(messages: readonly ChatMessage[], options: GenerateOptions = {}): AsyncGenerator<Step, void> {
-    yield* this.#exclusively(async () => {
+    yield* this.#exclusively(async (room) => {
       const tokenizer = await this.model.text.tokenizer()
-      return tokenizer.encode(await this.model.text.render(messages), { addSpecialTokens: false })
+      let kept = messages
+      for (;;) {
+        const ids = tokenizer.encode(await this.model.text.render(kept), { addSpecialTokens: false })
+        const shorter = ids.length > longestPrompt(room) ? withoutOldestTurn(kept) : undefined
+        if (!shorter) return ids
+        kept = shorter
+      }
     }, options)
   }
 
@@ -147,19 +154,27 @@ export class EngineSession implements Session {
     this.dispose()
   }
 
-  async *#exclusively(wanted: () => Promise<number[]>, options: GenerateOptions): AsyncGenerator<Step, void> {
+  async *#exclusively(wanted: (room: Room) => Promise<number[]>, options: GenerateOptions): AsyncGenerator<Step, void> {
     this.#check()
     if (this.#busy) throw busy()
     this.#busy = true
     try {
-      yield* this.#run(await wanted(), options)
+      const room = {
+        overflow: checkOverflow(options.overflow),
+        contextLength: this.parts.contextLength,
+        maxTokens: checkMaxTokens(options.maxTokens),
+      }
+      yield* this.#run(fitPrompt(await wanted(room), room, this.model.config.bosTokenId ?? undefined), room, options)
     } finally {
       this.#busy = false
     }
   }
 
-  async *#run(tokens: readonly number[], options: GenerateOptions): AsyncGenerator<Step, void> {
-    const { contextLength } = this.parts
+  async *#run(
+    tokens: readonly number[],
+    { overflow, contextLength, maxTokens }: Room,
+    options: GenerateOptions,
+  ): AsyncGenerator<Step, void> {
     const sampling = this.#sampling(options)
     if (options.format && options.ignoreEos) {
       throw new SkipstoneError('bad-option', 'A text with a format ends at a stop token: leave ignoreEos out.')
@@ -171,10 +186,6 @@ export class EngineSession implements Session {
         'context-full',
         `The conversation has ${tokens.length} tokens, but the context holds ${contextLength}: shorten the prompt or rewind the session.`,
       )
-    }
-    const maxTokens = options.maxTokens ?? Number.POSITIVE_INFINITY
-    if (maxTokens !== Number.POSITIVE_INFINITY && !(Number.isInteger(maxTokens) && maxTokens >= 1)) {
-      throw new SkipstoneError('bad-option', `maxTokens must be a whole number, 1 or more, not ${maxTokens}.`)
     }
     const { stepsPerSubmit, logprobs } = options
     if (logprobs !== undefined && !(Number.isInteger(logprobs) && logprobs >= 0 && logprobs <= MAX_LOGPROBS)) {
@@ -206,92 +217,99 @@ export class EngineSession implements Session {
     const sequence = await this.#live(engine, options.signal)
     await sequence.prepare()
 
-    // At least the last token is fed again: its result chooses the next one.
-    let shared = 0
-    while (shared < tokens.length - 1 && tokens[shared] === this.#state.tokens[shared]) shared++
     const before = [...this.#state.tokens]
-    this.#keep(shared)
-    this.#state.tokens.splice(0, this.#state.tokens.length, ...tokens)
-    const fed = sequence.length
-    const fresh = tokens.slice(fed)
-
+    const generated: number[] = []
+    let slides = 0
     let finishReason: FinishReason = 'length'
     let prompted = false
-    let lastRecord: StepRecord | undefined
     const started = performance.now()
     let decodeStarted = started
+    let promptTokens = 0
     try {
-      const events = generateTokens(sequence, fresh, {
-        sampling,
-        maxTokens,
-        contextLength,
-        seen: tokens.slice(0, fed),
-        signal: options.signal,
-        logits: options.logits ?? false,
-        logprobs,
-        stepsPerSubmit,
-        constraint,
-      })
-      for await (const event of events) {
-        if (event.kind === 'prompt') {
-          prompted = true
-          decodeStarted = performance.now()
-          this.#state.trace.push(...event.records)
-          yield {
-            kind: 'prompt',
-            text: '',
-            tokens: fresh,
-            position: fed,
-            executed: concatenate(event.records),
-            ...(this.parts.margins && { margins: concatenateMargins(event.records) }),
-            ...(event.logits && { logits: event.logits }),
+      let context = tokens
+      for (;;) {
+        const fed = this.#replay(context)
+        const fresh = context.slice(fed)
+        if (slides === 0) promptTokens = fresh.length
+        let lastRecord: StepRecord | undefined
+        const events = generateTokens(sequence, fresh, {
+          // The same positions again, but not the same lots.
+          sampling: { ...sampling, seed: sampling.seed + slides },
+          maxTokens: maxTokens - generated.length,
+          contextLength,
+          seen: context.slice(0, fed),
+          signal: options.signal,
+          logits: options.logits ?? false,
+          logprobs,
+          stepsPerSubmit,
+          constraint,
+        })
+        for await (const event of events) {
+          if (event.kind === 'prompt') {
+            if (!prompted) decodeStarted = performance.now()
+            prompted = true
+            this.#state.trace.push(...event.records)
+            yield {
+              kind: 'prompt',
+              text: '',
+              tokens: fresh,
+              position: fed,
+              executed: concatenate(event.records),
+              ...(this.parts.margins && { margins: concatenateMargins(event.records) }),
+              ...(event.logits && { logits: event.logits }),
+            }
+            continue
           }
-          continue
+          // The record of the prompt's last position came with the prompt.
+          if (lastRecord) this.#state.trace.push(event.record)
+          lastRecord = event.record
+          if (event.kind === 'stop') {
+            finishReason = 'stop'
+            break
+          }
+          const position = this.#state.trace.length - 1
+          this.#state.tokens.push(event.token)
+          generated.push(event.token)
+          const { text, stopped } = continuation.push(event.token)
+          if (stopped) finishReason = 'stop'
+          if (!stopped || text) yield tokenStep(event, position, text, tokenizer)
+          if (stopped) break
         }
-        // The record of the prompt's last position came with the prompt.
-        if (lastRecord) this.#state.trace.push(event.record)
-        lastRecord = event.record
-        if (event.kind === 'stop') {
-          finishReason = 'stop'
-          break
-        }
-        const position = this.#state.trace.length - 1
-        this.#state.tokens.push(event.token)
-        const { text, stopped } = continuation.push(event.token)
-        if (stopped) {
-          finishReason = 'stop'
-          if (text) yield tokenStep(event, position, text, tokenizer)
-          break
-        }
-        yield tokenStep(event, position, text, tokenizer)
+        if (overflow !== 'slide' || finishReason === 'stop' || generated.length >= maxTokens) break
+        context = slid(this.#state.tokens, contextLength, this.model.config.bosTokenId ?? undefined)
+        slides++
       }
       const text = continuation.finish()
-      this.#state.tokens.length = tokens.length + continuation.kept
-      yield {
-        kind: 'end',
-        text,
-        executed: new Uint32Array(0),
-        finishReason,
-        tokens: this.#state.tokens.slice(tokens.length),
-      }
+      const surplus = generated.length - continuation.kept
+      generated.length = continuation.kept
+      this.#state.tokens.length = Math.max(0, this.#state.tokens.length - surplus)
+      yield { kind: 'end', text, executed: new Uint32Array(0), finishReason, tokens: [...generated] }
     } catch (error) {
       if (!prompted) this.#state.tokens.splice(0, this.#state.tokens.length, ...before)
       this.#check()
       throw error
     } finally {
       const ended = performance.now()
-      const generated = this.#state.tokens.length - tokens.length
       const prefillMs = decodeStarted - started
       const decodeMs = ended - decodeStarted
       this.#state.timings = {
         prefillMs,
         decodeMs,
-        prefillTokensPerSecond: (1000 * fresh.length) / prefillMs,
+        prefillTokensPerSecond: (1000 * promptTokens) / prefillMs,
         // The first token is the prefill's.
-        decodeTokensPerSecond: generated > 1 ? (1000 * (generated - 1)) / decodeMs : 0,
+        decodeTokensPerSecond: generated.length > 1 ? (1000 * (generated.length - 1)) / decodeMs : 0,
       }
       this.#keep(this.#state.tokens.length)
     }
+  }
+
+  /** Makes the conversation `tokens`, and tells how many of them need not be fed: never the last one, whose result chooses the next. */
+  #replay(tokens: readonly number[]): number {
+    let shared = 0
+    while (shared < tokens.length - 1 && tokens[shared] === this.#state.tokens[shared]) shared++
+    this.#keep(shared)
+    this.#state.tokens.splice(0, this.#state.tokens.length, ...tokens)
+    return this.#sequence?.length ?? 0
   }
 
   /** Forgets positions from `length` on in the cache and in the trace, and keeps the two in step. */
@@ -363,6 +381,11 @@ function concatenate(records: readonly StepRecord[]): Uint32Array {
 
 function concatenateMargins(records: readonly StepRecord[]): Float32Array {
   return Float32Array.from(records.flatMap((r) => Array.from(r.margins ?? [])))
+}
+
+function checkMaxTokens(maxTokens = Number.POSITIVE_INFINITY): number {
+  if (maxTokens === Number.POSITIVE_INFINITY || (Number.isInteger(maxTokens) && maxTokens >= 1)) return maxTokens
+  throw new SkipstoneError('bad-option', `maxTokens must be a whole number, 1 or more, not ${maxTokens}.`)
 }
 
 function emptyPrompt(): SkipstoneError {

@@ -80,8 +80,10 @@ export class TextCompletions {
 async function* answer(session: Session, steps: AsyncGenerator<Step, void>): AsyncGenerator<Piece, void> {
   let prompt = { cached: 0, all: 0 }
   for await (const step of steps) {
-    if (step.kind === 'prompt') prompt = { cached: step.position, all: step.position + step.tokens.length }
-    else if (step.kind === 'token') {
+    if (step.kind === 'prompt') {
+      // Later ones read again what is left where the context slid.
+      if (prompt.all === 0) prompt = { cached: step.position, all: step.position + step.tokens.length }
+    } else if (step.kind === 'token') {
       const logprob = step.logprobs && chatLogprob(step.logprobs)
       if (step.text || logprob) yield { text: step.text, logprob }
     } else {

@@ -1,6 +1,7 @@
 import { SkipstoneError } from '../../errors.js'
 import type { ChatMessage } from '../../text/chat-template.js'
 import type { GenerateOptions } from '../options.js'
+import { checkOverflow } from '../overflow.js'
 import type { PolicyRequest } from '../policies.js'
 import { bad } from './bad-request.js'
 import { wantedLogprobs } from './logprobs.js'
@@ -85,6 +86,7 @@ function common(request: CompletionOptions, maxTokens: number | null | undefined
       ...(logitBias && { logitBias }),
       ...(format && { format }),
       ...(stop !== undefined && { stop }),
+      ...(request.overflow && { overflow: checkOverflow(request.overflow) }),
     },
   }
 }

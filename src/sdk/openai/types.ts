@@ -1,4 +1,5 @@
 import type { SkipRatios } from '../../runtime/trace.js'
+import type { Overflow } from '../overflow.js'
 import type { PolicyRequest } from '../policies.js'
 
 // The request and response bodies of OpenAI's API, as far as they mean something here; `policy` and `skip` are ours.
@@ -34,6 +35,8 @@ export interface CompletionOptions {
   stream_options?: { include_usage?: boolean } | null
   /** What to skip; default: nothing. */
   policy?: PolicyRequest | string
+  /** What happens where the text does not fit the context; default: an error. */
+  overflow?: Overflow | null
 }
 
 export interface ChatRequest extends CompletionOptions {
