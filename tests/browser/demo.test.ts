@@ -354,7 +354,7 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
     await page.click('#generate')
     await finished(page)
     await page.click('#text [data-position="10"]')
-    await page.click('summary')
+    await page.click('#settings > summary')
     await page.check('input[value="forced"]')
     const [content, screen] = await page.evaluate(() => {
       const { scrollWidth, clientWidth } = document.documentElement
