@@ -1,10 +1,10 @@
 // Builds the package into dist/: the library's entries with types and API.md, the command line (cli.js), the page that it runs in
-// browsers (page.js), the embedded models, and the demo pages.
+// browsers (page.js), the embedded models, the demo pages, and the example extension.
 import { execFileSync } from 'node:child_process'
 import { chmodSync, cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { build } from 'vite'
+import { build, runnerImport } from 'vite'
 import { apiReference } from './api-reference.mjs'
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
@@ -85,3 +85,5 @@ const entries = Object.entries(exports)
 writeFileSync(path.join(dist, 'API.md'), apiReference(entries))
 cpSync(path.join(root, 'public/models'), path.join(dist, 'models'), { recursive: true })
 await build({ configFile: path.join(root, 'vite.config.ts'), logLevel: 'warn' })
+const { module: extension } = await runnerImport(path.join(root, 'tools/build-extension.ts'))
+await extension.buildExtension(path.join(dist, 'extension'))

@@ -28,9 +28,9 @@ export function totals({ counts }: Difference): Record<Cell, number> {
   return sum
 }
 
-/** “Attention 3”, layers counted from 1. */
+/** “Attention 3”, layers counted from 0, as in the inspector. */
 export function sublayerName(sublayer: number): string {
-  return `${sublayer % 2 === 0 ? 'Attention' : 'MLP'} ${(sublayer >> 1) + 1}`
+  return `${sublayer % 2 === 0 ? 'Attention' : 'MLP'} ${sublayer >> 1}`
 }
 
 function ran(trace: TraceFile, token: number, sublayer: number): boolean {

@@ -11,6 +11,8 @@ export class HttpFolder {
   /** The folder without query: what people and ledgers know it by. */
   readonly address: string
   readonly #base: URL
+  /** Not so are the files of a browser extension: parts of them look like whole files, and one that is not there like a lost network. */
+  readonly #served: boolean
 
   /** A relative base is resolved against the page; its query (a signature, say) is sent with every file. `bad-option` where it is no URL. */
   constructor(
@@ -18,6 +20,7 @@ export class HttpFolder {
     private readonly options: HttpOptions = {},
   ) {
     this.#base = parseBase(base)
+    this.#served = /^https?:$/.test(this.#base.protocol)
     this.address = `${this.#base.origin}${this.#base.pathname}`
   }
 
@@ -39,7 +42,7 @@ export class HttpFolder {
   ): Promise<Response> {
     throwIfAborted(signal)
     const headers: Record<string, string> = {}
-    if (range) headers.range = `bytes=${range.start}-${range.end - 1}`
+    if (range && this.#served) headers.range = `bytes=${range.start}-${range.end - 1}`
     if (this.options.token) headers.authorization = `Bearer ${this.options.token}`
     // Browsers let requests for parts of one file wait for each other at their cache, and would keep a second copy there.
     const cache = range ? 'no-store' : 'default'
@@ -47,6 +50,7 @@ export class HttpFolder {
     try {
       response = await fetch(this.url(name), { method, headers, cache, signal: signal ?? null })
     } catch (cause) {
+      if (!this.#served && !signal?.aborted) return new Response(null, { status: 404 })
       throw await this.#unanswered(name, signal, cause)
     }
     const { status } = response

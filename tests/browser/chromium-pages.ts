@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { type Browser, chromium, type Page } from 'playwright'
+import { type Browser, type BrowserContext, chromium, type Page } from 'playwright'
 import { build } from 'vite'
 import { type PageServer, startPageServer } from '../../src/node/page-server.js'
 
@@ -37,7 +37,24 @@ export async function picture(page: Page, name: string): Promise<void> {
 
 /** Debian's or the developer's Chromium on its software adapter, its files below a folder that the test deletes. */
 export function launchChromium(executablePath: string, temporary: string): Promise<Browser> {
-  return chromium.launch({
+  return chromium.launch(launchOptions(executablePath, temporary))
+}
+
+/** The same with an extension that is loaded unpacked from `folder`. */
+export function launchWithExtension(
+  executablePath: string,
+  temporary: string,
+  folder: string,
+): Promise<BrowserContext> {
+  const { args, ...options } = launchOptions(executablePath, temporary)
+  return chromium.launchPersistentContext(path.join(temporary, 'profile'), {
+    ...options,
+    args: [...args, `--disable-extensions-except=${folder}`, `--load-extension=${folder}`],
+  })
+}
+
+function launchOptions(executablePath: string, temporary: string) {
+  return {
     executablePath,
     chromiumSandbox: process.getuid?.() !== 0,
     env: process.platform === 'linux' ? { ...process.env, TMPDIR: temporary } : process.env,
@@ -49,7 +66,7 @@ export function launchChromium(executablePath: string, temporary: string): Promi
       '--disable-sync',
       '--disable-quic',
     ],
-  })
+  }
 }
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')

@@ -7,7 +7,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { findChromium } from '../../src/node/browsers.js'
 import { type PageServer, startPageServer } from '../../src/node/page-server.js'
 import { copyPebble } from '../fixtures/pebble.js'
-import { accessibilityFindings, launchChromium } from './chromium-pages.js'
+import { accessibilityFindings, launchChromium, picture } from './chromium-pages.js'
 
 // The compare page as it is built, in Chromium on its software adapter, under a policy that allows nothing inline.
 
@@ -151,6 +151,7 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
     it('is accessible, wide and narrow, light and dark', async () => {
       expect(await accessibilityFindings(page)).toEqual([])
       expect(await overflow(page)).toBe(0)
+      await picture(page, 'compare-light-1440')
       await page.emulateMedia({ colorScheme: 'dark' })
       await page.setViewportSize({ width: 360, height: 740 })
       expect(await overflow(page)).toBe(0)
@@ -158,6 +159,7 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
         columns.map((column) => column.getBoundingClientRect().left),
       )
       expect(new Set(lefts).size).toBe(1)
+      await picture(page, 'compare-dark-360')
       expect(await accessibilityFindings(page)).toEqual([])
       await page.emulateMedia({ colorScheme: 'light' })
       await page.setViewportSize({ width: 1440, height: 900 })

@@ -11,14 +11,14 @@ test('each sublayer of each token has one of four states', () => {
   const map = difference(trace(['11', '00'], ['01', '10']), trace(['10', '01'], ['01', '10']))
   expect(map.tokens).toBe(2)
   expect(map.rows).toEqual([
-    ['both', 'neither'], // attention 1
-    ['neither', 'both'], // MLP 1
-    ['first', 'both'], // attention 2
-    ['this', 'neither'], // MLP 2
+    ['both', 'neither'], // attention 0
+    ['neither', 'both'], // MLP 0
+    ['first', 'both'], // attention 1
+    ['this', 'neither'], // MLP 1
   ])
   expect(map.counts[2]).toEqual({ both: 1, neither: 0, first: 1, this: 0 })
   expect(totals(map)).toEqual({ both: 3, neither: 3, first: 1, this: 1 })
-  expect(map.rows.map((_, i) => sublayerName(i))).toEqual(['Attention 1', 'MLP 1', 'Attention 2', 'MLP 2'])
+  expect(map.rows.map((_, i) => sublayerName(i))).toEqual(['Attention 0', 'MLP 0', 'Attention 1', 'MLP 1'])
 })
 
 test('covers the tokens that both have, which may be none', () => {

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { readJson } from '../../src/storage/source.js'
 import { UrlSource } from '../../src/storage/url-source.js'
 
@@ -118,6 +118,25 @@ describe('a server without ranges', () => {
     expect(await source.size('w.bin')).toBe(1000)
     expect(await source.read('w.bin', { start: 5, end: 6 })).toEqual(CONTENT.slice(5, 6))
     expect(requests).toHaveLength(1)
+  })
+})
+
+describe('the files of a browser extension', () => {
+  afterEach(() => vi.unstubAllGlobals())
+
+  it('are asked for whole, and may be missing', async () => {
+    // As Chromium answers: a part looks like a whole file, and what is missing like a lost network.
+    const ask = vi.fn(async (url: URL, { headers }: { headers: Record<string, string> }) => {
+      if (!url.pathname.endsWith('w.bin')) throw new TypeError('Failed to fetch')
+      return new Response(headers.range ? CONTENT.slice(0, 1) : CONTENT)
+    })
+    vi.stubGlobal('fetch', ask)
+    const source = new UrlSource('chrome-extension://abc/model/')
+    expect(await source.has('other.bin')).toBe(false)
+    await expect(source.read('other.bin')).rejects.toEqual(failsWith('not-found'))
+    expect(await source.read('w.bin', { start: 900, end: 1000 })).toEqual(CONTENT.slice(900))
+    expect(await source.size('w.bin')).toBe(1000)
+    expect(ask).toHaveBeenCalledTimes(3)
   })
 })
 
