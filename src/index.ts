@@ -14,12 +14,17 @@ export type {
   ChatLogprobs,
   ChatRequest,
   CompletionOptions,
+  RequestMessage,
   ResponseFormat,
   TextCompletion,
   TextRequest,
+  Tool,
+  ToolCall,
+  ToolChoice,
   Usage,
 } from './sdk/openai/types.js'
 export type {
+  ChatOptions,
   EndStep,
   FinishReason,
   GenerateOptions,
@@ -48,5 +53,5 @@ export type { HubOptions } from './storage/hub.js'
 export type { StoredFile, StoredModel, Verification } from './storage/library.js'
 export type { ByteRange, FetchOptions, FetchProgress, FileSource } from './storage/source.js'
 export { agreement, partsAt } from './study/compare.js'
-export type { ChatMessage } from './text/chat-template.js'
+export type { ChatMessage, RenderOptions } from './text/chat-template.js'
 export type { TokenPiece } from './text/token-pieces.js'

@@ -1,4 +1,4 @@
-import { type ChatMessage, loadModel, type Model } from 'skipstone/worker'
+import { loadModel, type Model } from 'skipstone/worker'
 
 const form = document.querySelector<HTMLFormElement>('#form')
 const address = document.querySelector<HTMLInputElement>('#model')
@@ -6,7 +6,7 @@ const length = document.querySelector<HTMLInputElement>('#length')
 const question = document.querySelector<HTMLInputElement>('#question')
 const status = document.querySelector<HTMLElement>('#status')
 const list = document.querySelector<HTMLElement>('#messages')
-const history: ChatMessage[] = []
+const history: { role: string; content: string }[] = []
 let loaded: { source: string; model: Model } | undefined
 let busy = false
 

@@ -114,6 +114,11 @@ export interface GenerateOptions {
   signal?: AbortSignal
 }
 
+export interface ChatOptions extends GenerateOptions {
+  /** Descriptions of tools in OpenAI's shape, handed to the model's template. What the model writes is not looked at. */
+  tools?: readonly object[] | undefined
+}
+
 export type FinishReason = 'stop' | 'length'
 
 /** The prompt was read, or what is left of the text where it slid. Its bits are those of all positions fed, one after the other. */

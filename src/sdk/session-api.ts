@@ -1,7 +1,7 @@
 import type { Traffic } from '../model/weight-stream.js'
 import type { SkipRatios, TraceFile } from '../runtime/trace.js'
 import type { ChatMessage } from '../text/chat-template.js'
-import type { GenerateOptions, PromptStep, Step } from './options.js'
+import type { ChatOptions, GenerateOptions, PromptStep, Step } from './options.js'
 import type { PolicyRequest } from './policies.js'
 
 export interface SessionStats {
@@ -51,7 +51,7 @@ export interface Session {
    * conversation so far is not processed again; where they differ, the conversation is rewound.
    * @throws as `generate`, and `unsupported` where the model has no chat template.
    */
-  chat(messages: readonly ChatMessage[], options?: GenerateOptions): AsyncGenerator<Step, void>
+  chat(messages: readonly ChatMessage[], options?: ChatOptions): AsyncGenerator<Step, void>
 
   /**
    * Adds to the conversation without answering: the next call finds it processed. Ids and text as for `generate`. Returns the ids that

@@ -14,7 +14,7 @@ import type { ChatMessage } from '../text/chat-template.js'
 import type { TextTokenizer } from '../text/tokenizer.js'
 import { Continuation } from './continuation.js'
 import { formatConstraint } from './format-constraint.js'
-import type { FinishReason, GenerateOptions, PromptStep, Step } from './options.js'
+import type { ChatOptions, FinishReason, GenerateOptions, PromptStep, Step } from './options.js'
 import { checkOverflow, fitPrompt, longestPrompt, type Room, slid, withoutOldestTurn } from './overflow.js'
 import type { Session, SessionStats } from './session-api.js'
 import { busy, checkRewind, policyRequest, type SessionParts, sessionDisposed } from './session-request.js'
@@ -76,12 +76,14 @@ export class EngineSession implements Session {
     }, options)
   }
 
-  async *chat(messages: readonly ChatMessage[], options: GenerateOptions = {}): AsyncGenerator<Step, void> {
+  async *chat(messages: readonly ChatMessage[], options: ChatOptions = {}): AsyncGenerator<Step, void> {
     yield* this.#exclusively(async (room) => {
       const tokenizer = await this.model.text.tokenizer()
       let kept = messages
       for (;;) {
-        const ids = tokenizer.encode(await this.model.text.render(kept), { addSpecialTokens: false })
+        const ids = tokenizer.encode(await this.model.text.render(kept, { tools: options.tools }), {
+          addSpecialTokens: false,
+        })
         const shorter = ids.length > longestPrompt(room) ? withoutOldestTurn(kept) : undefined
         if (!shorter) return ids
         kept = shorter

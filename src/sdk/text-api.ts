@@ -1,4 +1,4 @@
-import type { ChatMessage } from '../text/chat-template.js'
+import type { ChatMessage, RenderOptions } from '../text/chat-template.js'
 import type { TokenPiece } from '../text/token-pieces.js'
 
 /** A model's tokenizer and chat template. All fail with `not-found` where the model has no tokenizer.json. */
@@ -16,5 +16,8 @@ export interface ModelText {
   pieces(ids: readonly number[], before?: readonly number[]): Promise<TokenPiece[]>
 
   /** The text of a conversation as the model's template writes it. @throws `unsupported` where it has no template. */
-  render(messages: readonly ChatMessage[]): Promise<string>
+  render(messages: readonly ChatMessage[], options?: RenderOptions): Promise<string>
+
+  /** The source of that template; undefined where the model has none. */
+  chatTemplate(): Promise<string | undefined>
 }

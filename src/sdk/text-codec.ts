@@ -1,6 +1,6 @@
 import { SkipstoneError } from '../errors.js'
 import { type FileSource, readJson } from '../storage/source.js'
-import { type ChatMessage, type ChatTemplate, findChatTemplate } from '../text/chat-template.js'
+import { type ChatMessage, type ChatTemplate, findChatTemplate, type RenderOptions } from '../text/chat-template.js'
 import { type TokenPiece, tokenPieces } from '../text/token-pieces.js'
 import { loadTokenizer, type TextTokenizer } from '../text/tokenizer.js'
 import type { ModelText } from './text-api.js'
@@ -33,19 +33,27 @@ export class TextCodec implements ModelText {
     return tokenPieces(await this.tokenizer(), ids, before)
   }
 
-  async render(messages: readonly ChatMessage[]): Promise<string> {
-    this.#template ??= this.#loadTemplate().catch((error: unknown) => {
-      this.#template = undefined
-      throw error
-    })
-    const template = await this.#template
+  async chatTemplate(): Promise<string | undefined> {
+    return (await this.#chatTemplate())?.source
+  }
+
+  async render(messages: readonly ChatMessage[], options?: RenderOptions): Promise<string> {
+    const template = await this.#chatTemplate()
     if (!template) {
       throw new SkipstoneError(
         'unsupported',
         'This model has no chat template: it continues text, use generate() with a prompt.',
       )
     }
-    return template.render(messages, { addGenerationPrompt: true })
+    return template.render(messages, options)
+  }
+
+  #chatTemplate(): Promise<ChatTemplate | undefined> {
+    this.#template ??= this.#loadTemplate().catch((error: unknown) => {
+      this.#template = undefined
+      throw error
+    })
+    return this.#template
   }
 
   async #loadTokenizer(): Promise<TextTokenizer> {

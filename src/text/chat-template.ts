@@ -7,6 +7,18 @@ import { strftime } from './strftime.js'
 export interface ChatMessage {
   readonly role: string
   readonly content: string
+  /** Of an assistant: calls of tools, in the shape that templates read, with arguments as objects. */
+  readonly tool_calls?: readonly object[]
+  /** Of what a tool answered: which call, and the tool's name. */
+  readonly tool_call_id?: string
+  readonly name?: string
+}
+
+export interface RenderOptions {
+  /** Default true: the text ends where the assistant's answer begins. */
+  addGenerationPrompt?: boolean
+  /** Descriptions of tools, for templates that know some. */
+  tools?: readonly object[] | undefined
 }
 
 type Library = typeof import('@huggingface/jinja')
@@ -39,7 +51,6 @@ const GLOBALS: Record<string, unknown> = {
   range,
   raise_exception: raise,
   strftime_now: (format: string) => strftime(new Date(), format),
-  tools: null,
   documents: null,
 }
 
@@ -49,7 +60,11 @@ export class ChatTemplate {
   readonly #program: Program
   readonly #scope: Record<string, unknown>
 
-  constructor(library: Library, source: string, specialTokens: Record<string, unknown>) {
+  constructor(
+    library: Library,
+    readonly source: string,
+    specialTokens: Record<string, unknown>,
+  ) {
     this.#library = library
     this.#scope = { ...GLOBALS, ...specialTokens }
     try {
@@ -65,16 +80,16 @@ export class ChatTemplate {
   }
 
   /**
-   * The conversation as one text. `addGenerationPrompt` (default true) ends it where the assistant's answer begins. The
-   * text holds the special tokens, BOS included: encode it with `addSpecialTokens: false`.
+   * The conversation as one text. The text holds the special tokens, BOS included: encode it with `addSpecialTokens: false`.
    * @throws `bad-option` where there are no messages or the template raises an exception, with its sentence;
    *   `unsupported` where the template cannot be evaluated.
    */
-  render(messages: readonly ChatMessage[], options: { addGenerationPrompt?: boolean } = {}): string {
+  render(messages: readonly ChatMessage[], options: RenderOptions = {}): string {
     if (messages.length === 0)
       throw new SkipstoneError('bad-option', 'The list of messages is empty. Pass at least one message.')
     const environment = new this.#library.Environment()
-    const scope = { ...this.#scope, messages, add_generation_prompt: options.addGenerationPrompt ?? true }
+    const { addGenerationPrompt = true, tools = null } = options
+    const scope = { ...this.#scope, messages, tools, add_generation_prompt: addGenerationPrompt }
     for (const [name, value] of Object.entries(scope)) environment.set(name, value)
     try {
       return String(new this.#library.Interpreter(environment).run(this.#program).value)

@@ -4,7 +4,7 @@ import type { EngineModel } from '../sdk/model.js'
 import type { ModelSource, Step } from '../sdk/options.js'
 import type { PolicyRequest } from '../sdk/policies.js'
 import type { EngineSession } from '../sdk/session.js'
-import type { ChatMessage } from '../text/chat-template.js'
+import type { ChatMessage, RenderOptions } from '../text/chat-template.js'
 import { type Answer, Channel, type Incoming } from './channel.js'
 import type { Port } from './port.js'
 import type {
@@ -74,9 +74,10 @@ export class Connection {
       pieces: of(({ model, ids, before }: { model: number; ids: number[]; before?: number[] }) =>
         this.#model(model).text.pieces(ids, before),
       ),
-      render: of(({ model, messages }: { model: number; messages: ChatMessage[] }) =>
-        this.#model(model).text.render(messages),
+      render: of(({ model, messages, options }: { model: number; messages: ChatMessage[]; options?: RenderOptions }) =>
+        this.#model(model).text.render(messages, options),
       ),
+      template: of(({ model }: { model: number }) => this.#model(model).text.chatTemplate()),
     })
   }
 

@@ -2,7 +2,7 @@ import type { WeightDtype } from '../../shaders/snippets/weights.js'
 import type { ModelConfig } from '../model/config.js'
 import type { GenerationConfig } from '../model/generation-config.js'
 import type { DeviceFacts } from '../sdk/model-api.js'
-import type { GenerateOptions, LoadOptions, LoadProgress } from '../sdk/options.js'
+import type { ChatOptions, LoadOptions, LoadProgress } from '../sdk/options.js'
 import type { PolicyRequest } from '../sdk/policies.js'
 import type { SessionParts } from '../sdk/session-request.js'
 import type { StateChange } from '../sdk/session-state.js'
@@ -53,7 +53,7 @@ export interface PolicyArgs {
 export interface GenerateArgs {
   readonly session: number
   readonly input: { readonly prompt: string | readonly number[] } | { readonly messages: readonly ChatMessage[] }
-  readonly options: Omit<GenerateOptions, 'signal'>
+  readonly options: Omit<ChatOptions, 'signal'>
 }
 
 /** The figures of a model that change. */

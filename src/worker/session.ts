@@ -1,6 +1,6 @@
 import { SkipstoneError } from '../errors.js'
 import type { TraceFile } from '../runtime/trace.js'
-import type { GenerateOptions, PromptStep, Step } from '../sdk/options.js'
+import type { ChatOptions, GenerateOptions, PromptStep, Step } from '../sdk/options.js'
 import type { PolicyRequest } from '../sdk/policies.js'
 import type { Session, SessionStats } from '../sdk/session-api.js'
 import { busy, checkRewind, policyRequest, type SessionParts, sessionDisposed } from '../sdk/session-request.js'
@@ -49,7 +49,7 @@ export class WorkerSession implements Session {
     yield* this.#run({ prompt: typeof prompt === 'string' ? prompt : [...prompt] }, options)
   }
 
-  async *chat(messages: readonly ChatMessage[], options: GenerateOptions = {}): AsyncGenerator<Step, void> {
+  async *chat(messages: readonly ChatMessage[], options: ChatOptions = {}): AsyncGenerator<Step, void> {
     yield* this.#run({ messages }, options)
   }
 
@@ -110,7 +110,7 @@ export class WorkerSession implements Session {
     this.dispose()
   }
 
-  async *#run(input: GenerateArgs['input'], options: GenerateOptions): AsyncGenerator<Step, void> {
+  async *#run(input: GenerateArgs['input'], options: ChatOptions): AsyncGenerator<Step, void> {
     this.#check()
     if (this.#busy) throw busy()
     this.#busy = true

@@ -1,5 +1,5 @@
 import type { ModelText } from '../sdk/text-api.js'
-import type { ChatMessage } from '../text/chat-template.js'
+import type { ChatMessage, RenderOptions } from '../text/chat-template.js'
 import type { TokenPiece } from '../text/token-pieces.js'
 import type { Channel } from './channel.js'
 
@@ -23,8 +23,12 @@ export class WorkerText implements ModelText {
     return this.#call('pieces', { ids, before })
   }
 
-  async render(messages: readonly ChatMessage[]): Promise<string> {
-    return this.#call('render', { messages })
+  async render(messages: readonly ChatMessage[], options?: RenderOptions): Promise<string> {
+    return this.#call('render', { messages, options })
+  }
+
+  async chatTemplate(): Promise<string | undefined> {
+    return this.#call('template', {})
   }
 
   #call<T>(method: string, args: object): Promise<T> {

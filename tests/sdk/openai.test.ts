@@ -153,7 +153,7 @@ describeSdk.anywhere('OpenAI-shaped completions', (bench) => {
     } as const
     const { choices } = await chat().create(wanted)
     expect(choices[0]!.finish_reason).toBe('stop')
-    expect(JSON.parse(choices[0]!.message.content)).toEqual({ ok: expect.any(Boolean), n: expect.any(Number) })
+    expect(JSON.parse(choices[0]!.message.content!)).toEqual({ ok: expect.any(Boolean), n: expect.any(Number) })
     const chunks = await listOf(await chat().create({ ...wanted, stream: true }))
     expect(chunks.map((chunk) => chunk.choices[0]?.delta.content ?? '').join('')).toBe(choices[0]!.message.content)
     const object = await chat().create({ ...wanted, max_tokens: 12, response_format: { type: 'json_object' } })
@@ -179,7 +179,7 @@ describeSdk.anywhere('OpenAI-shaped completions', (bench) => {
     expect(chunks.flatMap((chunk) => chunk.choices[0]?.logprobs?.content ?? [])).toEqual(content)
     // Penalised, the text has no two characters twice, so that some are left before a stop string.
     const varied = { ...wanted, presence_penalty: 2, frequency_penalty: 2 }
-    const all = (await chat().create(varied)).choices[0]!.message.content
+    const all = (await chat().create(varied)).choices[0]!.message.content!
     const { message, logprobs } = (await chat().create({ ...varied, stop: all.slice(3, 5) })).choices[0]!
     expect(message.content).toBe(all.slice(0, 3))
     expect(logprobs?.content.map(({ token }) => token).join('')).toBe(message.content)

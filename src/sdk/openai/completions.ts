@@ -3,15 +3,19 @@ import type { Session } from '../session-api.js'
 import { type CompletionHost, Conversations } from './conversations.js'
 import { chatLogprob } from './logprobs.js'
 import { chatWanted, textWanted, type Wanted } from './request.js'
+import type { ToolCallReader } from './tools/reader.js'
+import type { ToolsWanted } from './tools/request.js'
 import type {
   ChatCompletion,
   ChatCompletionChunk,
+  ChatDelta,
   ChatLogprobEntry,
   ChatLogprobs,
   ChatRequest,
   FinishReason,
   TextCompletion,
   TextRequest,
+  ToolCall,
   Usage,
 } from './types.js'
 
@@ -20,15 +24,20 @@ export interface CallOptions {
 }
 
 /** A piece of an answer, or its end. */
-type Piece =
-  | { text: string; logprob: ChatLogprobEntry | undefined }
-  | { text: string; finishReason: FinishReason; usage: Usage }
+type Piece = { text: string; logprob: ChatLogprobEntry | undefined } | LastPiece
+
+interface LastPiece {
+  text: string
+  finishReason: FinishReason
+  usage: Usage
+  calls?: ToolCall[]
+}
 
 /** `model.chat.completions`: OpenAI's chat completions on a loaded model. */
 export class ChatCompletions {
   readonly #conversations: Conversations
 
-  constructor(host: CompletionHost) {
+  constructor(private readonly host: CompletionHost) {
     this.#conversations = new Conversations(host)
   }
 
@@ -45,10 +54,19 @@ export class ChatCompletions {
     options: CallOptions = {},
   ): Promise<ChatCompletion | AsyncIterable<ChatCompletionChunk>> {
     const wanted = chatWanted(request)
-    const pieces = this.#conversations.lend(wanted.policy, (session) =>
-      answer(session, session.chat(wanted.input, { ...wanted.options, ...options })),
+    const tools = isAsked(request.tools) ? await this.#tools(request) : undefined
+    const format = tools?.format && { format: tools.format }
+    const answered = this.#conversations.lend(wanted.policy, (session) =>
+      answer(session, session.chat(wanted.input, { ...wanted.options, ...format, ...options, tools: tools?.tools })),
     )
+    const pieces = tools ? withCalls(answered, tools.reader()) : answered
     return wanted.stream ? chatChunks(pieces, wanted) : wholeChat(pieces, wanted)
+  }
+
+  /** Who sends no tools does not load the code for them. */
+  async #tools(request: ChatRequest): Promise<ToolsWanted | undefined> {
+    const { toolsWanted } = await import('./tools/request.js')
+    return toolsWanted(request, this.host.text)
   }
 }
 
@@ -100,15 +118,33 @@ async function* answer(session: Session, steps: AsyncGenerator<Step, void>): Asy
   }
 }
 
+function isAsked(tools: ChatRequest['tools']): boolean {
+  return tools !== undefined && tools !== null && tools.length !== 0
+}
+
+/** The pieces, with calls of tools told from text. */
+async function* withCalls(pieces: AsyncIterable<Piece>, reader: ToolCallReader): AsyncGenerator<Piece, void> {
+  for await (const piece of pieces) {
+    const text = reader.push(piece.text)
+    if (!('usage' in piece)) {
+      yield { ...piece, text }
+      continue
+    }
+    const { text: rest, calls } = reader.end()
+    const finishReason = calls.length > 0 ? 'tool_calls' : piece.finishReason
+    yield { ...piece, text: text + rest, finishReason, calls }
+  }
+}
+
 async function gather(pieces: AsyncIterable<Piece>) {
   let content = ''
   const entries: ChatLogprobEntry[] = []
   for await (const piece of pieces) {
     content += piece.text
     if ('usage' in piece) {
-      const { finishReason, usage } = piece
+      const { finishReason, usage, calls = [] } = piece
       // A stop string takes tokens back.
-      return { content, finishReason, usage, entries: entries.slice(0, usage.completion_tokens) }
+      return { content, finishReason, usage, calls, entries: entries.slice(0, usage.completion_tokens) }
     }
     if (piece.logprob) entries.push(piece.logprob)
   }
@@ -116,9 +152,11 @@ async function gather(pieces: AsyncIterable<Piece>) {
 }
 
 async function wholeChat(pieces: AsyncIterable<Piece>, wanted: Wanted<unknown>): Promise<ChatCompletion> {
-  const { content, finishReason, usage, entries } = await gather(pieces)
+  const { content: text, finishReason, usage, calls, entries } = await gather(pieces)
   const logprobs = wanted.options.logprobs === undefined ? null : { content: entries, refusal: null }
-  const message = { role: 'assistant', content, refusal: null } as const
+  const called = calls.length > 0
+  const content = called && text.trim() === '' ? null : text
+  const message = { role: 'assistant' as const, content, refusal: null, ...(called && { tool_calls: calls }) }
   return {
     ...head('chatcmpl', 'chat.completion', wanted),
     choices: [{ index: 0, message, logprobs, finish_reason: finishReason }],
@@ -142,7 +180,7 @@ async function* chatChunks(
   const body = head('chatcmpl', 'chat.completion.chunk', wanted)
   const pending = wanted.includeUsage ? { usage: null } : {}
   const chunk = (
-    delta: { role?: 'assistant'; content?: string },
+    delta: ChatDelta,
     reason: FinishReason | null = null,
     logprobs: ChatLogprobs | null = null,
   ): ChatCompletionChunk => ({
@@ -158,6 +196,7 @@ async function* chatChunks(
     const logprobs = 'logprob' in piece && piece.logprob ? { content: [piece.logprob], refusal: null } : null
     if (piece.text || logprobs) yield chunk({ content: piece.text }, null, logprobs)
     if (!('usage' in piece)) continue
+    for (const [index, call] of (piece.calls ?? []).entries()) yield chunk({ tool_calls: [{ index, ...call }] })
     yield chunk({}, piece.finishReason)
     if (wanted.includeUsage) yield { ...body, choices: [], usage: piece.usage }
   }

@@ -1,8 +1,10 @@
 import type { PolicyRequest } from '../policies.js'
 import type { Session } from '../session-api.js'
+import type { ModelText } from '../text-api.js'
 
 /** What completions need of a model. */
 export interface CompletionHost {
+  readonly text: ModelText
   createSession(options: { policy: PolicyRequest | string }): Session
 }
 

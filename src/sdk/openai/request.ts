@@ -6,7 +6,7 @@ import type { PolicyRequest } from '../policies.js'
 import { bad } from './bad-request.js'
 import { wantedLogprobs } from './logprobs.js'
 import { responseFormat } from './response-format.js'
-import type { ChatRequest, CompletionOptions, TextRequest } from './types.js'
+import type { ChatRequest, CompletionOptions, RequestMessage, TextRequest, ToolCall } from './types.js'
 
 /** A request, checked. */
 export interface Wanted<Input> {
@@ -24,8 +24,6 @@ const ABSENT: Readonly<Record<string, readonly unknown[]>> = {
   best_of: [1],
   echo: [false],
   suffix: [''],
-  tools: [],
-  tool_choice: ['none', 'auto'],
   functions: [],
   audio: [],
   modalities: [],
@@ -36,12 +34,7 @@ export function chatWanted(request: ChatRequest): Wanted<readonly ChatMessage[]>
   const { messages } = request
   if (!Array.isArray(messages) || messages.length === 0)
     throw bad('messages is a list of messages with role and content')
-  const input = messages.map((message) => {
-    const { role, content } = (message ?? {}) as ChatRequest['messages'][number]
-    if (typeof role !== 'string') throw bad('every message has a role')
-    // What newer models of OpenAI call a developer is the system of all templates.
-    return { role: role === 'developer' ? 'system' : role, content: textOf(content) }
-  })
+  const input = messages.map(messageOf)
   const wanted = common(request, request.max_completion_tokens ?? request.max_tokens)
   const logprobs = wantedLogprobs(request)
   return { input, ...wanted, options: { ...wanted.options, ...(logprobs !== undefined && { logprobs }) } }
@@ -51,8 +44,32 @@ export function chatWanted(request: ChatRequest): Wanted<readonly ChatMessage[]>
 export function textWanted(request: TextRequest): Wanted<string> {
   const { prompt } = request
   if (typeof prompt !== 'string') throw bad('prompt is one string')
-  refuseOthers(request, { logprobs: [false, 0], top_logprobs: [0] })
+  refuseOthers(request, { logprobs: [false, 0], top_logprobs: [0], tools: [] })
   return { input: prompt, ...common(request, request.max_tokens) }
+}
+
+function messageOf(message: RequestMessage): ChatMessage {
+  const { role, content, tool_calls: calls, tool_call_id, name } = (message ?? {}) as RequestMessage
+  if (typeof role !== 'string') throw bad('every message has a role')
+  const called = Array.isArray(calls) && calls.length > 0
+  return {
+    // What newer models of OpenAI call a developer is the system of all templates.
+    role: role === 'developer' ? 'system' : role,
+    content: called && (content ?? null) === null ? '' : textOf(content),
+    ...(called && { tool_calls: calls.map(templateCall) }),
+    ...(typeof tool_call_id === 'string' && { tool_call_id }),
+    ...(typeof name === 'string' && { name }),
+  }
+}
+
+/** Templates write arguments as JSON themselves. */
+function templateCall(call: ToolCall): object {
+  try {
+    const { name, arguments: values } = call.function
+    return { ...call, function: { name, arguments: JSON.parse(values) } }
+  } catch {
+    throw bad('every one of tool_calls has a function with a name, and arguments that are JSON')
+  }
 }
 
 function common(request: CompletionOptions, maxTokens: number | null | undefined): Omit<Wanted<never>, 'input'> {

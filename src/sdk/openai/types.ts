@@ -39,8 +39,46 @@ export interface CompletionOptions {
   overflow?: Overflow | null
 }
 
+/** A function that the model may ask to be called. */
+export interface Tool {
+  readonly type: 'function'
+  readonly function: {
+    readonly name: string
+    readonly description?: string
+    /** A JSON Schema of an object. */
+    readonly parameters?: object | null
+  }
+}
+
+export interface ToolCall {
+  id: string
+  type: 'function'
+  /** `arguments` is JSON. */
+  function: { name: string; arguments: string }
+}
+
+export type ToolChoice =
+  | 'none'
+  | 'auto'
+  | 'required'
+  | { readonly type: 'function'; readonly function: { readonly name: string } }
+
+export interface RequestMessage {
+  readonly role: string
+  /** Null for an assistant that only called tools. */
+  readonly content?: Content | null
+  readonly tool_calls?: readonly ToolCall[] | null
+  /** Of a message whose role is tool. */
+  readonly tool_call_id?: string
+  readonly name?: string
+}
+
 export interface ChatRequest extends CompletionOptions {
-  messages: readonly { readonly role: string; readonly content: Content }[]
+  messages: readonly RequestMessage[]
+  /** Described by the model's chat template, which has to know tools. */
+  tools?: readonly Tool[] | null
+  /** `auto` lets the model choose; `required` and a function hold it to a call of valid JSON. Default `auto`. */
+  tool_choice?: ToolChoice | null
   max_completion_tokens?: number | null
   /** Tell how probable every token was, */
   logprobs?: boolean | null
@@ -62,7 +100,7 @@ export interface Usage {
   skip: Pick<SkipRatios, 'attention' | 'mlp' | 'total'>
 }
 
-export type FinishReason = 'stop' | 'length'
+export type FinishReason = 'stop' | 'length' | 'tool_calls'
 
 interface Body<Kind extends string, Choice> {
   id: string
@@ -102,17 +140,21 @@ export interface ChatCompletion
     'chat.completion',
     Choice<ChatLogprobs | null> & {
       finish_reason: FinishReason
-      message: { role: 'assistant'; content: string; refusal: null }
+      message: { role: 'assistant'; content: string | null; refusal: null; tool_calls?: ToolCall[] }
     }
   > {
   usage: Usage
 }
 
+export interface ChatDelta {
+  role?: 'assistant'
+  content?: string
+  /** Each call comes whole. */
+  tool_calls?: (ToolCall & { index: number })[]
+}
+
 export interface ChatCompletionChunk
-  extends Body<
-    'chat.completion.chunk',
-    Choice<ChatLogprobs | null> & { delta: { role?: 'assistant'; content?: string } }
-  > {
+  extends Body<'chat.completion.chunk', Choice<ChatLogprobs | null> & { delta: ChatDelta }> {
   usage?: Usage | null
 }
 
