@@ -18,7 +18,9 @@ const shaderText = {
   enforce: 'pre',
   transform: (code, id) => (id.includes('/shaders/') ? code.replace(/^[ \t]+/gm, '').replace(/^\/\/.*\n/gm, '') : null),
 }
-const common = { configFile: false, root, publicDir: false, logLevel: 'warn', plugins: [shaderText] }
+/** The worker that hashes is a string in its module: no embedder's minifier looks into it. */
+const worker = { rolldownOptions: { output: { minify: true } } }
+const common = { configFile: false, root, publicDir: false, logLevel: 'warn', plugins: [shaderText], worker }
 const output = (lib, rest) => ({ outDir: dist, emptyOutDir: false, minify: false, target: 'es2022', lib, ...rest })
 const isDependency = (id) => Object.keys(dependencies).some((name) => id === name || id.startsWith(`${name}/`))
 

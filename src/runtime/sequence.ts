@@ -24,6 +24,7 @@ import {
   recordStride,
   type SequenceBuffers,
 } from './sequence-buffers.js'
+import { statesProgram } from './states-program.js'
 import { recordStreamed } from './streamed-step.js'
 import { executed } from './trace.js'
 
@@ -270,9 +271,7 @@ export class Sequence {
    */
   async score(ids: ArrayLike<number>, signal?: AbortSignal): Promise<{ nll: Float32Array; records: StepRecord[] }> {
     const { gpu, shape } = this.engine
-    this.rewind(0)
     const fed = ids.length - 1
-    this.#reserve(fed)
     const memory = gpu.memory
     const buffers = {
       logits: memory.storage('score logits', 4 * SCORE_ROWS * shape.config.vocabSize),
@@ -281,27 +280,74 @@ export class Sequence {
     }
     const arena = new ParamsArena(gpu)
     try {
+      // Room first: the plan's buffer may be another one afterwards.
+      this.rewind(0)
+      this.#reserve(fed)
       const score = await scoreProgram(this.engine, arena, this.#buffers.plan, buffers)
-      const nll: number[] = []
-      const records: StepRecord[] = []
-      for (let first = 0; first < fed; first += SCORE_ROWS) {
-        throwIfAborted(signal)
-        const rows = Math.min(SCORE_ROWS, fed - first)
-        const slice = (from: number) => Uint32Array.from({ length: rows }, (_, i) => ids[from + i] as number)
-        gpu.device.queue.writeBuffer(buffers.targets, 0, slice(first + 1))
-        const submitted = await this.#inTurn(this.traffic.prefill, signal, async () => {
-          this.#turn()
-          const { packing } = await this.#program()
-          return this.#submitChunk(slice(first), [...packing, ...score], signal, false, buffers.nll)
-        })
-        records.push(...(await submitted.records('none')))
-        nll.push(...new Float32Array((await submitted.extra!()).buffer, 0, rows))
-      }
-      return { nll: Float32Array.from(nll), records }
+      const { parts, records } = await this.#readRows(ids, fed, signal, {
+        ending: score,
+        out: buffers.nll,
+        values: 1,
+        before: (first, rows) => gpu.device.queue.writeBuffer(buffers.targets, 0, slice(ids, first + 1, rows)),
+      })
+      return { nll: Float32Array.from(parts.flatMap((part) => [...part])), records }
     } finally {
       arena.destroy()
       for (const buffer of Object.values(buffers)) memory.destroy(buffer)
     }
+  }
+
+  /** The state behind the final norm at every position of `ids`, [hidden_size] each, from an empty cache. @throws as `prefill`. */
+  async states(ids: ArrayLike<number>, signal?: AbortSignal): Promise<Float32Array[]> {
+    const { gpu, shape } = this.engine
+    const { hiddenSize } = shape.config
+    const values = 4 * shape.d4
+    const out = gpu.memory.storage('states', 4 * SCORE_ROWS * values)
+    const arena = new ParamsArena(gpu)
+    try {
+      this.rewind(0)
+      this.#reserve(ids.length)
+      const ending = await statesProgram(this.engine, arena, this.#buffers.plan, out)
+      const { parts } = await this.#readRows(ids, ids.length, signal, { ending, out, values })
+      return parts.flatMap((part) =>
+        Array.from({ length: part.length / values }, (_, row) =>
+          part.subarray(row * values, row * values + hiddenSize),
+        ),
+      )
+    } finally {
+      arena.destroy()
+      gpu.memory.destroy(out)
+    }
+  }
+
+  /** Feeds the first `count` ids, a few rows at a time, and reads what `ending` leaves in `out` for each of them: so many values a row. */
+  async #readRows(
+    ids: ArrayLike<number>,
+    count: number,
+    signal: AbortSignal | undefined,
+    read: {
+      readonly ending: readonly Dispatch[]
+      readonly out: GPUBuffer
+      readonly values: number
+      readonly before?: (first: number, rows: number) => void
+    },
+  ): Promise<{ parts: Float32Array[]; records: StepRecord[] }> {
+    const parts: Float32Array[] = []
+    const records: StepRecord[] = []
+    for (let first = 0; first < count; first += SCORE_ROWS) {
+      throwIfAborted(signal)
+      const rows = Math.min(SCORE_ROWS, count - first)
+      read.before?.(first, rows)
+      const submitted = await this.#inTurn(this.traffic.prefill, signal, async () => {
+        this.#turn()
+        const { packing } = await this.#program()
+        const extra = { buffer: read.out, values: read.values }
+        return this.#submitChunk(slice(ids, first, rows), [...packing, ...read.ending], signal, false, extra)
+      })
+      records.push(...(await submitted.records('none')))
+      parts.push(new Float32Array((await submitted.extra!()).buffer, 0, rows * read.values))
+    }
+    return { parts, records }
   }
 
   destroy(): void {
@@ -322,7 +368,7 @@ export class Sequence {
     ending: readonly Dispatch[],
     signal: AbortSignal | undefined,
     wantLogits: boolean,
-    extra?: GPUBuffer,
+    extra?: { readonly buffer: GPUBuffer; readonly values: number },
   ) {
     const { gpu, shape, scratch } = this.engine
     const { plan, ids, ring } = this.#buffers
@@ -340,7 +386,7 @@ export class Sequence {
     const encoder = recorder.encoder()
     const words = this.#ring.record(encoder, ring, 0, 4 * rows * this.#stride)
     const logits = wantLogits ? this.#ring.record(encoder, scratch.logits, 0, 4 * shape.config.vocabSize) : undefined
-    const read = extra && this.#ring.record(encoder, extra, 0, 4 * rows)
+    const read = extra && this.#ring.record(encoder, extra.buffer, 0, 4 * rows * extra.values)
     recorder.submit()
     this.#length += rows
     this.traffic.prefill.tokens += rows
@@ -509,4 +555,8 @@ export class Sequence {
   #check(): void {
     if (this.#destroyed) throw new SkipstoneError('disposed', 'This sequence was destroyed while it was in use.')
   }
+}
+
+function slice(ids: ArrayLike<number>, first: number, count: number): Uint32Array<ArrayBuffer> {
+  return Uint32Array.from({ length: count }, (_, i) => ids[first + i] as number)
 }

@@ -2,7 +2,9 @@ import type { WeightDtype } from '../../shaders/snippets/weights.js'
 import type { ModelConfig } from '../model/config.js'
 import type { GenerationConfig } from '../model/generation-config.js'
 import type { Evaluation } from '../study/evaluate.js'
+import type { Embeddable, EmbedInput, EmbedOptions } from './embed-request.js'
 import type { ChatCompletions, TextCompletions } from './openai/completions.js'
+import type { Embeddings } from './openai/embeddings.js'
 import type { SessionOptions } from './options.js'
 import type { PolicyRequest } from './policies.js'
 import type { Session } from './session-api.js'
@@ -37,6 +39,8 @@ export interface Model {
   readonly chat: { readonly completions: ChatCompletions }
   /** OpenAI's text completions: `model.completions.create({ prompt, stream })`. */
   readonly completions: TextCompletions
+  /** OpenAI's embeddings: `model.embeddings.create({ input })`. */
+  readonly embeddings: Embeddings
   /** How most weights are held on the GPU; a GGUF file may mix forms. */
   readonly dtype: WeightDtype
   /** Name of the GPU adapter in use. */
@@ -56,6 +60,15 @@ export interface Model {
    * @throws `bad-option`, `missing-weights`, `aborted`, `device-lost`, `disposed`.
    */
   evaluate(windows: readonly (readonly number[])[], options?: EvaluateOptions): Promise<Evaluation>
+
+  /**
+   * Embeddings of texts or of ids: for each a vector [hidden_size] of the states behind the final norm. A list gives a list. Texts
+   * get the tokenizer's special tokens. Models that were not trained for it embed poorly.
+   * @throws `bad-option` (nothing to embed, unknown ids), `context-full`, `missing-weights`, `aborted`, `device-lost`, `disposed`.
+   */
+  embed(input: Embeddable, options?: EmbedOptions): Promise<Float32Array>
+  embed(input: readonly Embeddable[], options?: EmbedOptions): Promise<Float32Array[]>
+  embed(input: EmbedInput, options?: EmbedOptions): Promise<Float32Array | Float32Array[]>
 
   /** Frees everything; later calls on the model or its sessions fail with `disposed`. */
   dispose(): void

@@ -8,9 +8,12 @@ import type { SkipPolicy } from '../skip/policy.js'
 import { type PolicyRequest, resolvePolicy } from '../skip/registry.js'
 import type { RouterWeights } from '../skip/router-weights.js'
 import { calibrateDelta, sampleText } from '../study/budget.js'
+import { embed } from '../study/embed.js'
 import { type Evaluation, evaluate } from '../study/evaluate.js'
+import { type Embeddable, type EmbedInput, type EmbedOptions, idsOf, isOne } from './embed-request.js'
 import type { DeviceFacts, EvaluateOptions, Model } from './model-api.js'
 import { ChatCompletions, TextCompletions } from './openai/completions.js'
+import { Embeddings } from './openai/embeddings.js'
 import type { SessionOptions } from './options.js'
 import { EngineSession, type SessionHost } from './session.js'
 import { modelDisposed, policyRequest, type SessionParts, sessionParts } from './session-request.js'
@@ -35,6 +38,7 @@ export class EngineModel implements Model, SessionHost {
   readonly text: TextCodec
   readonly chat = { completions: new ChatCompletions(this) }
   readonly completions = new TextCompletions(this)
+  readonly embeddings = new Embeddings(this)
   #engine: Promise<Engine>
   #current: Engine
   #disposed = false
@@ -87,6 +91,25 @@ export class EngineModel implements Model, SessionHost {
     try {
       const policy = await this.resolve(policyRequest(options.policy, this), engine, options.signal)
       return await evaluate(engine, policy, windows, { ...options, contextLength: this.config.contextLength })
+    } catch (error) {
+      this.#check()
+      throw error
+    }
+  }
+
+  embed(input: Embeddable, options?: EmbedOptions): Promise<Float32Array>
+  embed(input: readonly Embeddable[], options?: EmbedOptions): Promise<Float32Array[]>
+  embed(input: EmbedInput, options?: EmbedOptions): Promise<Float32Array | Float32Array[]>
+  async embed(input: EmbedInput, options: EmbedOptions = {}): Promise<Float32Array | Float32Array[]> {
+    const { contextLength } = this.config
+    const engine = await this.engine()
+    const texts = await idsOf(input, this.text, contextLength)
+    for (const ids of texts) this.checkIds(ids)
+    try {
+      const { pooling = 'last', normalise = true, signal, onProgress } = options
+      const policy = await this.resolve(policyRequest(options.policy, this), engine, signal)
+      const vectors = await embed(engine, policy, texts, { pooling, normalise, contextLength, signal, onProgress })
+      return isOne(input) ? (vectors[0] as Float32Array) : vectors
     } catch (error) {
       this.#check()
       throw error

@@ -9,6 +9,7 @@ import { type Answer, Channel, type Incoming } from './channel.js'
 import type { Port } from './port.js'
 import type {
   CloneArgs,
+  EmbedArgs,
   GenerateArgs,
   LoadArgs,
   LoadEvent,
@@ -65,6 +66,10 @@ export class Connection {
       close: of(({ session }: { session: number }) => this.#close(session)),
       generate: of((args: GenerateArgs, { signal }) => this.#generate(args, signal)),
       evaluate: of((args: Parameters<Connection['evaluate']>[0], incoming) => this.evaluate(args, incoming)),
+      embed: of(({ model, input, options }: EmbedArgs, { signal, emit }) => {
+        const onProgress = (done: number, all: number) => emit({ done, all })
+        return this.#model(model).embed(input, { ...options, signal, onProgress })
+      }),
       encode: of(({ model, text, options }: { model: number; text: string; options?: object }) =>
         this.#model(model).text.encode(text, options),
       ),

@@ -1,8 +1,10 @@
 import type { WeightDtype } from '../../shaders/snippets/weights.js'
 import type { ModelConfig } from '../model/config.js'
 import type { GenerationConfig } from '../model/generation-config.js'
+import type { Embeddable, EmbedInput, EmbedOptions } from '../sdk/embed-request.js'
 import type { DeviceFacts, EvaluateOptions, Model } from '../sdk/model-api.js'
 import { ChatCompletions, TextCompletions } from '../sdk/openai/completions.js'
+import { Embeddings } from '../sdk/openai/embeddings.js'
 import type { SessionOptions } from '../sdk/options.js'
 import { modelDisposed, policyRequest, type SessionParts, sessionParts } from '../sdk/session-request.js'
 import type { SessionState } from '../sdk/session-state.js'
@@ -26,6 +28,7 @@ export class WorkerModel implements Model, SessionOwner {
   readonly text: WorkerText
   readonly chat = { completions: new ChatCompletions(this) }
   readonly completions = new TextCompletions(this)
+  readonly embeddings = new Embeddings(this)
   readonly #sessions = new Set<WorkerSession>()
   #disposed = false
 
@@ -80,6 +83,22 @@ export class WorkerModel implements Model, SessionOwner {
     const onEvent = onProgress && (({ done, all }: { done: number; all: number }) => onProgress(done, all))
     try {
       return await this.channel.call('evaluate', { model: this.number, windows, policy }, { signal, onEvent })
+    } catch (error) {
+      this.check()
+      throw error
+    }
+  }
+
+  embed(input: Embeddable, options?: EmbedOptions): Promise<Float32Array>
+  embed(input: readonly Embeddable[], options?: EmbedOptions): Promise<Float32Array[]>
+  embed(input: EmbedInput, options?: EmbedOptions): Promise<Float32Array | Float32Array[]>
+  async embed(input: EmbedInput, options: EmbedOptions = {}): Promise<Float32Array | Float32Array[]> {
+    this.check()
+    const { signal, onProgress, policy, ...rest } = options
+    const wanted = { ...rest, policy: policyRequest(policy, this) }
+    const onEvent = onProgress && (({ done, all }: { done: number; all: number }) => onProgress(done, all))
+    try {
+      return await this.channel.call('embed', { model: this.number, input, options: wanted }, { signal, onEvent })
     } catch (error) {
       this.check()
       throw error

@@ -1,6 +1,7 @@
 import type { WeightDtype } from '../../shaders/snippets/weights.js'
 import type { ModelConfig } from '../model/config.js'
 import type { GenerationConfig } from '../model/generation-config.js'
+import type { EmbedInput, EmbedOptions } from '../sdk/embed-request.js'
 import type { DeviceFacts } from '../sdk/model-api.js'
 import type { ChatOptions, LoadOptions, LoadProgress } from '../sdk/options.js'
 import type { PolicyRequest } from '../sdk/policies.js'
@@ -48,6 +49,12 @@ export interface CloneArgs {
 export interface PolicyArgs {
   readonly session: number
   readonly request: PolicyRequest
+}
+
+export interface EmbedArgs {
+  readonly model: number
+  readonly input: EmbedInput
+  readonly options: Omit<EmbedOptions, 'signal' | 'onProgress'>
 }
 
 export interface GenerateArgs {

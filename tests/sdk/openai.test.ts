@@ -137,7 +137,7 @@ describeSdk.anywhere('OpenAI-shaped completions', (bench) => {
     ['bad-option', { logit_bias: { 100: 1 } }],
     ['bad-option', { presence_penalty: 3 }],
     ['bad-option', { frequency_penalty: 'much' }],
-    ['unsupported', { tools: [{ type: 'function' }] }],
+    ['unsupported', { tools: [{ type: 'function', function: { name: 'f' } }] }],
   ])('refuses with %s: %j', async (code, wrong) => {
     await expectError(chat().create({ ...request, ...(wrong as object) }), code)
     await bench().stillWorks()
@@ -244,7 +244,7 @@ describeSdk.anywhere('OpenAI-shaped completions', (bench) => {
       const long = [{ role: 'user' as const, content: 'x'.repeat(2000) }]
       const tooLong = client().chat.completions.create({ ...body, messages: long, stream: true })
       await expect(tooLong).rejects.toMatchObject({ status: 400, code: 'context-full' })
-      await expect(client().embeddings.create({ model: 'x', input: 'y' })).rejects.toBeInstanceOf(NotFoundError)
+      await expect(client().moderations.create({ input: 'y' })).rejects.toBeInstanceOf(NotFoundError)
       const controller = new AbortController()
       const stream = await client().chat.completions.create({ ...body, stream: true }, { signal: controller.signal })
       const reading = (async () => {

@@ -1,16 +1,18 @@
 import { SkipstoneError } from '../../errors.js'
 import type { ChatCompletions, TextCompletions } from './completions.js'
+import type { EmbeddingRequest, Embeddings } from './embeddings.js'
 import type { ChatRequest, TextRequest } from './types.js'
 
 interface Completions {
   readonly chat: { readonly completions: ChatCompletions }
   readonly completions: TextCompletions
+  readonly embeddings: Embeddings
 }
 
 /**
  * A `fetch` that answers OpenAI's API from a loaded model: for clients that were written for a server, as in
  * `new OpenAI({ baseURL: 'http://local/v1', apiKey: 'none', fetch: openAiFetch(model) })`. Nothing reaches a network. It knows
- * `POST …/chat/completions`, `POST …/completions` and `GET …/models`; failures are responses with OpenAI's error body.
+ * `POST …/chat/completions`, `POST …/completions`, `POST …/embeddings` and `GET …/models`; failures are responses with OpenAI's error body.
  */
 export function openAiFetch(model: Completions): typeof globalThis.fetch {
   return async (input, init) => {
@@ -24,10 +26,16 @@ export function openAiFetch(model: Completions): typeof globalThis.fetch {
       if (path.endsWith('/chat/completions')) {
         return await respond(await model.chat.completions.create(body as unknown as ChatRequest, { signal }))
       }
+      if (path.endsWith('/embeddings')) {
+        return await respond(await model.embeddings.create(body as unknown as EmbeddingRequest, { signal }))
+      }
       if (path.endsWith('/completions')) {
         return await respond(await model.completions.create(body as unknown as TextRequest, { signal }))
       }
-      throw new SkipstoneError('not-found', `There is no ${path} here: use /chat/completions, /completions or /models.`)
+      throw new SkipstoneError(
+        'not-found',
+        `There is no ${path} here: use /chat/completions, /completions, /embeddings or /models.`,
+      )
     } catch (error) {
       // An aborted fetch has no response.
       if (signal.aborted) throw new DOMException('The operation was aborted.', 'AbortError')
