@@ -15,6 +15,8 @@ import type { Tools } from './inspector-page/page.js'
 
 const executablePath = findChromium()
 const TRACE = syntheticTrace({ layers: 12, tokens: 200, margins: true })
+/** For what is drawn a frame later. */
+const POLL = { timeout: 10_000 }
 
 let temporary: string
 let server: PageServer
@@ -80,15 +82,17 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('<
     await openFile(page, JSON.stringify(TRACE))
     await page.getByText('200 tokens × 24 sublayers').waitFor()
     await page.getByRole('tab', { name: 'Ratios' }).click()
-    const [attention] = await page.locator('.ratios-view, .ratios').locator('td').allTextContents()
+    // Views are drawn on the next frame, whenever that comes.
+    const attention = async () => (await page.locator('.ratios-view, .ratios').locator('td').allTextContents())[0]
     const share = TRACE.steps.filter((step) => step.attention[0] === '0').length / 200
-    expect(attention).toContain(`${Math.round(100 * share)} %`)
+    await expect.poll(attention, POLL).toContain(`${Math.round(100 * share)} %`)
     await page.getByRole('tab', { name: 'Text' }).click()
-    expect(await page.locator('[data-position]').count()).toBe(200)
+    await expect.poll(() => page.locator('[data-position]').count(), POLL).toBe(200)
     expect(await page.locator('[data-position="3"]').textContent()).toBe(TRACE.steps[3]!.text || '◌')
     await page.locator('[data-position="3"]').click()
     const ran = [...(TRACE.steps[3]!.attention + TRACE.steps[3]!.mlp)].filter((bit) => bit === '1').length
-    expect(await page.locator('.chosen p').textContent()).toContain(`ran ${ran} of 24 sublayers`)
+    const chosen = () => page.locator('.chosen p').textContent()
+    await expect.poll(chosen, POLL).toContain(`ran ${ran} of 24 sublayers`)
     const cells = await page
       .locator('.decisions tbody tr:nth-child(2) td')
       .evaluateAll((all) => all.map((td) => td.querySelector('.visually-hidden')?.textContent))
