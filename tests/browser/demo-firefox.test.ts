@@ -6,7 +6,10 @@ import { type BuiltPages, serveBuiltPages } from './chromium-pages.js'
 
 // The smoke path of the built pages in a stock Firefox on lavapipe, which compiles every shader anew.
 
-const SLOW = 180_000
+const SLOW = 90_000
+
+/** Once in eight runs on a busy machine, Firefox never came back from loading, and nobody knows yet why: opened again, it does. */
+const AGAIN = { timeout: 2 * SLOW, retry: 1 }
 
 // On CI a browser that is missing is a failure; elsewhere the tests are reported as not run.
 describe.skipIf(findFirefox() === undefined && process.env.CI === undefined)('the built pages in Firefox', () => {
@@ -46,43 +49,35 @@ describe.skipIf(findFirefox() === undefined && process.env.CI === undefined)('th
   const text = (selector: string) =>
     page.evaluate(async (wanted) => document.querySelector(wanted)?.textContent ?? '', selector)
 
-  it(
-    'generates, takes another policy on the way, and stops',
-    async () => {
-      await page.goto(`${pages.server.origin}/demo/index.html`)
-      await page.evaluate(async () => {
-        const field = document.querySelector<HTMLInputElement>('#max-tokens')
-        if (field) field.value = '400'
-      }, undefined)
-      await click('#generate')
-      // The prompt has ten tokens.
-      await appears('#text .token:nth-child(14)[data-level]')
-      await click('input[value="dense"]')
-      await appears('#text .token:nth-child(n + 20)[data-level="4"] + [data-level="4"] + [data-level="4"]')
-      await click('#stop')
-      await appears('#generate[aria-disabled="false"]')
-      expect(await text('#status')).toBe('Stopped.')
-      expect(await text('#alert')).toBe('')
-      expect(await text('#text')).toMatch(/^<\|endoftext\|>Once upon a time, there was a.+/s)
-      expect(await text('#totals')).toContain('PolicyDense')
-    },
-    2 * SLOW,
-  )
+  it('generates, takes another policy on the way, and stops', AGAIN, async () => {
+    await page.goto(`${pages.server.origin}/demo/index.html`)
+    await page.evaluate(async () => {
+      const field = document.querySelector<HTMLInputElement>('#max-tokens')
+      if (field) field.value = '400'
+    }, undefined)
+    await click('#generate')
+    // The prompt has ten tokens.
+    await appears('#text .token:nth-child(14)[data-level]')
+    await click('input[value="dense"]')
+    await appears('#text .token:nth-child(n + 20)[data-level="4"] + [data-level="4"] + [data-level="4"]')
+    await click('#stop')
+    await appears('#generate[aria-disabled="false"]')
+    expect(await text('#status')).toBe('Stopped.')
+    expect(await text('#alert')).toBe('')
+    expect(await text('#text')).toMatch(/^<\|endoftext\|>Once upon a time, there was a.+/s)
+    expect(await text('#totals')).toContain('PolicyDense')
+  })
 
-  it(
-    'compares',
-    async () => {
-      await page.goto(
-        `${pages.server.origin}/demo/compare.html#prompt=Once&tokens=4&s=skipgpt.30.25.lora.stored&s=skipgpt.30.25.lora.stored`,
-      )
-      await click('#compare')
-      await appears('#compare[aria-disabled="false"]')
-      expect(await text('#alert')).toBe('')
-      expect(await text('#status')).toBe('Done: 2 settings.')
-      expect(await text('.column:nth-child(2) dl')).toContain('same text')
-    },
-    2 * SLOW,
-  )
+  it('compares', AGAIN, async () => {
+    await page.goto(
+      `${pages.server.origin}/demo/compare.html#prompt=Once&tokens=4&s=skipgpt.30.25.lora.stored&s=skipgpt.30.25.lora.stored`,
+    )
+    await click('#compare')
+    await appears('#compare[aria-disabled="false"]')
+    expect(await text('#alert')).toBe('')
+    expect(await text('#status')).toBe('Done: 2 settings.')
+    expect(await text('.column:nth-child(2) dl')).toContain('same text')
+  })
 
   it('prints no error', () => {
     expect(errors).toEqual([])
