@@ -1,8 +1,8 @@
 import type { Dispatch, ParamsArena } from '../gpu/dispatch.js'
 import { gemmKernel } from '../kernels/gemm.js'
 import { nllKernel } from '../kernels/nll.js'
-import { rmsNormKernel } from '../kernels/rms-norm.js'
 import type { Engine } from './engine.js'
+import { statesProgram } from './states-program.js'
 
 /** Rows that are scored together: their logits are held at once. */
 export const SCORE_ROWS = 64
@@ -22,8 +22,8 @@ export async function scoreProgram(
   buffers: ScoreBuffers,
 ): Promise<Dispatch[]> {
   const { gpu, shape, weights, scratch, target } = engine
-  const { hiddenSize: d, rmsNormEps: eps, vocabSize: vocab } = shape.config
-  const norm = await rmsNormKernel(gpu, { d, d4: shape.d4, eps, rows: 'all' })
+  const { vocabSize: vocab } = shape.config
+  const states = await statesProgram(engine, arena, plan, scratch.u)
   const head = await gemmKernel(gpu, {
     k4: shape.d4,
     n: vocab,
@@ -38,7 +38,7 @@ export async function scoreProgram(
   const loss = await nllKernel(gpu, { vocab })
   const { vectors } = weights
   return [
-    norm(arena, { plan, x: scratch.x, vectors, u: scratch.u }, { slot: 0, norm: weights.finalNorm }),
+    ...states,
     head(
       arena,
       { plan, x: scratch.u, weights: weights.head, vectors, y: buffers.logits },

@@ -187,10 +187,7 @@ export class Sequence {
       for (let first = 0; first < ids.length; first += capacity) {
         throwIfAborted(options.signal)
         gpu.check()
-        const chunk = Uint32Array.from(
-          { length: Math.min(capacity, ids.length - first) },
-          (_, i) => ids[first + i] as number,
-        )
+        const chunk = slice(ids, first, Math.min(capacity, ids.length - first))
         const last = first + chunk.length === ids.length
         const samples = last && options.sampling !== undefined
         const submitted = await this.#inTurn(this.traffic.prefill, options.signal, async () => {

@@ -58,6 +58,12 @@ export function withoutOldestTurn(messages: readonly ChatMessage[]): readonly Ch
   const isSystem = ({ role }: ChatMessage) => role === 'system' || role === 'developer'
   const begin = messages.findIndex((message) => !isSystem(message))
   if (begin < 0) return undefined
-  const next = messages.findIndex(({ role }, i) => i > begin && role === 'user')
-  return next < 0 ? undefined : [...messages.slice(0, begin), ...messages.slice(next)]
+  const left = fromNextUser(messages.slice(begin))
+  return left.length === 0 ? undefined : [...messages.slice(0, begin), ...left]
+}
+
+/** What is left without the first message and its answer: templates want users and assistants to alternate. */
+export function fromNextUser(messages: readonly ChatMessage[]): readonly ChatMessage[] {
+  const next = messages.findIndex(({ role }, i) => i > 0 && role === 'user')
+  return next < 0 ? [] : messages.slice(next)
 }

@@ -166,7 +166,7 @@ export class EngineSession implements Session {
         contextLength: this.parts.contextLength,
         maxTokens: checkMaxTokens(options.maxTokens),
       }
-      yield* this.#run(fitPrompt(await wanted(room), room, this.model.config.bosTokenId ?? undefined), room, options)
+      yield* this.#run(fitPrompt(await wanted(room), room, this.model.config.bosTokenId), room, options)
     } finally {
       this.#busy = false
     }
@@ -278,7 +278,7 @@ export class EngineSession implements Session {
           if (stopped) break
         }
         if (overflow !== 'slide' || finishReason === 'stop' || generated.length >= maxTokens) break
-        context = slid(this.#state.tokens, contextLength, this.model.config.bosTokenId ?? undefined)
+        context = slid(this.#state.tokens, contextLength, this.model.config.bosTokenId)
         slides++
       }
       const text = continuation.finish()

@@ -78,15 +78,8 @@ export class WorkerModel implements Model, SessionOwner {
 
   async evaluate(windows: readonly (readonly number[])[], options: EvaluateOptions = {}): Promise<Evaluation> {
     this.check()
-    const { signal, onProgress } = options
     const policy = policyRequest(options.policy, this)
-    const onEvent = onProgress && (({ done, all }: { done: number; all: number }) => onProgress(done, all))
-    try {
-      return await this.channel.call('evaluate', { model: this.number, windows, policy }, { signal, onEvent })
-    } catch (error) {
-      this.check()
-      throw error
-    }
+    return this.#study('evaluate', { model: this.number, windows, policy }, options)
   }
 
   embed(input: Embeddable, options?: EmbedOptions): Promise<Float32Array>
@@ -96,9 +89,18 @@ export class WorkerModel implements Model, SessionOwner {
     this.check()
     const { signal, onProgress, policy, ...rest } = options
     const wanted = { ...rest, policy: policyRequest(policy, this) }
+    return this.#study('embed', { model: this.number, input, options: wanted }, { signal, onProgress })
+  }
+
+  /** Calls what needs no session and tells how far it is. */
+  async #study<T>(
+    method: string,
+    args: object,
+    { signal, onProgress }: Pick<EvaluateOptions, 'signal' | 'onProgress'>,
+  ): Promise<T> {
     const onEvent = onProgress && (({ done, all }: { done: number; all: number }) => onProgress(done, all))
     try {
-      return await this.channel.call('embed', { model: this.number, input, options: wanted }, { signal, onEvent })
+      return await this.channel.call<T>(method, args, { signal, onEvent })
     } catch (error) {
       this.check()
       throw error

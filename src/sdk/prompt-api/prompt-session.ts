@@ -1,5 +1,6 @@
 import type { ChatMessage } from '../../text/chat-template.js'
 import type { Model } from '../model-api.js'
+import { fromNextUser } from '../overflow.js'
 import type { Session } from '../session-api.js'
 import { chatMessages, type PromptInput } from './messages.js'
 
@@ -155,9 +156,7 @@ export class PromptSession extends EventTarget {
           'QuotaExceededError',
         )
       }
-      // Together with its answer: templates want users and assistants to alternate.
-      const next = kept.findIndex(({ role }, i) => i > 0 && role === 'user')
-      kept = next < 0 ? [] : kept.slice(next)
+      kept = fromNextUser(kept)
     }
     if (kept.length < this.#messages.length) this.#overflowed()
     return [...kept, ...added]
