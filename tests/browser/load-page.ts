@@ -31,10 +31,11 @@ const actions = {
   },
 
   /**
-   * Milliseconds to read every chunk of the stored model and to write it to the GPU, and nothing else, while the model's pipelines
-   * compile as they do behind a load; and until those are done too.
+   * Milliseconds to read every chunk of the stored model and to write it to the GPU, and nothing else; with `compiling`, while the
+   * model's pipelines compile as they do behind a load, and until those are done too.
    */
-  async bare({ url, file }: { url: string; file: string }): Promise<{ moved: number; all: number }> {
+  async bare(o: { url: string; file: string; compiling: boolean }): Promise<{ moved: number; all: number }> {
+    const { url, file } = o
     const { store } = await defaultStore()
     const ledger = (await store.ledger(`${url}${file}`))!
     const { config, checkpoint } = await openModelFiles(await openSource(url, {}))
@@ -42,9 +43,8 @@ const actions = {
     const buffers = ledger.chunks.map((_, index) => gpu.memory.storage(`chunk ${index}`, ledger.chunkBytes))
     await workDone(gpu)
     const start = performance.now()
-    const compiling = chooseTarget(gpu, config, resolveDtypes('stored', config, checkpoint, undefined)).then((target) =>
-      compileAhead(target, dense),
-    )
+    const compile = () => chooseTarget(gpu, config, resolveDtypes('stored', config, checkpoint, undefined))
+    const compiling = o.compiling && compile().then((target) => compileAhead(target, dense))
     let into: ArrayBuffer | undefined
     for (const [index, buffer] of buffers.entries()) {
       const chunk = (await store.get(ledger.url, index, into))!

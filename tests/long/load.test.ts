@@ -55,6 +55,7 @@ describe.skipIf(findChromium() === undefined && process.env.CI === undefined)('l
       const bare = await page.evaluate((args) => (globalThis as unknown as { actions: Actions }).actions.bare(args), {
         url: world.url,
         file: MODEL_FILE,
+        compiling: from === 'database',
       })
       const figures = Object.entries(ms).map(([phase, value]) => `${phase} ${value.toFixed(0)} ms`)
       console.log(
