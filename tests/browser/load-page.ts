@@ -44,7 +44,7 @@ const actions = {
     await workDone(gpu)
     const start = performance.now()
     const compile = () => chooseTarget(gpu, config, resolveDtypes('stored', config, checkpoint, undefined))
-    const compiling = o.compiling && compile().then((target) => compileAhead(target, dense))
+    const compiling = o.compiling && compile().then((target) => compileAhead(target, dense).first)
     let into: ArrayBuffer | undefined
     for (const [index, buffer] of buffers.entries()) {
       const chunk = (await store.get(ledger.url, index, into))!
