@@ -1,3 +1,4 @@
+import { PLAN_HEADER, type Rows } from '../../shaders/snippets/plan.js'
 import type { GpuDevice } from '../gpu/device.js'
 import { type Dispatch, ParamsArena, record } from '../gpu/dispatch.js'
 import { readBuffer } from '../gpu/readback.js'
@@ -16,16 +17,23 @@ function numbers(seed: number, count: number): Float32Array<ArrayBuffer> {
   return Float32Array.from({ length: count }, (_, i) => (pcgHash(seed, 0, i) >>> 8) / 2 ** 24 - 0.5)
 }
 
+export interface SelfTestOptions {
+  /** The model's attention, so that its kernel is the one that is tested, and is compiled once. */
+  readonly heads: number
+  readonly kvHeads: number
+  readonly headDim: number
+  readonly rows: Rows
+}
+
 /**
  * Runs the matrix and attention kernels in these forms on a small case and compares with the f64 reference. Sizes are
  * no multiples of any tile.
  */
-export async function formsGiveRightResults(gpu: GpuDevice, forms: KernelForms): Promise<boolean> {
+export async function formsGiveRightResults(gpu: GpuDevice, forms: KernelForms, o: SelfTestOptions): Promise<boolean> {
   const k = 76
   const n = 75
   const rows = 37
-  const heads = 3
-  const headDim = 8
+  const { heads, kvHeads, headDim } = o
   const arena = new ParamsArena(gpu)
   const buffers: GPUBuffer[] = []
   const upload = (data: Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>) => {
@@ -42,47 +50,40 @@ export async function formsGiveRightResults(gpu: GpuDevice, forms: KernelForms):
     return new Float32Array((await readBuffer(gpu, output, 4 * values)).buffer)
   }
   try {
+    const options = { k4: k / 4, n, outputStride: n, dtype: 'f32', bias: false, rows: 'all', gather: false } as const
+    const [matvec, gemm, prefill] = await Promise.all([
+      downDecodeKernel(gpu, { d: n, k4: k / 4, bias: false, dtype: 'f32', obey: 'always', form: forms.matvec }),
+      gemmKernel(gpu, { ...options, epilogue: 'store', form: forms.gemm }),
+      attentionPrefillKernel(gpu, o),
+    ])
+
     const x = numbers(1, rows * k)
     const w = numbers(2, n * k)
     const zero = new Float32Array(rows * n)
-    const [plan, xs, weights, vectors] = [upload(Uint32Array.of(rows, 0, 0, 0)), upload(x), upload(w), upload(zero)]
+    const allRows = Array.from({ length: rows }, (_, row) => row)
+    const plan = upload(Uint32Array.of(rows, 0, 0, 0, rows, ...allRows))
+    const [xs, weights, vectors] = [upload(x), upload(w), upload(zero)]
     const expected = linear(x, w, rows, k, n)
 
-    const matvec = await downDecodeKernel(gpu, {
-      d: n,
-      k4: k / 4,
-      bias: false,
-      dtype: 'f32',
-      obey: 'always',
-      form: forms.matvec,
-    })
     const y = upload(new Float32Array(n))
     const single = await run(matvec(arena, { plan, a: xs, weights, vectors, x: y }, { slot: 0, bias: 0 }), y, n)
 
-    const options = { k4: k / 4, n, outputStride: n, dtype: 'f32', bias: false, rows: 'all', gather: false } as const
-    const gemm = await gemmKernel(gpu, { ...options, epilogue: 'store', form: forms.gemm })
     const ys = upload(zero)
     const params = { slot: 0, firstRow: 0, bias: 0, z: 0 }
     const all = await run(gemm(arena, { plan, x: xs, weights, vectors, y: ys }, params), ys, rows * n)
 
     const q = numbers(3, rows * heads * headDim)
-    const kv = numbers(4, rows * 2 * headDim)
-    const prefill = await attentionPrefillKernel(gpu, {
-      heads,
-      kvHeads: 1,
-      headDim,
-      rows: 'all',
-    })
+    const width = kvHeads * headDim
+    const kv = numbers(4, rows * 2 * width)
     const out = upload(new Float32Array(rows * heads * headDim))
-    const bound = prefill(arena, { plan, q: upload(q), kv: upload(kv), out }, { slot: 0 })
+    const bound = prefill(arena, { plan, q: upload(q), kv: upload(kv), out }, { slot: PLAN_HEADER })
     const attended = await run(bound, out, rows * heads * headDim)
     const part = (offset: number) =>
       Float32Array.from(
-        { length: rows * headDim },
-        (_, i) => kv[Math.floor(i / headDim) * 2 * headDim + offset + (i % headDim)] as number,
+        { length: rows * width },
+        (_, i) => kv[Math.floor(i / width) * 2 * width + offset + (i % width)] as number,
       )
-    const positions = Array.from({ length: rows }, (_, i) => i)
-    const reference = attention(q, part(0), part(headDim), positions, heads, 1, headDim)
+    const reference = attention(q, part(0), part(width), allRows, heads, kvHeads, headDim)
 
     return close(single, expected.subarray(0, n)) && close(all, expected) && close(attended, reference)
   } finally {

@@ -1,3 +1,4 @@
+import type { Rows } from '../../shaders/snippets/plan.js'
 import type { GpuDevice } from '../gpu/device.js'
 import { type Choice, chooseForm } from '../gpu/forms.js'
 import { KERNEL_FORMS, type KernelForms } from '../kernels/forms.js'
@@ -19,10 +20,16 @@ export interface Target {
   readonly choice: Choice<KernelForms>
 }
 
-/** Chooses kernel forms by self-test. */
-export async function chooseTarget(gpu: GpuDevice, config: ModelConfig, dtypes: MatrixDtypes): Promise<Target> {
-  const shape = runtimeShape(config)
-  const choice = await chooseForm(gpu, 'matrix products', KERNEL_FORMS, (forms) => formsGiveRightResults(gpu, forms))
-  const capacity = Math.min(CHUNK_ROWS, config.contextLength)
-  return { gpu, shape, capacity, dtypes, choice }
+/** Chooses kernel forms by self-test; `rows` are those that prefill will attend with first. */
+export async function chooseTarget(
+  gpu: GpuDevice,
+  config: ModelConfig,
+  dtypes: MatrixDtypes,
+  rows: Rows,
+): Promise<Target> {
+  const { heads, kvHeads, headDim } = config
+  const choice = await chooseForm(gpu, 'matrix products', KERNEL_FORMS, (forms) =>
+    formsGiveRightResults(gpu, forms, { heads, kvHeads, headDim, rows }),
+  )
+  return { gpu, shape: runtimeShape(config), capacity: Math.min(CHUNK_ROWS, config.contextLength), dtypes, choice }
 }

@@ -87,8 +87,8 @@ async function compile(
   dtypes: MatrixDtypes,
   routers: RouterWeights | undefined,
 ): Promise<Target> {
-  const target = await chooseTarget(gpu, config, dtypes)
   const first = routers ? skipgptPolicy({ routers }) : dense
+  const target = await chooseTarget(gpu, config, dtypes, routers ? 'active' : 'all')
   const ahead = compileAhead(target, first)
   // Whoever needs it sooner waits for it, and is told what went wrong.
   const rest = ahead.all.then(() => (first === dense ? undefined : compileAhead(target, dense).all))

@@ -43,7 +43,7 @@ const actions = {
     const buffers = ledger.chunks.map((_, index) => gpu.memory.storage(`chunk ${index}`, ledger.chunkBytes))
     await workDone(gpu)
     const start = performance.now()
-    const compile = () => chooseTarget(gpu, config, resolveDtypes('stored', config, checkpoint, undefined))
+    const compile = () => chooseTarget(gpu, config, resolveDtypes('stored', config, checkpoint, undefined), 'all')
     const compiling = o.compiling && compile().then((target) => compileAhead(target, dense).first)
     let into: ArrayBuffer | undefined
     for (const [index, buffer] of buffers.entries()) {

@@ -55,8 +55,11 @@ gpuSuite('forms', (bench) => {
   describe('the self-test of the kernels', () => {
     const [serial, shared] = KERNEL_FORMS as [Form<KernelForms>, Form<KernelForms>]
 
+    const attention = { heads: 6, kvHeads: 2, headDim: 8, rows: 'all' } as const
+
     it.each(KERNEL_FORMS)('passes $name', async ({ value }) => {
-      expect(await formsGiveRightResults(bench.gpu, value)).toBe(true)
+      expect(await formsGiveRightResults(bench.gpu, value, attention)).toBe(true)
+      expect(await formsGiveRightResults(bench.gpu, value, { ...attention, rows: 'active' })).toBe(true)
     })
 
     it.each<[string, Partial<KernelForms>]>([
@@ -71,7 +74,9 @@ gpuSuite('forms', (bench) => {
         { ...serial, name: 'broken', value: { ...serial.value, ...broken } },
         { ...serial, name: 'sound' },
       ]
-      const choice = await chooseForm(bench.gpu, 'matrix', forms, (value) => formsGiveRightResults(bench.gpu, value))
+      const choice = await chooseForm(bench.gpu, 'matrix', forms, (value) =>
+        formsGiveRightResults(bench.gpu, value, attention),
+      )
       expect(choice.form.name).toBe('sound')
       expect(choice.rejected).toEqual(['broken'])
     })

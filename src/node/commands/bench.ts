@@ -44,7 +44,7 @@ export async function benchCommand(context: CommandContext, options: BenchComman
         dtype: options.dtype,
         gpuBudget: options.gpuBudget,
       })
-      const target = await chooseTarget(gpu, config, weights.dtypes)
+      const target = await chooseTarget(gpu, config, weights.dtypes, 'all')
       const engine = new Engine(target, weights)
       form = target.choice.form.name
       try {
