@@ -10,7 +10,7 @@ import { describeSdk, expectError } from './support.js'
 const NAMES = new Set(['time', 'sum'])
 const CALLS = [
   { name: 'time', arguments: {} },
-  { name: 'sum', arguments: { of: [1, 2], note: 'a "b"; {c}' } },
+  { name: 'sum', arguments: { of: [1, 2], note: 'a "b\\"};{"c}</tool_call>' } },
 ]
 const tagged = CALLS.map((call) => `<tool_call>\n${JSON.stringify(call)}\n</tool_call>`).join('\n')
 const objects = CALLS.map(({ name, arguments: parameters }) => JSON.stringify({ name, parameters })).join('; ')
@@ -35,6 +35,25 @@ const WRITTEN: readonly [string, string, string, string, number][] = [
     '{"name": "rm", "parameters": {}}',
     0,
   ],
+  [
+    'Hermes, its tags not shown',
+    '{{ tools }}<tool_call>',
+    `\n${CALLS.map((call) => JSON.stringify(call)).join('\n\n')}\n`,
+    '',
+    2,
+  ],
+  ['Hermes, JSON that is no call', '{{ tools }}<tool_call>', '{"name": "Ann"}\n', '{"name": "Ann"}\n', 0],
+  ['Llama, a line for each', '{{ tools }}', objects.replace('; ', '\n'), '', 2],
+  ['Llama, a semicolon behind', '{{ tools }}', `${objects};`, `${objects};`, 0],
+  ['Llama, its tag after text', '{{ tools }}', `So <|: <|python_tag|>${objects}`, 'So <|: ', 2],
+  [
+    'Llama, a list for arguments',
+    '{{ tools }}',
+    '{"name": "sum", "parameters": [1]}',
+    '{"name": "sum", "parameters": [1]}',
+    0,
+  ],
+  ['Mistral, after text', '{{ tools }}[TOOL_CALLS]', `I [do]:[TOOL_CALLS] ${JSON.stringify(CALLS)}`, 'I [do]:', 2],
   ['nothing', '{{ tools }}', '', '', 0],
 ]
 
@@ -48,6 +67,7 @@ describe('calls of tools, told from text', () => {
     }
     const expected = CALLS.slice(0, count).map((call) => ({ ...call, arguments: JSON.stringify(call.arguments) }))
     expect(read([written])).toEqual({ text, calls: expected })
+    expect(read([...written])).toEqual({ text, calls: expected })
     fc.assert(
       fc.property(fc.array(fc.nat(written.length)), (cuts) => {
         const at = [0, ...cuts.sort((a, b) => a - b), written.length]
@@ -62,6 +82,9 @@ describe('calls of tools, told from text', () => {
     expect(reader.push('a < b')).toBe('a < b')
     expect(reader.push(' <tool')).toBe(' ')
     expect(reader.push('s>')).toBe('<tools>')
+    const objects = new ToolCallReader(toolForm('{{ tools }}') as ToolForm, NAMES)
+    expect(objects.push('{ "n')).toBe('')
+    expect(objects.push('umber": 1')).toBe('{ "number": 1')
   })
 })
 

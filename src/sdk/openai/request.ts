@@ -6,7 +6,8 @@ import type { PolicyRequest } from '../policies.js'
 import { bad } from './bad-request.js'
 import { wantedLogprobs } from './logprobs.js'
 import { responseFormat } from './response-format.js'
-import type { ChatRequest, CompletionOptions, RequestMessage, TextRequest, ToolCall } from './types.js'
+import { toolParts } from './tool-messages.js'
+import type { ChatRequest, CompletionOptions, RequestMessage, TextRequest } from './types.js'
 
 /** A request, checked. */
 export interface Wanted<Input> {
@@ -49,26 +50,15 @@ export function textWanted(request: TextRequest): Wanted<string> {
 }
 
 function messageOf(message: RequestMessage): ChatMessage {
-  const { role, content, tool_calls: calls, tool_call_id, name } = (message ?? {}) as RequestMessage
+  const { role, content, name } = (message ?? {}) as RequestMessage
   if (typeof role !== 'string') throw bad('every message has a role')
-  const called = Array.isArray(calls) && calls.length > 0
+  const tools = toolParts(message)
   return {
     // What newer models of OpenAI call a developer is the system of all templates.
     role: role === 'developer' ? 'system' : role,
-    content: called && (content ?? null) === null ? '' : textOf(content),
-    ...(called && { tool_calls: calls.map(templateCall) }),
-    ...(typeof tool_call_id === 'string' && { tool_call_id }),
+    content: tools.tool_calls && (content ?? null) === null ? '' : textOf(content),
+    ...tools,
     ...(typeof name === 'string' && { name }),
-  }
-}
-
-/** Templates write arguments as JSON themselves. */
-function templateCall(call: ToolCall): object {
-  try {
-    const { name, arguments: values } = call.function
-    return { ...call, function: { name, arguments: JSON.parse(values) } }
-  } catch {
-    throw bad('every one of tool_calls has a function with a name, and arguments that are JSON')
   }
 }
 

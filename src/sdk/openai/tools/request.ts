@@ -3,6 +3,7 @@ import type { TextFormat } from '../../options.js'
 import type { ModelText } from '../../text-api.js'
 import { bad } from '../bad-request.js'
 import type { ChatRequest } from '../types.js'
+import { callSchema } from './call-schema.js'
 import { FORCED, toolForm } from './forms.js'
 import { ToolCallReader } from './reader.js'
 
@@ -46,7 +47,9 @@ export async function toolsWanted(request: ChatRequest, text: ModelText): Promis
   const names = new Set(callable.map(({ name }) => name))
   return {
     tools,
-    format: must ? { schema: { anyOf: callable.map(callSchema) } } : undefined,
+    format: must
+      ? { schema: { anyOf: callable.map(({ name, parameters }, i) => callSchema(name, parameters, `#/anyOf/${i}`)) } }
+      : undefined,
     reader: () => new ToolCallReader(must ? FORCED : form, names),
   }
 }
@@ -66,25 +69,4 @@ function nameOf(choice: unknown): string | undefined {
   const { name } = ((choice as { function?: unknown } | null)?.function ?? {}) as { name?: unknown }
   if (typeof name !== 'string') throw bad('tool_choice is none, auto, required or a function with a name')
   return name
-}
-
-function callSchema({ name, parameters }: Tool, index: number): object {
-  return {
-    type: 'object',
-    properties: { name: { const: name }, arguments: moved(parameters, `#/anyOf/${index}/properties/arguments`) },
-    required: ['name', 'arguments'],
-    additionalProperties: false,
-  }
-}
-
-/** A schema whose references to itself hold where it is a part of another, at `pointer`. */
-function moved(schema: unknown, pointer: string): unknown {
-  if (Array.isArray(schema)) return schema.map((part) => moved(part, pointer))
-  if (typeof schema !== 'object' || schema === null) return schema
-  return Object.fromEntries(
-    Object.entries(schema).map(([key, value]) => {
-      const isReference = key === '$ref' && typeof value === 'string' && value.startsWith('#')
-      return [key, isReference ? pointer + value.slice(1) : moved(value, pointer)]
-    }),
-  )
 }
