@@ -2,7 +2,7 @@ import type { Step } from '../options.js'
 import type { Session } from '../session-api.js'
 import { type CompletionHost, Conversations } from './conversations.js'
 import { chatLogprob } from './logprobs.js'
-import { chatWanted, textWanted, type Wanted } from './request.js'
+import { chatWanted, hasTools, textWanted, type Wanted } from './request.js'
 import type { ToolCallReader } from './tools/reader.js'
 import type { ToolsWanted } from './tools/request.js'
 import type {
@@ -54,7 +54,7 @@ export class ChatCompletions {
     options: CallOptions = {},
   ): Promise<ChatCompletion | AsyncIterable<ChatCompletionChunk>> {
     const wanted = chatWanted(request)
-    const tools = isAsked(request.tools) ? await this.#tools(request) : undefined
+    const tools = hasTools(request) ? await this.#tools(request) : undefined
     const format = tools?.format && { format: tools.format }
     const answered = this.#conversations.lend(wanted.policy, (session) =>
       answer(session, session.chat(wanted.input, { ...wanted.options, ...format, ...options, tools: tools?.tools })),
@@ -116,10 +116,6 @@ async function* answer(session: Session, steps: AsyncGenerator<Step, void>): Asy
       yield { text: step.text, finishReason: step.finishReason, usage }
     }
   }
-}
-
-function isAsked(tools: ChatRequest['tools']): boolean {
-  return tools !== undefined && tools !== null && tools.length !== 0
 }
 
 /** The pieces, with calls of tools told from text. */

@@ -35,6 +35,9 @@ export function chatWanted(request: ChatRequest): Wanted<readonly ChatMessage[]>
   if (!Array.isArray(messages) || messages.length === 0)
     throw bad('messages is a list of messages with role and content')
   const input = messages.map(messageOf)
+  const choice = request.tool_choice ?? 'none'
+  if (!hasTools(request) && choice !== 'none' && choice !== 'auto')
+    throw bad('a tool_choice that demands a call needs tools')
   const wanted = common(request, request.max_completion_tokens ?? request.max_tokens)
   const logprobs = wantedLogprobs(request)
   return { input, ...wanted, options: { ...wanted.options, ...(logprobs !== undefined && { logprobs }) } }
@@ -46,6 +49,10 @@ export function textWanted(request: TextRequest): Wanted<string> {
   if (typeof prompt !== 'string') throw bad('prompt is one string')
   refuseOthers(request, { logprobs: [false, 0], top_logprobs: [0], tools: [] })
   return { input: prompt, ...common(request, request.max_tokens) }
+}
+
+export function hasTools({ tools }: ChatRequest): boolean {
+  return tools !== undefined && tools !== null && tools.length !== 0
 }
 
 function messageOf(message: RequestMessage): ChatMessage {
