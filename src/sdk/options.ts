@@ -109,6 +109,11 @@ export interface GenerateOptions {
    * read back, one step at a time.
    */
   logprobs?: number
+  /**
+   * Tell the same of the prompt's tokens, with the step of kind `prompt`. All their logits are read back, a few positions at a time: prompts
+   * take longer. Of tokens that were in the cache nothing is told: rewind the session first where it has some.
+   */
+  promptLogprobs?: number
   /** Decode steps per GPU submit. Default: follows the measured speed. */
   stepsPerSubmit?: number
   signal?: AbortSignal
@@ -132,6 +137,8 @@ export interface PromptStep {
   executed: Uint32Array
   margins?: Float32Array
   logits?: Float32Array
+  /** One for each of `tokens`, where the call asked for `promptLogprobs`; null for the first, which follows on nothing that was read now. */
+  logprobs?: readonly (TokenLogprobs | null)[]
 }
 
 export interface TokenLogprob {

@@ -3,7 +3,6 @@ import type { ModelConfig } from '../model/config.js'
 import type { GenerationConfig } from '../model/generation-config.js'
 import type { Engine } from '../runtime/engine.js'
 import { generateTokens, type TokenEvent } from '../runtime/generate.js'
-import { MAX_LOGPROBS } from '../runtime/logprobs.js'
 import type { StepRecord } from '../runtime/records.js'
 import { checkSampling, type Sampling } from '../runtime/sampling.js'
 import { Sequence } from '../runtime/sequence.js'
@@ -20,7 +19,7 @@ import type { Session, SessionStats } from './session-api.js'
 import { busy, checkRewind, policyRequest, type SessionParts, sessionDisposed } from './session-request.js'
 import { SessionState } from './session-state.js'
 import type { TextCodec } from './text-codec.js'
-import { withTexts } from './token-logprobs.js'
+import { checkLogprobs, withTexts } from './token-logprobs.js'
 
 /** What a session needs of its model. */
 export interface SessionHost {
@@ -189,13 +188,8 @@ export class EngineSession implements Session {
         `The conversation has ${tokens.length} tokens, but the context holds ${contextLength}: shorten the prompt or rewind the session.`,
       )
     }
-    const { stepsPerSubmit, logprobs } = options
-    if (logprobs !== undefined && !(Number.isInteger(logprobs) && logprobs >= 0 && logprobs <= MAX_LOGPROBS)) {
-      throw new SkipstoneError(
-        'bad-option',
-        `logprobs must be a whole number from 0 to ${MAX_LOGPROBS}, not ${String(logprobs)}.`,
-      )
-    }
+    const { stepsPerSubmit, logprobs, promptLogprobs } = options
+    checkLogprobs({ logprobs, promptLogprobs })
     if (stepsPerSubmit !== undefined && !(Number.isInteger(stepsPerSubmit) && stepsPerSubmit >= 1)) {
       throw new SkipstoneError(
         'bad-option',
@@ -243,6 +237,7 @@ export class EngineSession implements Session {
           signal: options.signal,
           logits: options.logits ?? false,
           logprobs,
+          promptLogprobs: slides === 0 ? promptLogprobs : undefined,
           stepsPerSubmit,
           constraint,
         })
@@ -259,6 +254,7 @@ export class EngineSession implements Session {
               executed: concatenate(event.records),
               ...(this.parts.margins && { margins: concatenateMargins(event.records) }),
               ...(event.logits && { logits: event.logits }),
+              ...(slides === 0 && promptLogprobs !== undefined && { logprobs: ofPrompt(tokenizer, fresh, event) }),
             }
             continue
           }
@@ -375,6 +371,14 @@ function tokenStep(
     ...(record.margins && { margins: record.margins }),
     ...(logprobs && { logprobs: withTexts(tokenizer, token, logprobs) }),
   }
+}
+
+function ofPrompt(
+  tokenizer: TextTokenizer | undefined,
+  ids: readonly number[],
+  { logprobs }: Extract<TokenEvent, { kind: 'prompt' }>,
+): PromptStep['logprobs'] {
+  return [null, ...logprobs.map((one, i) => withTexts(tokenizer, ids[i + 1] as number, one))]
 }
 
 function concatenate(records: readonly StepRecord[]): Uint32Array {
