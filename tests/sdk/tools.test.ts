@@ -1,10 +1,10 @@
 import fc from 'fast-check'
 import OpenAI from 'openai'
 import { describe, expect, it } from 'vitest'
-import { type ChatRequest, loadModel, openAiFetch, type Tool } from '../../src/index.js'
+import { type ChatRequest, type Model, type ModelText, openAiFetch, type Tool } from '../../src/index.js'
 import { type ToolForm, toolForm } from '../../src/sdk/openai/tools/forms.js'
 import { ToolCallReader } from '../../src/sdk/openai/tools/reader.js'
-import { json, tinyModel } from '../fixtures/tiny-model.js'
+import { toolsWanted } from '../../src/sdk/openai/tools/request.js'
 import { describeSdk, expectError } from './support.js'
 
 const NAMES = new Set(['time', 'sum'])
@@ -100,25 +100,46 @@ const SUM = tool('sum', {
   $defs: { numbers: { enum: [[1], [2, 3]] } },
 })
 const tools = [tool('time', { type: 'object', properties: {}, additionalProperties: false }), SUM]
-const TEMPLATE =
+const PLAIN = '{{ bos_token }}{% for m in messages %}[{{ m.role[0] }}]{{ m.content }}{% endfor %}[a]'
+const TOOL_USE =
   '{{ bos_token }}{% for t in tools or [] %}({{ t.function.name }}){% endfor %}{% for m in messages %}[{{ m.role[0] }}]{{ m.content }}' +
   "{% for c in m.tool_calls or [] %}<tool_call>{{ c.function.arguments.of[0] }}{% endfor %}{{ m.tool_call_id or '' }}{% endfor %}[a]"
 
-function source() {
-  const { source, files } = tinyModel()
-  files.set('tokenizer_config.json', json({ bos_token: '<s>', eos_token: '</s>', chat_template: TEMPLATE }))
-  return source
-}
+/** As Hermes models have them: one template for chats, another for chats with tools. */
+const TEMPLATES = [
+  { name: 'default', template: PLAIN },
+  { name: 'tool_use', template: TOOL_USE },
+]
 
-describeSdk('tools', (bench, gpu) => {
+describe('a choice of tools', () => {
+  const wanted = (changes: Partial<ChatRequest>) =>
+    toolsWanted({ messages: [], tools, ...changes }, {
+      chatTemplate: async (options: object) => ('tools' in options ? '{{ tools }}' : ''),
+    } as unknown as ModelText)
+
+  it('is open where nothing is said, and tells of no tool where none may be called', async () => {
+    for (const choice of [{}, { tool_choice: null }, { tool_choice: 'auto' }] as Partial<ChatRequest>[])
+      expect((await wanted(choice))!.format).toBeUndefined()
+    expect((await wanted({ tool_choice: 'required' }))!.format).toBeDefined()
+    expect(await wanted({ tool_choice: 'none' })).toBeUndefined()
+  })
+
+  it('takes a tool whose parameters are null for one with any', async () => {
+    const [bare] = [{ type: 'function', function: { name: 'time', parameters: null } }] as [Tool]
+    const { schema } = (await wanted({ tools: [bare], tool_choice: 'required' }))!.format as { schema: object }
+    expect(schema).toMatchObject({ anyOf: [{ properties: { arguments: { type: 'object' } } }] })
+  })
+})
+
+describeSdk.anywhere('tools', (bench) => {
   const request: ChatRequest & { stream?: false } = {
     messages: [{ role: 'user', content: 'hi' }],
     max_tokens: 120,
     temperature: 1,
     tools,
   }
-  const use = async <T>(run: (model: Awaited<ReturnType<typeof loadModel>>) => Promise<T>): Promise<T> => {
-    const model = await loadModel(source(), { gpu: gpu() })
+  const use = async <T>(run: (model: Model) => Promise<T>): Promise<T> => {
+    const { model } = await bench().load({ checkpoint: { chatTemplate: TEMPLATES } })
     try {
       return await run(model)
     } finally {
@@ -139,7 +160,8 @@ describeSdk('tools', (bench, gpu) => {
       // BOS, and one token per character.
       expect(usage.prompt_tokens).toBe(1 + expected.length)
       const none = await model.chat.completions.create({ ...request, messages, max_tokens: 1, tool_choice: 'none' })
-      expect(none.usage.prompt_tokens).toBe(1 + expected.length - '(time)(sum)'.length)
+      // The template for chats without tools.
+      expect(none.usage.prompt_tokens).toBe(1 + '[u]hi[a][t]5[a]'.length)
     }))
 
   it('are called with arguments of their schema where a call is demanded, whole and streamed by the official client', () =>
@@ -170,6 +192,7 @@ describeSdk('tools', (bench, gpu) => {
       await expectError(create({ tools: 'time' }), 'bad-option')
       await expectError(create({ tool_choice: { type: 'function', function: { name: 'rm' } } }), 'bad-option')
       await expectError(create({ tool_choice: 'always' }), 'bad-option')
+      await expectError(create({ tool_choice: 'required', tools: [] }), 'bad-option')
       const messages = [{ role: 'assistant', content: null, tool_calls: [{ id: 'a', type: 'function', function: {} }] }]
       await expectError(create({ messages }), 'bad-option')
       const required = { tool_choice: 'required', response_format: { type: 'json_object' } }

@@ -26,14 +26,15 @@ interface Tool {
  * @throws `bad-option` for what is malformed, `unsupported` where the model's template knows no tools.
  */
 export async function toolsWanted(request: ChatRequest, text: ModelText): Promise<ToolsWanted | undefined> {
-  const { tools, tool_choice: choice = 'auto' } = request
+  const { tools } = request
+  const choice = request.tool_choice ?? 'auto'
   if (!Array.isArray(tools)) throw bad('tools is a list')
   const known = tools.map(toolOf)
   const named = nameOf(choice)
   if (choice === 'none') return undefined
   if (named !== undefined && !known.some(({ name }) => name === named))
     throw bad(`tool_choice names ${named}, which is none of the tools`)
-  const form = toolForm((await text.chatTemplate()) ?? '')
+  const form = toolForm((await text.chatTemplate({ tools: true })) ?? '')
   if (!form) {
     throw new SkipstoneError(
       'unsupported',
@@ -57,9 +58,10 @@ export async function toolsWanted(request: ChatRequest, text: ModelText): Promis
 function toolOf(tool: unknown): Tool {
   const { type, function: described } = (tool ?? {}) as { type?: unknown; function?: unknown }
   if (type !== 'function') throw bad('every tool has the type function')
-  const { name, parameters = { type: 'object' } } = (described ?? {}) as { name?: unknown; parameters?: unknown }
+  const { name, parameters: given } = (described ?? {}) as { name?: unknown; parameters?: unknown }
+  const parameters = given ?? { type: 'object' }
   if (typeof name !== 'string' || name === '') throw bad('every tool has a function with a name')
-  if (typeof parameters !== 'object' || parameters === null) throw bad(`the parameters of ${name} are a JSON Schema`)
+  if (typeof parameters !== 'object') throw bad(`the parameters of ${name} are a JSON Schema`)
   return { name, parameters }
 }
 
