@@ -33,12 +33,7 @@ export interface Constraint {
 
 export type TokenEvent =
   /** `logprobs`: of every id but the first, where they were asked for. */
-  | {
-      kind: 'prompt'
-      records: StepRecord[]
-      logits: Float32Array | undefined
-      logprobs: readonly TokenLogprobs[]
-    }
+  | { kind: 'prompt'; records: StepRecord[]; logits: Float32Array | undefined; logprobs: readonly TokenLogprobs[] }
   /** A token, and the record of the position that produced it. */
   | { kind: 'token'; token: number; record: StepRecord; logprobs?: TokenLogprobs }
   | { kind: 'stop'; token: number; record: StepRecord }
@@ -55,7 +50,11 @@ export async function* generateTokens(
 ): AsyncGenerator<TokenEvent, void> {
   const { constraint, logprobs } = o
   const wantsLogprobs = logprobs !== undefined
-  const { records, logits, ...prompt } = await sequence.prefill(ids, {
+  const {
+    records,
+    logits,
+    logprobs: ofPrompt,
+  } = await sequence.prefill(ids, {
     sampling: o.sampling,
     seen: o.seen,
     allowed: constraint?.mask(),
@@ -63,7 +62,7 @@ export async function* generateTokens(
     logits: o.logits || wantsLogprobs,
     logprobs: o.promptLogprobs,
   })
-  yield { kind: 'prompt', records, logits: o.logits ? logits : undefined, logprobs: prompt.logprobs }
+  yield { kind: 'prompt', records, logits: o.logits ? logits : undefined, logprobs: ofPrompt }
   const stops = new Set(o.sampling.stopIds)
   const deliver = ({ logits, ...record }: DecodeRecord): TokenEvent | undefined => {
     const { token } = record

@@ -95,9 +95,14 @@ export interface GenerateOptions {
   /** Strings that end the text; they are not part of it. */
   stop?: string | readonly string[]
   /**
-   * What happens where the conversation does not fit its context; default: what the session was made with. Tokens that are left out are gone from the session's
-   * `tokens`, and the others are read again, at new positions: `stats()` and `trace()` tell of those that are left. A `slide` is a pause, and
-   * a step of kind `prompt` that says what was read again; penalties count anew from there.
+   * Special tokens that the text holds as they are spelled, such as `<tool_call>`; of others it tells nothing. Those that the model does not
+   * have mean nothing.
+   */
+  specialTokens?: readonly string[]
+  /**
+   * What happens where the conversation does not fit its context; default: what the session was made with. Tokens that are left out are gone
+   * from the session's `tokens`, and the others are read again, at new positions: `stats()` and `trace()` tell of those that are left. A
+   * `slide` is a pause, and a step of kind `prompt` that says what was read again; penalties count anew from there.
    */
   overflow?: Overflow
   /** Let only such a text come about; stop tokens end it where it is complete. Every token is then waited for. */

@@ -4,11 +4,11 @@ import type { ChatMessage } from '../text/chat-template.js'
 /**
  * What happens where a conversation does not fit its context:
  * `error`: a prompt that is too long fails with `context-full`; a text ends where the context is full.
- * `truncate`: the oldest tokens of the prompt are left out, BOS excepted, so that `maxTokens` fit behind it, or half a context where they
- * are more; of a chat, whole turns after the system message, and tokens only where the last turn is too long by itself.
+ * `truncate`: the oldest tokens of the prompt are left out, so that `maxTokens` fit behind it, or half a context where they are more; of a
+ * chat, whole turns after the system message, and tokens only where the last turn is too long by itself.
  * `slide`: the same where the prompt is longer than the context; and where the context is full, the text goes on from the newest half of it.
- * Of a chat, what the template writes before its first message, the system message with it, stays in both as long as it takes no more than half
- * of what there is room for; else BOS alone stays.
+ * The beginning stays in both: BOS, and of a chat all that the template writes before the first message, such as the system message, unless
+ * that takes more than half of the room.
  */
 export type Overflow = 'error' | 'truncate' | 'slide'
 

@@ -223,7 +223,7 @@ export class EngineSession implements Session {
       options.format &&
       tokenizer &&
       (await formatConstraint(options.format, { tokenizer, stopIds, vocabSize: this.model.config.vocabSize }))
-    const continuation = new Continuation(tokenizer, tokens, stops)
+    const continuation = new Continuation(tokenizer, tokens, { stops, spelled: options.specialTokens })
     const engine = await this.model.engine()
     const sequence = await this.#live(engine, options.signal)
     await sequence.prepare()

@@ -137,8 +137,8 @@ function templatesInConfig(tokenizerConfig: unknown): Sources {
 
 /**
  * The chat template of a model: the text of `chat_template.jinja` where there is one, else what tokenizer_config.json
- * holds; of several, that for tools is used where there are some. Undefined where the model has none, or only templates for special uses. The Jinja library is loaded on the
- * first call that finds a template.
+ * holds; of several, the one for tools is used where there are tools. Undefined where the model has none, or only
+ * templates for special uses. The Jinja library is loaded on the first call that finds a template.
  * @throws `bad-file` where the template is malformed.
  */
 export async function findChatTemplate(

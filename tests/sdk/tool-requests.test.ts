@@ -1,7 +1,6 @@
 import OpenAI from 'openai'
 import { expect, it } from 'vitest'
-import { type ChatRequest, loadModel, type Model, openAiFetch } from '../../src/index.js'
-import { json, tinyModel } from '../fixtures/tiny-model.js'
+import { type ChatRequest, type Model, openAiFetch } from '../../src/index.js'
 import { describeSdk, expectError } from './support.js'
 
 const TEMPLATE = '{{ bos_token }}{{ tools }}{% for m in messages %}{{ m.content }}{% endfor %}'
@@ -10,7 +9,7 @@ function toolsOf(parameters: object) {
   return [{ type: 'function' as const, function: { name: 'sum', parameters: parameters as Record<string, unknown> } }]
 }
 
-describeSdk('requests with tools', (_, gpu) => {
+describeSdk('requests with tools', (bench) => {
   const request = {
     model: 'tiny',
     messages: [{ role: 'user' as const, content: 'hi' }],
@@ -18,9 +17,7 @@ describeSdk('requests with tools', (_, gpu) => {
     temperature: 1,
   }
   const use = async (run: (model: Model) => Promise<void>) => {
-    const { source, files } = tinyModel()
-    files.set('tokenizer_config.json', json({ bos_token: '<s>', eos_token: '</s>', chat_template: TEMPLATE }))
-    const model = await loadModel(source, { gpu: gpu() })
+    const { model } = await bench().load({ checkpoint: { chatTemplate: TEMPLATE } })
     try {
       await run(model)
     } finally {

@@ -10,7 +10,7 @@ import { describeSdk, expectError } from './support.js'
 const NAMES = new Set(['time', 'sum'])
 const CALLS = [
   { name: 'time', arguments: {} },
-  { name: 'sum', arguments: { of: [1, 2], note: 'a "b\\"};{"c}</tool_call>' } },
+  { name: 'sum', arguments: { of: [1, 2], note: 'a "b\\"};{"c}</tool_call><tool_call>[TOOL_CALLS]<|python_tag|>' } },
 ]
 const tagged = CALLS.map((call) => `<tool_call>\n${JSON.stringify(call)}\n</tool_call>`).join('\n')
 const objects = CALLS.map(({ name, arguments: parameters }) => JSON.stringify({ name, parameters })).join('; ')
@@ -20,6 +20,15 @@ const WRITTEN: readonly [string, string, string, string, number][] = [
   ['Hermes', '{{ tools }}<tool_call>', tagged, '', 2],
   ['Hermes, after text', '{{ tools }}<tool_call>', `I < you, <too.\n${tagged}`, 'I < you, <too.\n', 2],
   ['Hermes, cut off', '{{ tools }}<tool_call>', tagged.slice(0, -3), tagged.slice(0, -3), 0],
+  ['Hermes, its last mark missing', '{{ tools }}<tool_call>', tagged.replace(/<\/tool_call>$/, ''), '', 2],
+  [
+    'Hermes, a mark missing between',
+    '{{ tools }}<tool_call>',
+    tagged.replace('</tool_call>\n<', '<'),
+    tagged.replace('</tool_call>\n<', '<'),
+    0,
+  ],
+  ['Hermes, after white space', '{{ tools }}<tool_call>', `\n\n${tagged}`, '', 2],
   ['Hermes, text behind', '{{ tools }}<tool_call>', `${tagged} ok`, `${tagged} ok`, 0],
   ['Llama', '{{ tools }}', objects, '', 2],
   ['Llama, with its tag', '{{ tools }}', `<|python_tag|>${objects}`, '', 2],
@@ -119,14 +128,17 @@ describe('a choice of tools', () => {
 
   it('is open where nothing is said, and tells of no tool where none may be called', async () => {
     for (const choice of [{}, { tool_choice: null }, { tool_choice: 'auto' }] as Partial<ChatRequest>[])
-      expect((await wanted(choice))!.format).toBeUndefined()
-    expect((await wanted({ tool_choice: 'required' }))!.format).toBeDefined()
+      expect((await wanted(choice))!.options).not.toHaveProperty('format')
+    const text = { type: 'text' } as const
+    expect((await wanted({ tool_choice: 'required', response_format: text }))!.options).toHaveProperty('format')
     expect(await wanted({ tool_choice: 'none' })).toBeUndefined()
   })
 
   it('takes a tool whose parameters are null for one with any', async () => {
     const [bare] = [{ type: 'function', function: { name: 'time', parameters: null } }] as [Tool]
-    const { schema } = (await wanted({ tools: [bare], tool_choice: 'required' }))!.format as { schema: object }
+    const { schema } = (await wanted({ tools: [bare], tool_choice: 'required' }))!.options.format as {
+      schema: object
+    }
     expect(schema).toMatchObject({ anyOf: [{ properties: { arguments: { type: 'object' } } }] })
   })
 })
@@ -183,6 +195,30 @@ describeSdk.anywhere('tools', (bench) => {
       const [streamed] = final.choices[0]!.message.tool_calls as OpenAI.ChatCompletionMessageFunctionToolCall[]
       expect(['time', 'sum']).toContain(streamed!.function.name)
     }))
+
+  it('may be called with marks that are special tokens: the text then holds them', async () => {
+    const checkpoint = {
+      chatTemplate: `{{ tools }}<tool_call>{{ messages[0].content }}`,
+      special: ['<tool_call>', '</tool_call>'],
+      vocabSize: 102,
+    }
+    const { model } = await bench().load({ checkpoint })
+    const content = async (changes: Partial<ChatRequest>) => {
+      const wanted = {
+        ...request,
+        max_tokens: 2,
+        temperature: 0,
+        logit_bias: { 100: 100 },
+        ...changes,
+        stream: false as const,
+      }
+      return (await model.chat.completions.create(wanted)).choices[0]!.message.content
+    }
+    // Marks alone are no call.
+    expect(await content({})).toBe('<tool_call><tool_call>')
+    expect(await content({ tools: [] })).toBe('')
+    model.dispose()
+  })
 
   it('are what they must be', () =>
     use(async (model) => {

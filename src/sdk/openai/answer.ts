@@ -34,10 +34,10 @@ export async function* answer<Entry>(
   entryOf: (logprobs: TokenLogprobs) => Entry,
   echo?: Echo<Entry>,
 ): AsyncGenerator<Piece<Entry>, void> {
-  let prompt: { cached: number; all: number } | undefined
+  let prompt = { cached: 0, all: 0 }
   let told = 0
   const end = (text: string, finishReason: FinishReason, tokens: number): Piece<Entry> => {
-    const { cached, all } = prompt ?? { cached: 0, all: 0 }
+    const { cached, all } = prompt
     const usage = {
       prompt_tokens: all,
       completion_tokens: tokens,
@@ -50,7 +50,7 @@ export async function* answer<Entry>(
   for await (const step of steps) {
     if (step.kind === 'prompt') {
       // Later ones read again what is left where the context slid.
-      if (prompt) continue
+      if (prompt.all > 0) continue
       prompt = { cached: step.position, all: step.position + step.tokens.length }
       if (echo) yield await echo.piece(step)
       if (!echo?.alone) continue

@@ -43,13 +43,8 @@ export class ChatCompletions {
   ): Promise<ChatCompletion | AsyncIterable<ChatCompletionChunk>> {
     const wanted = chatWanted(request)
     const tools = hasTools(request) ? await this.#tools(request) : undefined
-    const format = tools?.format && { format: tools.format }
     const answered = this.#conversations.lend(wanted.policy, (session) =>
-      answer(
-        session,
-        session.chat(wanted.input, { ...wanted.options, ...format, ...options, tools: tools?.tools }),
-        chatLogprob,
-      ),
+      answer(session, session.chat(wanted.input, { ...wanted.options, ...tools?.options, ...options }), chatLogprob),
     )
     const pieces = tools ? withCalls(answered, tools.reader()) : answered
     return wanted.stream ? chatChunks(pieces, wanted) : wholeChat(pieces, wanted)
@@ -82,7 +77,7 @@ async function wholeChat(pieces: AsyncIterable<ChatPiece>, wanted: Wanted<unknow
   const { finishReason, usage } = end.last
   const logprobs = wanted.options.logprobs === undefined ? null : { content: entries, refusal: null }
   const called = calls.length > 0
-  const content = called && text.trim() === '' ? null : text
+  const content = called && text === '' ? null : text
   const message = { role: 'assistant' as const, content, refusal: null, ...(called && { tool_calls: [...calls] }) }
   return {
     ...head('chatcmpl', 'chat.completion', wanted),

@@ -6,6 +6,8 @@ export interface ParsedCall {
 
 /** How the models of a family write calls of tools. */
 export interface ToolForm {
+  /** Many tokenizers count them among their special tokens, which a text holds only where it is asked to. */
+  readonly marks: readonly string[]
   /** Where calls begin, or may begin once more is there; the length of the text where they do not. */
   begin(text: string): number
   /** The calls that a whole text is from its `begin` on; undefined where it is something else. */
@@ -15,15 +17,15 @@ export interface ToolForm {
 /** What the first call of an answer begins with, white space apart. */
 const FIRST_KEYS = ['{"name"', '{"arguments"', '{"parameters"', '{"type"']
 
-/**
- * A form whose calls follow a mark, anywhere, or are bare where the answer begins: many tokenizers count marks among their special
- * tokens, which are no part of the text.
- */
-function marked(mark: string, bare: readonly string[], parse: ToolForm['parse']): ToolForm {
+/** A form whose calls follow the first of its marks, anywhere, or are bare where the answer begins: some models leave the mark out. */
+function marked(marks: readonly [string, ...string[]], bare: readonly string[], parse: ToolForm['parse']): ToolForm {
+  const [mark] = marks
   return {
+    marks,
     begin(text) {
+      // White space in front of calls is no text.
       const start = text.replace(/\s+/g, '')
-      if (bare.some((one) => start.startsWith(one) || one.startsWith(start))) return 0
+      if ([mark, ...bare].some((one) => start.startsWith(one) || one.startsWith(start))) return 0
       const at = text.indexOf(mark)
       if (at >= 0) return at
       let partial = Math.min(mark.length - 1, text.length)
@@ -36,20 +38,21 @@ function marked(mark: string, bare: readonly string[], parse: ToolForm['parse'])
 
 const OPEN = '<tool_call>'
 
-/** Hermes, Qwen: `<tool_call>{"name": …, "arguments": {…}}</tool_call>`, as often as there are calls. */
-const TAGGED = marked(OPEN, FIRST_KEYS, (text) => {
-  const [before, after] = text.includes(OPEN) ? [/^\s*<tool_call>\s*/, /^\s*<\/tool_call>\s*/] : [/^\s*/, /^\s*/]
+/** Hermes, Qwen: `<tool_call>{"name": …, "arguments": {…}}</tool_call>`, as often as there are calls; the last mark may be missing. */
+const TAGGED = marked([OPEN, '</tool_call>'], FIRST_KEYS, (text) => {
+  const isMarked = text.trimStart().startsWith(OPEN)
+  const [before, after] = isMarked ? [/^\s*<tool_call>\s*/, /^\s*(<\/tool_call>\s*|$)/] : [/^\s*/, /^\s*/]
   return all(objects(text, before, after))
 })
 
 /** Llama 3.1 and later: `{"name": …, "parameters": {…}}`, several with a semicolon or a line break between them. */
-const OBJECT = marked('<|python_tag|>', FIRST_KEYS, (text) =>
+const OBJECT = marked(['<|python_tag|>'], FIRST_KEYS, (text) =>
   all(objects(text.replace(/^\s*<\|python_tag\|>/, ''), /^\s*/, /^\s*(;(?=\s*\{))?\s*/)),
 )
 
 /** Mistral: `[TOOL_CALLS] [{"name": …, "arguments": {…}}, …]`. */
 const LIST = marked(
-  '[TOOL_CALLS]',
+  ['[TOOL_CALLS]'],
   FIRST_KEYS.map((key) => `[${key}`),
   (text) => {
     const list = json(text.replace(/^\s*\[TOOL_CALLS\]/, ''))
@@ -58,7 +61,7 @@ const LIST = marked(
 )
 
 /** One call under a grammar, whatever the model's own form is. */
-export const FORCED: ToolForm = { begin: () => 0, parse: (text) => all([json(text)]) }
+export const FORCED: ToolForm = { marks: [], begin: () => 0, parse: (text) => all([json(text)]) }
 
 /** The form that a chat template writes calls in; undefined where it knows no tools. */
 export function toolForm(template: string): ToolForm | undefined {

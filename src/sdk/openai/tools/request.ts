@@ -1,7 +1,8 @@
 import { SkipstoneError } from '../../../errors.js'
-import type { TextFormat } from '../../options.js'
+import type { ChatOptions } from '../../options.js'
 import type { ModelText } from '../../text-api.js'
 import { bad } from '../bad-request.js'
+import { responseFormat } from '../response-format.js'
 import type { ChatRequest } from '../types.js'
 import { callSchema } from './call-schema.js'
 import { FORCED, toolForm } from './forms.js'
@@ -9,10 +10,8 @@ import { ToolCallReader } from './reader.js'
 
 /** What a request's tools come to. */
 export interface ToolsWanted {
-  /** For the template. */
-  readonly tools: readonly object[]
-  /** Where a call has to come. */
-  readonly format: TextFormat | undefined
+  /** What the session is told: tools for the template, and the format of a call that has to come. */
+  readonly options: ChatOptions
   reader(): ToolCallReader
 }
 
@@ -42,16 +41,15 @@ export async function toolsWanted(request: ChatRequest, text: ModelText): Promis
     )
   }
   const must = choice !== 'auto'
-  if (must && request.response_format)
+  if (must && responseFormat(request.response_format))
     throw bad('response_format and a tool_choice that demands a call exclude each other')
   const callable = known.filter(({ name }) => named === undefined || name === named)
   const names = new Set(callable.map(({ name }) => name))
+  if (!must) return { options: { tools, specialTokens: form.marks }, reader: () => new ToolCallReader(form, names) }
+  const schemas = callable.map(({ name, parameters }, i) => callSchema(name, parameters, `#/anyOf/${i}`))
   return {
-    tools,
-    format: must
-      ? { schema: { anyOf: callable.map(({ name, parameters }, i) => callSchema(name, parameters, `#/anyOf/${i}`)) } }
-      : undefined,
-    reader: () => new ToolCallReader(must ? FORCED : form, names),
+    options: { tools, format: { schema: { anyOf: schemas } } },
+    reader: () => new ToolCallReader(FORCED, names),
   }
 }
 
