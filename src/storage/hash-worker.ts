@@ -1,16 +1,15 @@
-import { sha256 } from '@noble/hashes/sha2.js'
-import { bytesToHex } from '@noble/hashes/utils.js'
 import { release } from './release.js'
+import { Sha256 } from './sha256-stream.js'
 
 // Messages in: chunks of one file, in order, then null. Each is answered: chunks with '', null with the hash.
 
-const hash = sha256.create()
+const hash = new Sha256()
 
 addEventListener('message', ({ data }: MessageEvent<Uint8Array<ArrayBuffer> | null>) => {
   if (data) {
     hash.update(data)
     release(data)
   }
-  postMessage(data ? '' : bytesToHex(hash.digest()))
+  postMessage(data ? '' : hash.digest())
 })
 postMessage('ready')

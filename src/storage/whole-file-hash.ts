@@ -6,10 +6,7 @@ import { release } from './release.js'
 /** Bytes hashed at a time: a few milliseconds, so that a page stays responsive where there is no worker. */
 const SLICE_BYTES = 256 << 10
 
-/**
- * SHA-256 of a stored file in hexadecimal, in one pass over its chunks. In a browser it is computed in a worker; SubtleCrypto
- * hashes nothing in pieces, so a library does.
- */
+/** SHA-256 of a stored file in hexadecimal, in one pass over its chunks. In a browser it is computed in a worker. */
 export async function wholeFileHash(
   store: ChunkStore,
   ledger: Ledger,
@@ -94,9 +91,8 @@ class WorkerHasher implements Hasher {
 }
 
 async function slicedHasher(): Promise<Hasher> {
-  const { sha256 } = await import('@noble/hashes/sha2.js')
-  const { bytesToHex } = await import('@noble/hashes/utils.js')
-  const hash = sha256.create()
+  const { Sha256 } = await import('./sha256-stream.js')
+  const hash = new Sha256()
   return {
     async update(chunk) {
       for (let at = 0; at < chunk.byteLength; at += SLICE_BYTES) {
@@ -104,7 +100,7 @@ async function slicedHasher(): Promise<Hasher> {
         await new Promise((resolve) => setTimeout(resolve))
       }
     },
-    digest: async () => bytesToHex(hash.digest()),
+    digest: async () => hash.digest(),
     close: () => undefined,
   }
 }

@@ -183,7 +183,7 @@ describe('an application that bundles it', () => {
     console.log(`${entry}: core ${(size(chunks) / KIB).toFixed(1)} KiB gzip`)
     expect(size(chunks)).toBeLessThan(45 * KIB)
     const modules = chunks.flatMap(({ moduleIds }) => moduleIds)
-    expect(modules.filter((id) => /@huggingface|@noble|inspector|load-model/.test(id))).toEqual([])
+    expect(modules.filter((id) => /@huggingface|inspector|load-model/.test(id))).toEqual([])
   })
 
   it('downloads the inspector alone where only that is imported', () => {
