@@ -10,7 +10,7 @@ import { ToolCallReader } from './reader.js'
 
 /** What a request's tools come to. */
 export interface ToolsWanted {
-  /** What the session is told: tools for the template, and the format of a call that has to come. */
+  /** What the session is told: tools for the template, special tokens that mark calls, the format of a call that has to come. */
   readonly options: ChatOptions
   reader(): ToolCallReader
 }
