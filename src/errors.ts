@@ -23,6 +23,7 @@ export const ERROR_CODES = [
   'quota', // the browser gives this site no more room
   'storage', // the browser's database failed
   'corrupt', // bytes differ from the hash that was published or noted for them
+  'unresponsive', // a worker did nothing for so long that it was ended
   'internal', // a kernel failed validation or its self-test: a bug in Skipstone
 ] as const
 

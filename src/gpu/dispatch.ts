@@ -1,3 +1,4 @@
+import { SkipstoneError } from '../errors.js'
 import type { GpuDevice } from './device.js'
 import type { CompiledKernel } from './pipelines.js'
 
@@ -25,13 +26,18 @@ export type Bound = GPUBuffer | Params | undefined
 /** Numbers of a uniform struct in order: u32 unless wrapped as `{ f32 }`. */
 export type Params = readonly (number | { f32: number })[]
 
-/** Owns the small uniform buffers of a list of dispatches, so that they can be destroyed together. */
+/**
+ * Owns the small uniform buffers of a list of dispatches, so that they can be destroyed together. What is still being made for it then
+ * fails with `disposed`.
+ */
 export class ParamsArena {
   readonly #buffers: GPUBuffer[] = []
+  #destroyed = false
 
   constructor(readonly gpu: GpuDevice) {}
 
   add(params: Params): GPUBuffer {
+    if (this.#destroyed) throw new SkipstoneError('disposed', 'What this was made for is gone.')
     const view = new DataView(new ArrayBuffer(Math.ceil(params.length / 4) * 16))
     params.forEach((value, i) => {
       if (typeof value === 'number') view.setUint32(4 * i, value, true)
@@ -44,6 +50,7 @@ export class ParamsArena {
   }
 
   destroy(): void {
+    this.#destroyed = true
     for (const buffer of this.#buffers) this.gpu.memory.destroy(buffer)
     this.#buffers.length = 0
   }

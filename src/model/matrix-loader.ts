@@ -22,7 +22,7 @@ export function matrixBytes(rows: number, k: number, dtype: WeightDtype): number
 }
 
 /** Bytes given to the GPU before those before them are waited for: until then it holds copies of them. */
-const IN_FLIGHT_BYTES = 16 << 20
+const IN_FLIGHT_BYTES = 4 << 20
 
 /** A tensor of a checkpoint, and where it goes. */
 export interface MatrixTarget {

@@ -4,8 +4,13 @@ import { endingKernels } from './endings.js'
 import { prefillKernels } from './prefill-program.js'
 import type { Target } from './target.js'
 
-/** Compiles what sequences with this policy will use, so that none of them waits for it. No weights are needed. */
-export async function compileAhead(target: Target, policy: SkipPolicy): Promise<void> {
+/**
+ * Compiles what sequences with this policy will use, so that none of them waits for it. No weights are needed. `first` resolves when
+ * everything up to the first token is there.
+ */
+export function compileAhead(target: Target, policy: SkipPolicy): { first: Promise<void>; all: Promise<void> } {
   const variant = { policy, margins: false, masked: false }
-  await Promise.all([decodeKernels(target, variant), prefillKernels(target, variant), endingKernels(target, variant)])
+  const first = Promise.all([prefillKernels(target, variant), endingKernels(target, variant)])
+  const all = Promise.all([first, decodeKernels(target, variant)])
+  return { first: first.then(() => undefined), all: all.then(() => undefined) }
 }

@@ -19,34 +19,37 @@ export async function decodeKernels(target: Target, variant: Variant) {
   const { config, d4, ff4, splits } = shape
   const { heads, kvHeads, headDim, hiddenSize: d, rmsNormEps: eps } = config
   const { matvec, heads: headForm } = choice.form.value
-  const make = async (obey: Obey) => ({
-    qkv: await perDtype(target, 'qkv', (dtype) =>
-      qkvDecodeKernel(gpu, {
-        d,
-        k4: d4,
-        heads,
-        kvHeads,
-        headDim,
-        eps,
-        bias: config.qkvBias,
-        qkNorm: config.qkNorm,
-        dtype,
-        predicated: obey === 'skip',
-        form: headForm,
+  const make = async (obey: Obey) => {
+    const [qkv, attention, output, gateUp, down] = await Promise.all([
+      perDtype(target, 'qkv', (dtype) =>
+        qkvDecodeKernel(gpu, {
+          d,
+          k4: d4,
+          heads,
+          kvHeads,
+          headDim,
+          eps,
+          bias: config.qkvBias,
+          qkNorm: config.qkNorm,
+          dtype,
+          predicated: obey === 'skip',
+          form: headForm,
+        }),
+      ),
+      attentionDecodeKernel(gpu, { heads, kvHeads, headDim, splits, predicated: obey === 'skip' }),
+      perDtype(target, 'o', (dtype) =>
+        attentionOutputKernel(gpu, { d, heads, headDim, splits, bias: config.outputBias, dtype, obey, form: matvec }),
+      ),
+      perDtype(target, 'gateUp', (dtype) => {
+        const ff = config.intermediateSize
+        return gateUpDecodeKernel(gpu, { d, k4: d4, ff, eps, bias: config.mlpBias, dtype, obey, form: matvec })
       }),
-    ),
-    attention: await attentionDecodeKernel(gpu, { heads, kvHeads, headDim, splits, predicated: obey === 'skip' }),
-    output: await perDtype(target, 'o', (dtype) =>
-      attentionOutputKernel(gpu, { d, heads, headDim, splits, bias: config.outputBias, dtype, obey, form: matvec }),
-    ),
-    gateUp: await perDtype(target, 'gateUp', (dtype) => {
-      const ff = config.intermediateSize
-      return gateUpDecodeKernel(gpu, { d, k4: d4, ff, eps, bias: config.mlpBias, dtype, obey, form: matvec })
-    }),
-    down: await perDtype(target, 'down', (dtype) =>
-      downDecodeKernel(gpu, { d, k4: ff4, bias: config.mlpBias, dtype, obey, form: matvec }),
-    ),
-  })
+      perDtype(target, 'down', (dtype) =>
+        downDecodeKernel(gpu, { d, k4: ff4, bias: config.mlpBias, dtype, obey, form: matvec }),
+      ),
+    ])
+    return { qkv, attention, output, gateUp, down }
+  }
   const [of, route, embed] = await Promise.all([
     perObey(variant, shape.sublayers, make),
     routingKernels(target, variant, { singleRow: true }),

@@ -15,6 +15,8 @@ export interface Endings {
   readonly score: readonly Dispatch[]
   /** The next token from logits; it moves the plan on to the next step. */
   sample(logits: GPUBuffer): Dispatch
+  /** The end of a step that samples from the model's logits. */
+  readonly finish: readonly Dispatch[]
 }
 
 /** Compiles the kernels of `endings`. */
@@ -44,5 +46,6 @@ export async function endings(engine: Engine, arena: ParamsArena, inputs: Progra
       { norm: weights.finalNorm },
     ),
   ]
-  return { packing, score, sample: (from) => sample(arena, { ...buffers, logits: from }) }
+  const sampled = (from: GPUBuffer) => sample(arena, { ...buffers, logits: from })
+  return { packing, score, sample: sampled, finish: [...score, sampled(logits)] }
 }

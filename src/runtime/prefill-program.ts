@@ -25,9 +25,9 @@ export async function prefillKernels(target: Target, variant: Variant) {
   const make = async (obey: Obey) => {
     const rows = obey === 'skip' ? 'active' : 'all'
     const epilogue = obey === 'masked' ? 'add-masked' : 'add'
-    return {
-      norm: await rmsNormKernel(gpu, { d, d4, eps, rows }),
-      query: await gemm('qkv', {
+    const [norm, query, turn, attention, output, gateUp, down] = await Promise.all([
+      rmsNormKernel(gpu, { d, d4, eps, rows }),
+      gemm('qkv', {
         k4: d4,
         n: queryWidth,
         outputStride: queryWidth,
@@ -36,9 +36,9 @@ export async function prefillKernels(target: Target, variant: Variant) {
         gather: rows === 'active',
         epilogue: 'store',
       }),
-      turn: await ropeRowsKernel(gpu, { heads, kvHeads, headDim, eps, qkNorm, rows, target: 'query' }),
-      attention: await attentionPrefillKernel(gpu, { heads, kvHeads, headDim, rows }),
-      output: await gemm('o', {
+      ropeRowsKernel(gpu, { heads, kvHeads, headDim, eps, qkNorm, rows, target: 'query' }),
+      attentionPrefillKernel(gpu, { heads, kvHeads, headDim, rows }),
+      gemm('o', {
         k4: queryWidth / 4,
         n: d,
         outputStride: 4 * d4,
@@ -47,7 +47,7 @@ export async function prefillKernels(target: Target, variant: Variant) {
         gather: false,
         epilogue,
       }),
-      gateUp: await gemm('gateUp', {
+      gemm('gateUp', {
         k4: d4,
         n: config.intermediateSize,
         outputStride: 4 * ff4,
@@ -56,7 +56,7 @@ export async function prefillKernels(target: Target, variant: Variant) {
         gather: false,
         epilogue: 'silu-up',
       }),
-      down: await gemm('down', {
+      gemm('down', {
         k4: ff4,
         n: d,
         outputStride: 4 * d4,
@@ -65,7 +65,8 @@ export async function prefillKernels(target: Target, variant: Variant) {
         gather: false,
         epilogue,
       }),
-    }
+    ])
+    return { norm, query, turn, attention, output, gateUp, down }
   }
   const [of, route, embed, normAll, keysValues, append] = await Promise.all([
     perObey(variant, shape.sublayers, make),

@@ -33,13 +33,14 @@ export async function routingKernels(
 ): Promise<(engine: Engine, arena: ParamsArena, buffers: SequenceBuffers, layer: number) => LayerRouting> {
   const { gpu, capacity } = target
   const { policy } = variant
-  const score = await scorer(target, policy, singleRow)
   // One row needs no list of the rows that run.
   const gathers = policy.scoring !== undefined && !singleRow
-  const compact = gathers && {
-    1: await compactKernel(gpu, { capacity, count: 1 }),
-    2: await compactKernel(gpu, { capacity, count: 2 }),
-  }
+  const [score, one, both] = await Promise.all([
+    scorer(target, policy, singleRow),
+    gathers && compactKernel(gpu, { capacity, count: 1 }),
+    gathers && compactKernel(gpu, { capacity, count: 2 }),
+  ])
+  const compact = one && both && { 1: one, 2: both }
   const readsEntry = policy.scoring?.kind !== 'routers' || policy.scoring.mlpInput === 'entry'
 
   return (engine, arena, buffers, layer) => {

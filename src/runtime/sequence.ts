@@ -61,12 +61,12 @@ export interface PrefillResult {
   readonly logprobs: readonly TokenLogprobs[]
 }
 
-interface Programs extends Endings {
+/** What is waited for on its own: the first token needs nothing that decodes. */
+interface Programs {
   readonly arena: ParamsArena
-  /** The end of a step that samples from the model's logits. */
-  readonly finish: readonly Dispatch[]
-  readonly decode: Program
-  readonly prefill: Program
+  readonly decode: Promise<Program>
+  readonly prefill: Promise<Program>
+  readonly endings: Promise<Endings>
   /** Of the buffers that they are bound to. */
   readonly generation: number
 }
@@ -132,15 +132,15 @@ export class Sequence {
     return this.engine.weights.stream !== undefined
   }
 
-  /** Compiles what a first call would wait for; its own work is then all that is timed. */
-  async prepare(): Promise<void> {
+  /** Compiles what a first call would wait for, up to its first token or all of it; its own work is then all that is timed. */
+  async prepare(until: 'first token' | 'all'): Promise<void> {
     this.#turn()
-    await this.#program()
+    await Promise.all([this.#ready('prefill'), this.#ready('endings'), until === 'all' && this.#ready('decode')])
   }
 
   /** Dispatches per layer of one decode step, and of one prefill chunk. */
   async dispatchesPerLayer(): Promise<{ decode: number; prefill: number }> {
-    const { decode, prefill } = await this.#program()
+    const [decode, prefill] = [await this.#ready('decode'), await this.#ready('prefill')]
     // The embedding comes before the layers.
     const perLayer = (program: Program) => (inOrder(program).length - 1) / program.layers.length
     return { decode: perLayer(decode), prefill: perLayer(prefill) }
@@ -200,7 +200,7 @@ export class Sequence {
         const samples = last && options.sampling !== undefined
         const submitted = await this.#inTurn(this.traffic.prefill, options.signal, async () => {
           this.#turn()
-          const { packing } = await this.#program()
+          const { packing } = await this.#ready('endings')
           const wantLogits = last && options.logits === true
           // Sampling moves the plan on, so that what needs the chunk's rows comes first.
           const ofRows = reader ? await reader.dispatches(this.#buffers.plan) : []
@@ -247,7 +247,7 @@ export class Sequence {
     this.#reserve(this.#length + steps)
     return this.#inTurn(this.traffic.decode, signal, async () => {
       this.#turn()
-      const { decode } = await this.#program()
+      const decode = await this.#ready('decode')
       const finish = await this.#finish('step')
       this.#check()
       const routed = this.#routed
@@ -354,7 +354,7 @@ export class Sequence {
       read.before?.(first, rows)
       const submitted = await this.#inTurn(this.traffic.prefill, signal, async () => {
         this.#turn()
-        const { packing } = await this.#program()
+        const { packing } = await this.#ready('endings')
         const extra = { buffer: read.out, values: read.values }
         return this.#submitChunk(slice(ids, first, rows), [...packing, ...read.ending], signal, false, extra)
       })
@@ -386,7 +386,7 @@ export class Sequence {
   ) {
     const { gpu, shape, scratch } = this.engine
     const { plan, ids, ring } = this.#buffers
-    const { prefill } = await this.#program()
+    const prefill = await this.#ready('prefill')
     this.#check()
     const routed = this.#routed
     const rows = chunk.length
@@ -528,11 +528,19 @@ export class Sequence {
     this.#programs = undefined
   }
 
-  /** The dispatches for the present policy and the present buffers of cache and weights. */
-  async #program(): Promise<Programs> {
+  /** Dispatches for the present policy and the present buffers of cache and weights. */
+  async #ready<T extends 'decode' | 'prefill' | 'endings'>(part: T): Promise<Awaited<Programs[T]>> {
     this.#check()
+    const programs = this.#present()
+    const ready = await (programs[part] as Promise<Awaited<Programs[T]>>)
+    this.#check()
+    return ready
+  }
+
+  #present(): Programs {
     const generation = this.engine.weights.stream?.generation ?? 0
     if (this.#programs?.generation === generation) return this.#programs
+    this.#programs?.arena.destroy()
     const inputs: ProgramInputs = {
       policy: this.#policy,
       buffers: this.#buffers,
@@ -541,23 +549,24 @@ export class Sequence {
       masked: this.options.masked ?? false,
     }
     const arena = new ParamsArena(this.engine.gpu)
-    const [decode, prefill, after] = await Promise.all([
-      decodeProgram(this.engine, arena, inputs),
-      prefillProgram(this.engine, arena, inputs),
-      endings(this.engine, arena, inputs),
-    ])
-    if (this.#destroyed) arena.destroy()
-    this.#check()
-    this.#programs?.arena.destroy()
-    const finish = [...after.score, after.sample(this.engine.scratch.logits)]
-    this.#programs = { arena, decode, prefill, ...after, finish, generation }
-    return this.#programs
+    const programs = {
+      arena,
+      decode: decodeProgram(this.engine, arena, inputs),
+      prefill: prefillProgram(this.engine, arena, inputs),
+      endings: endings(this.engine, arena, inputs),
+      generation,
+    }
+    // Whoever needs a part is told why there is none.
+    for (const part of [programs.decode, programs.prefill, programs.endings]) part.catch(() => undefined)
+    this.#programs = programs
+    return programs
   }
 
   /** The end of the prompt, or of a step behind it. */
   async #finish(part: 'prompt' | 'step'): Promise<readonly Dispatch[]> {
-    const { arena, score, sample, finish } = await this.#program()
-    const adjusted = await this.#adjustment.dispatch(arena, this.#buffers, part)
+    const { score, sample, finish } = await this.#ready('endings')
+    this.#check()
+    const adjusted = await this.#adjustment.dispatch(this.#present().arena, this.#buffers, part)
     this.#check()
     return adjusted ? [...score, adjusted.dispatch, sample(adjusted.logits)] : finish
   }

@@ -77,7 +77,10 @@ export async function loadEngineModel(source: ModelSource, options: LoadOptions 
   })
 }
 
-/** Compiles what sequences use that skip, where there are routers, and then, without being waited for, what dense ones do. */
+/**
+ * Compiles what sequences use that skip, where there are routers, up to their first token; and then, without being waited for, the rest,
+ * and what dense ones do.
+ */
 async function compile(
   gpu: GpuDevice,
   config: ModelConfig,
@@ -86,9 +89,11 @@ async function compile(
 ): Promise<Target> {
   const target = await chooseTarget(gpu, config, dtypes)
   const first = routers ? skipgptPolicy({ routers }) : dense
-  await compileAhead(target, first)
+  const ahead = compileAhead(target, first)
   // Whoever needs it sooner waits for it, and is told what went wrong.
-  if (first !== dense) compileAhead(target, dense).catch(() => undefined)
+  const rest = ahead.all.then(() => (first === dense ? undefined : compileAhead(target, dense).all))
+  rest.catch(() => undefined)
+  await ahead.first
   return target
 }
 

@@ -226,7 +226,7 @@ export class EngineSession implements Session {
     const continuation = new Continuation(tokenizer, tokens, { stops, spelled: options.specialTokens })
     const engine = await this.model.engine()
     const sequence = await this.#live(engine, options.signal)
-    await sequence.prepare()
+    await sequence.prepare('first token')
 
     const before = [...this.#state.tokens]
     const generated: number[] = []
@@ -287,6 +287,10 @@ export class EngineSession implements Session {
           if (stopped) finishReason = 'stop'
           if (!stopped || text) yield tokenStep(event, position, text, tokenizer)
           if (stopped) break
+          if (generated.length === 1 && maxTokens > 1) {
+            await sequence.prepare('all')
+            decodeStarted = performance.now()
+          }
         }
         if (overflow !== 'slide' || finishReason === 'stop' || generated.length >= maxTokens) break
         context = slid({ tokens: this.#state.tokens, begins }, contextLength)

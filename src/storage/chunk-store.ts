@@ -13,8 +13,9 @@ export interface ChunkStore {
    * Adds a chunk with its SHA-256 and returns the ledger as it is then; undefined, and nothing stored, where the address
    * meanwhile stands for another file.
    */
-  put(file: Ledger, index: number, bytes: Uint8Array<ArrayBuffer>, hash: string): Promise<Ledger | undefined>
-  get(url: string, index: number): Promise<Uint8Array<ArrayBuffer> | undefined>
+  put(file: Ledger, index: number, chunk: Blob, hash: string): Promise<Ledger | undefined>
+  /** The bytes of a chunk, in the memory of `into` as `readBlob` has it. */
+  get(url: string, index: number, into?: ArrayBuffer): Promise<Uint8Array<ArrayBuffer> | undefined>
   /** Takes a chunk out that is missing or damaged, so that it is fetched again. */
   drop(url: string, index: number): Promise<void>
   /** Notes what turned out about the whole file: its size at its end, or that it has the published hash. */

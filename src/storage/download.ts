@@ -1,8 +1,8 @@
 import { SkipstoneError, throwIfAborted } from '../errors.js'
+import { readBlob } from './blob-bytes.js'
 import type { ChunkStore } from './chunk-store.js'
 import { carries, discard, type HttpFolder, totalSize } from './http-folder.js'
 import { chunkRange, type Ledger, missingChunks } from './ledger.js'
-import { release } from './release.js'
 import { validatorOf } from './remote-file.js'
 import { withRetries } from './retry.js'
 import { sha256 } from './sha256.js'
@@ -39,20 +39,17 @@ export async function download(
   const queue = wanted.values()
   let rangesIgnored = false
   const work = async () => {
-    const buffer = new Uint8Array(Math.min(ledger.chunkBytes, ledger.size))
-    try {
-      for (const index of queue) {
-        const length = await fetchChunk(folder, ledger, index, buffer, signal)
-        if (length === 'whole') {
-          rangesIgnored = true
-          return stop.abort()
-        }
-        // A view would be stored with all of its buffer.
-        await keep(store, ledger, index, length === buffer.byteLength ? buffer : buffer.slice(0, length))
-        options.onBytes?.(length)
+    let buffer = new ArrayBuffer(Math.min(ledger.chunkBytes, ledger.size))
+    for (const index of queue) {
+      const chunk = await fetchChunk(folder, ledger, index, signal)
+      if (chunk === 'whole') {
+        rangesIgnored = true
+        return stop.abort()
       }
-    } finally {
-      release(buffer)
+      const bytes = await readBlob(chunk, buffer)
+      await keep(store, ledger, index, chunk, bytes)
+      buffer = bytes.buffer
+      options.onBytes?.(chunk.size)
     }
   }
   const ends = await Promise.allSettled(
@@ -75,31 +72,34 @@ export async function download(
   if (first) throw first
 }
 
-async function keep(store: ChunkStore, ledger: Ledger, index: number, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
-  if (!(await store.put(ledger, index, bytes, await sha256(bytes)))) throw new FileChanged()
+async function keep(
+  store: ChunkStore,
+  ledger: Ledger,
+  index: number,
+  chunk: Blob,
+  bytes: Uint8Array<ArrayBuffer>,
+): Promise<void> {
+  if (!(await store.put(ledger, index, chunk, await sha256(bytes)))) throw new FileChanged()
 }
 
 /**
- * One chunk by ranged requests, into `buffer`; returns its length. An answer that breaks off is continued where it stopped.
+ * One chunk by ranged requests. An answer that breaks off is asked for once more, and from then on continued where it stopped.
  * `whole` where the server sends the whole file instead.
  */
 async function fetchChunk(
   folder: HttpFolder,
   ledger: Ledger,
   index: number,
-  buffer: Uint8Array,
   signal: AbortSignal | undefined,
-): Promise<number | 'whole'> {
+): Promise<Blob | 'whole'> {
   const { start, end } = chunkRange(ledger, index)
-  const bytes = buffer.subarray(0, end - start)
+  const length = end - start
+  let brokeOff = false
+  let bytes: Uint8Array<ArrayBuffer> | undefined
   let filled = 0
   return withRetries(async (progressed) => {
     const response = await folder.request(ledger.name, { start: start + filled, end }, signal)
-    if (!carries(ledger.name, response) || response.status === 416) {
-      await discard(response)
-      throw new FileChanged()
-    }
-    if (!unchanged(response, ledger)) {
+    if (!carries(ledger.name, response) || response.status === 416 || !unchanged(response, ledger)) {
       await discard(response)
       throw new FileChanged()
     }
@@ -109,28 +109,35 @@ async function fetchChunk(
     }
     if (!startsAt(response, start + filled)) {
       await discard(response)
-      throw new SkipstoneError(
-        'network',
-        `${folder.address} sent another part of ${ledger.name} than was asked for; try again later.`,
-      )
+      throw unasked(folder, ledger, 'another part')
     }
+    if (!brokeOff && Number(response.headers.get('content-length')) === length) {
+      // As a blob it never becomes this page's garbage; but of one that breaks off nothing is left.
+      brokeOff = true
+      const chunk = await response.blob().catch((cause: unknown) => {
+        throw folder.broken(ledger.name, signal, cause)
+      })
+      if (chunk.size !== length) throw unasked(folder, ledger, 'another length')
+      return chunk
+    }
+    bytes ??= new Uint8Array(length)
     for await (const part of parts(folder, ledger.name, response, signal)) {
-      if (part.byteLength > bytes.byteLength - filled) {
-        throw new SkipstoneError(
-          'network',
-          `${folder.address} sent more of ${ledger.name} than was asked for; try again later.`,
-        )
-      }
+      if (part.byteLength > length - filled) throw unasked(folder, ledger, 'more')
       bytes.set(part, filled)
       filled += part.byteLength
-      release(part)
       progressed()
     }
-    if (filled < bytes.byteLength) {
-      throw new SkipstoneError('network', `${folder.address} stopped in the middle of ${ledger.name}; try again later.`)
-    }
-    return filled
+    if (filled < length) throw cutOff(folder, ledger)
+    return new Blob([bytes])
   }, signal)
+}
+
+function unasked(folder: HttpFolder, { name }: Ledger, what: string): SkipstoneError {
+  return new SkipstoneError('network', `${folder.address} sent ${what} of ${name} than was asked for; try again later.`)
+}
+
+function cutOff(folder: HttpFolder, { name }: Ledger): SkipstoneError {
+  return new SkipstoneError('network', `${folder.address} stopped in the middle of ${name}; try again later.`)
 }
 
 /** Reads the file once from its beginning and keeps the wanted chunks as they pass. */
@@ -153,7 +160,8 @@ async function streamWhole(
     const open = !Number.isFinite(ledger.size)
     const flush = async () => {
       if (open || wanted.has(index)) {
-        await keep(store, ledger, index, chunk.slice(0, filled))
+        const bytes = chunk.subarray(0, filled)
+        await keep(store, ledger, index, new Blob([bytes]), bytes)
         wanted.delete(index)
         onBytes?.(filled)
         progressed()
@@ -169,12 +177,9 @@ async function streamWhole(
         at += count
         if (filled === chunk.byteLength) await flush()
       }
-      release(part)
     }
     const size = index * ledger.chunkBytes + filled
-    if (size < ledger.size && !open) {
-      throw new SkipstoneError('network', `${folder.address} stopped in the middle of ${ledger.name}; try again later.`)
-    }
+    if (size < ledger.size && !open) throw cutOff(folder, ledger)
     if (size > ledger.size) throw new FileChanged()
     if (filled > 0) await flush()
     if (open) await store.note(ledger, { size })

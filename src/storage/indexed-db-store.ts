@@ -1,5 +1,6 @@
 import { createStore, promisifyRequest, type UseStore } from 'idb-keyval'
 import { SkipstoneError } from '../errors.js'
+import { readBlob } from './blob-bytes.js'
 import type { ChunkStore } from './chunk-store.js'
 import { LEDGER_VERSION, type Ledger, sameFile, withChunk } from './ledger.js'
 
@@ -60,22 +61,20 @@ class IndexedDbStore implements ChunkStore {
     })
   }
 
-  put(file: Ledger, index: number, bytes: Uint8Array<ArrayBuffer>, hash: string): Promise<Ledger | undefined> {
-    // As a blob: of anything else the database keeps serialised copies in the page until the garbage is collected.
-    const blob = new Blob([bytes])
+  put(file: Ledger, index: number, chunk: Blob, hash: string): Promise<Ledger | undefined> {
     return this.#change(file, (now, store) => {
-      store.put(blob, chunkKey(file.url, index))
+      // Of anything but blobs the database keeps serialised copies in the page until the garbage is collected.
+      store.put(chunk, chunkKey(file.url, index))
       return withChunk(now, index, hash)
     })
   }
 
-  async get(url: string, index: number): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  async get(url: string, index: number, into?: ArrayBuffer): Promise<Uint8Array<ArrayBuffer> | undefined> {
     const blob: Blob | undefined = await this.#run('readonly', (store) =>
       promisifyRequest(store.get(chunkKey(url, index))),
     )
     // The bytes of a blob lie outside of the database, and may be gone.
-    const bytes = await blob?.arrayBuffer().catch(() => undefined)
-    return bytes && new Uint8Array(bytes)
+    return blob && readBlob(blob, into).catch(() => undefined)
   }
 
   async drop(url: string, index: number): Promise<void> {

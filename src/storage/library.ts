@@ -57,12 +57,14 @@ export async function verifyModel(
   const total = ledgers.reduce((sum, ledger) => sum + storedBytes(ledger), 0)
   const damaged: { name: string; chunk: number }[] = []
   let chunks = 0
+  let buffer: ArrayBuffer | undefined
   let loaded = 0
   for (const ledger of ledgers) {
     for (const [index, hash] of ledger.chunks.entries()) {
       if (hash === null) continue
       throwIfAborted(options.signal)
-      const chunk = await store.get(ledger.url, index)
+      const chunk = await store.get(ledger.url, index, buffer)
+      buffer = chunk?.buffer
       if (!chunk || (await sha256(chunk)) !== hash) {
         await store.drop(ledger.url, index)
         damaged.push({ name: ledger.name, chunk: index })

@@ -1,9 +1,10 @@
+import { readBlob } from './blob-bytes.js'
 import type { ChunkStore } from './chunk-store.js'
 import { type Ledger, sameFile, withChunk } from './ledger.js'
 
 /** Chunks in memory, for browsers that keep nothing: what it holds goes with the page. */
 export class MemoryStore implements ChunkStore {
-  readonly #files = new Map<string, { ledger: Ledger; chunks: Map<number, Uint8Array<ArrayBuffer>> }>()
+  readonly #files = new Map<string, { ledger: Ledger; chunks: Map<number, Blob> }>()
 
   async ledger(url: string): Promise<Ledger | undefined> {
     return this.#files.get(url)?.ledger
@@ -17,17 +18,17 @@ export class MemoryStore implements ChunkStore {
     this.#files.set(ledger.url, { ledger, chunks: new Map() })
   }
 
-  async put(file: Ledger, index: number, bytes: Uint8Array<ArrayBuffer>, hash: string): Promise<Ledger | undefined> {
+  async put(file: Ledger, index: number, chunk: Blob, hash: string): Promise<Ledger | undefined> {
     const found = this.#files.get(file.url)
     if (!found || !sameFile(found.ledger, file)) return undefined
-    found.chunks.set(index, bytes.slice())
+    found.chunks.set(index, chunk)
     found.ledger = withChunk(found.ledger, index, hash)
     return found.ledger
   }
 
-  async get(url: string, index: number): Promise<Uint8Array<ArrayBuffer> | undefined> {
-    // A copy: readers give back the memory of what they get.
-    return this.#files.get(url)?.chunks.get(index)?.slice()
+  async get(url: string, index: number, into?: ArrayBuffer): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    const chunk = this.#files.get(url)?.chunks.get(index)
+    return chunk && readBlob(chunk, into)
   }
 
   async drop(url: string, index: number): Promise<void> {

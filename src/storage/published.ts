@@ -11,35 +11,48 @@ export interface Published {
 /** A Git LFS pointer is three short lines. */
 const POINTER_BYTES = 1024
 
-/** A `manifest.json` in the folder, which names all its files: `{ files: [{ path, sha256 }] }`. Asked for once. */
+interface Manifest {
+  /** SHA-256 by file. */
+  readonly hashes: ReadonlyMap<string, string>
+  /** Whether the folder has no other files. */
+  readonly complete: boolean
+}
+
+const NO_MANIFEST: Manifest = { hashes: new Map(), complete: false }
+
+/**
+ * A `manifest.json` in the folder: `{ files: [{ path, sha256 }], complete: true }`. Only where it calls itself complete does a file that
+ * it does not name not exist. Asked for once.
+ */
 export function fromManifest(folder: HttpFolder): Published {
-  let hashes: Promise<Map<string, string>> | undefined
+  let manifest: Promise<Manifest> | undefined
   const read = (signal: AbortSignal | undefined) => {
-    hashes ??= readManifest(folder, signal).catch(() => new Map())
-    return hashes
+    manifest ??= readManifest(folder, signal).catch(() => NO_MANIFEST)
+    return manifest
   }
   return {
-    hash: async (name, signal) => (await read(signal)).get(name),
+    hash: async (name, signal) => (await read(signal)).hashes.get(name),
     lists: async (name, signal) => {
-      const files = await read(signal)
-      return files.size > 0 ? files.has(name) : undefined
+      const { hashes, complete } = await read(signal)
+      return hashes.has(name) || (complete ? false : undefined)
     },
   }
 }
 
-async function readManifest(folder: HttpFolder, signal: AbortSignal | undefined): Promise<Map<string, string>> {
+async function readManifest(folder: HttpFolder, signal: AbortSignal | undefined): Promise<Manifest> {
   const response = await folder.request('manifest.json', undefined, signal)
   if (!carries('manifest.json', response)) {
     await discard(response)
-    return new Map()
+    return NO_MANIFEST
   }
   const manifest: unknown = await response.json()
-  const files = isRecord(manifest) && Array.isArray(manifest.files) ? manifest.files : []
-  return new Map(
-    files.flatMap((file: unknown) =>
+  if (!isRecord(manifest) || !Array.isArray(manifest.files)) return NO_MANIFEST
+  const hashes = new Map<string, string>(
+    manifest.files.flatMap((file: unknown) =>
       isRecord(file) && typeof file.path === 'string' && isHash(file.sha256) ? [[file.path, file.sha256]] : [],
     ),
   )
+  return { hashes, complete: manifest.complete === true }
 }
 
 /** Hashes from the Git LFS pointers of a hub: `pointers` is the folder that gives files as Git holds them. */

@@ -29,8 +29,7 @@ export interface FileSource {
   /** In bytes. */
   size(name: string, signal?: AbortSignal): Promise<number>
   /**
-   * The whole file, or a range of it. With a `target`, the result is only good until the next read: sources may put it there, where
-   * that is long enough, or give a view of what they hold.
+   * The whole file, or a range of it. Sources may put it into the `target`, where that is long enough.
    */
   read(name: string, range?: ByteRange, signal?: AbortSignal, target?: Uint8Array): Promise<Uint8Array>
   /** Sources that keep what they fetch: brings these files here whole, before they are read piece by piece. */

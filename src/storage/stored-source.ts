@@ -5,7 +5,6 @@ import type { HttpFolder } from './http-folder.js'
 import { chunkRange, chunksOf, emptyLedger, isComplete, type Ledger, sameFile, storedBytes } from './ledger.js'
 import { exclusively } from './lock.js'
 import type { Published } from './published.js'
-import { release } from './release.js'
 import { probe } from './remote-file.js'
 import { isOverload, withRetries } from './retry.js'
 import { makeRoom, withAdvice } from './room.js'
@@ -13,8 +12,11 @@ import { sha256 } from './sha256.js'
 import { type ByteRange, type FetchOptions, type FileSource, notFound, resolveRange } from './source.js'
 import { wholeFileHash } from './whole-file-hash.js'
 
-/** Chunks held in memory: the one that is read, the one before it, where tensors straddle them, and the next. */
-const CHUNKS_HELD = 3
+/** Of a file that is read on and on: one chunk is read from the store while another one is hashed. */
+const AHEAD = [1, 2]
+
+/** Chunks held in memory: the one that is read, and those ahead of it. */
+const CHUNKS_HELD = 1 + AHEAD.length
 
 /** How often a file may change under a download before that is an error. */
 const CHANGES = 3
@@ -46,6 +48,8 @@ export class StoredSource implements FileSource {
   readonly #checked = new Set<string>()
   /** In the order of their last use. */
   readonly #held = new Map<string, Promise<Uint8Array<ArrayBuffer>>>()
+  /** Buffers of chunks that are no longer held, for those to come. */
+  readonly #spare: ArrayBuffer[] = []
   /** Where the last read of each file ended. */
   readonly #ends = new Map<string, number>()
   #readers = 0
@@ -71,14 +75,11 @@ export class StoredSource implements FileSource {
     this.#ends.set(name, end)
     const chunkAt = async (index: number) => {
       const chunk = await this.#hold(name, ledger, index, signal)
-      const isNextStored = (ledger.chunks[index + 1] ?? null) !== null
-      if (goesOn && isNextStored) this.#hold(name, ledger, index + 1, undefined).catch(() => undefined)
+      for (const next of goesOn ? AHEAD : []) {
+        const isStored = (ledger.chunks[index + next] ?? null) !== null
+        if (isStored) this.#hold(name, ledger, index + next, undefined).catch(() => undefined)
+      }
       return chunk
-    }
-    const [only, another] = chunksOf(ledger, start, end)
-    if (target && only !== undefined && another === undefined) {
-      const at = chunkRange(ledger, only).start
-      return (await chunkAt(only)).subarray(start - at, end - at)
     }
     const fits = target !== undefined && target.byteLength >= end - start
     const bytes = fits ? target.subarray(0, end - start) : new Uint8Array(end - start)
@@ -226,8 +227,8 @@ export class StoredSource implements FileSource {
     for (const [oldest, bytes] of this.#held) {
       if (this.#held.size <= CHUNKS_HELD) break
       this.#held.delete(oldest)
-      // Another reader may be about to use it; what is left to the collector then is little.
-      if (this.#readers <= 1) bytes.then(release, () => undefined)
+      // Another reader may be about to use it.
+      if (this.#readers <= 1) bytes.then(({ buffer }) => this.#spare.push(buffer)).catch(() => undefined)
     }
     return chunk
   }
@@ -252,7 +253,7 @@ export class StoredSource implements FileSource {
   /** A stored chunk, where it is what its ledger says. */
   async #storedChunk(ledger: Ledger, index: number, key: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
     const { store } = this.options
-    const chunk = await store.get(ledger.url, index)
+    const chunk = await store.get(ledger.url, index, this.#spare.pop())
     if (!chunk) return undefined
     const { start, end } = chunkRange(ledger, index)
     if (chunk.byteLength !== end - start) return undefined

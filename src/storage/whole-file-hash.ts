@@ -1,7 +1,6 @@
 import { throwIfAborted } from '../errors.js'
 import type { ChunkStore } from './chunk-store.js'
 import type { Ledger } from './ledger.js'
-import { release } from './release.js'
 
 /** Bytes hashed at a time: a few milliseconds, so that a page stays responsive where there is no worker. */
 const SLICE_BYTES = 256 << 10
@@ -17,17 +16,17 @@ export async function wholeFileHash(
   try {
     let loaded = 0
     let next = store.get(ledger.url, 0)
+    let spare: ArrayBuffer | undefined
     for (let index = 0; index < ledger.chunks.length; index++) {
       throwIfAborted(signal)
       const chunk = await next
       // Read while this one is hashed.
-      next = store.get(ledger.url, index + 1)
+      next = store.get(ledger.url, index + 1, spare)
       next.catch(() => undefined)
       // Without it the hash is another one, which is what the caller asks for.
       if (!chunk) return 'incomplete'
       loaded += chunk.byteLength
-      await hasher.update(chunk)
-      release(chunk)
+      spare = await hasher.update(chunk)
       onBytes(loaded)
     }
     return await hasher.digest()
@@ -37,8 +36,8 @@ export async function wholeFileHash(
 }
 
 interface Hasher {
-  /** Takes the chunk: its buffer may be gone afterwards. */
-  update(chunk: Uint8Array<ArrayBuffer>): Promise<void>
+  /** Takes the chunk, and gives the memory of its buffer back. */
+  update(chunk: Uint8Array<ArrayBuffer>): Promise<ArrayBuffer>
   digest(): Promise<string>
   close(): void
 }
@@ -69,21 +68,21 @@ async function openWorker(): Promise<Worker | undefined> {
 class WorkerHasher implements Hasher {
   constructor(private readonly worker: Worker) {}
 
-  async update(chunk: Uint8Array<ArrayBuffer>): Promise<void> {
-    await this.#ask(chunk, [chunk.buffer])
+  async update(chunk: Uint8Array<ArrayBuffer>): Promise<ArrayBuffer> {
+    return (await this.#ask<Uint8Array<ArrayBuffer>>(chunk, [chunk.buffer])).buffer
   }
 
   digest(): Promise<string> {
-    return this.#ask(null, [])
+    return this.#ask<string>(null, [])
   }
 
   close(): void {
     this.worker.terminate()
   }
 
-  #ask(message: unknown, transfer: Transferable[]): Promise<string> {
+  #ask<T>(message: unknown, transfer: Transferable[]): Promise<T> {
     return new Promise((resolve, reject) => {
-      this.worker.onmessage = ({ data }: MessageEvent<string>) => resolve(data)
+      this.worker.onmessage = ({ data }: MessageEvent<T>) => resolve(data)
       this.worker.onerror = ({ message: text }) => reject(new Error(text))
       this.worker.postMessage(message, transfer)
     })
@@ -99,6 +98,7 @@ async function slicedHasher(): Promise<Hasher> {
         hash.update(chunk.subarray(at, at + SLICE_BYTES))
         await new Promise((resolve) => setTimeout(resolve))
       }
+      return chunk.buffer
     },
     digest: async () => hash.digest(),
     close: () => undefined,

@@ -101,6 +101,11 @@ export class Channel {
     }
   }
 
+  /** Whether a call or a stream is open here. */
+  get isWaiting(): boolean {
+    return this.#outgoing.size > 0
+  }
+
   /** Tells the other end something; there is no answer, and no failure. */
   note(method: string, args: unknown): void {
     this.#post({ kind: 'note', method, args })

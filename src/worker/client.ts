@@ -20,6 +20,7 @@ import {
 import { LentSources } from './remote-source.js'
 import type { WorkerSession } from './session.js'
 import { spawnWorker } from './spawn.js'
+import { watchdog } from './watchdog.js'
 
 export interface WorkerLoadOptions extends Omit<LoadOptions, 'gpu'> {
   /**
@@ -27,6 +28,11 @@ export interface WorkerLoadOptions extends Omit<LoadOptions, 'gpu'> {
    * tabs. Default: a worker for this model alone, which ends with it.
    */
   worker?: Worker | SharedWorker | ServiceWorker | MessagePort
+  /**
+   * Milliseconds that a worker for this model alone may answer nothing before it is ended, and what waits for it fails with
+   * `unresponsive`. Default 30,000; `Infinity` while a debugger stops it.
+   */
+  patienceMs?: number
 }
 
 /**
@@ -36,8 +42,11 @@ export interface WorkerLoadOptions extends Omit<LoadOptions, 'gpu'> {
  * loaded.
  */
 export async function loadModel(source: ModelSource, options: WorkerLoadOptions = {}): Promise<Model> {
-  const { worker, signal } = options
+  const { worker, signal, patienceMs = PATIENCE_MS } = options
   throwIfAborted(signal)
+  if (!(patienceMs > 0)) {
+    throw new SkipstoneError('bad-option', `patienceMs is a number of milliseconds above 0, not ${patienceMs}.`)
+  }
   if ('gpu' in options) {
     throw new SkipstoneError(
       'bad-option',
@@ -47,14 +56,27 @@ export async function loadModel(source: ModelSource, options: WorkerLoadOptions 
   if (worker) return connectionTo(worker).load(source, options, () => undefined)
   const own = spawnWorker()
   const connection = new PageConnection(own.port)
-  own.failed.catch((error: Error) => connection.channel.close(error))
-  try {
-    return await connection.load(source, options, own.end)
-  } catch (error) {
+  const { channel } = connection
+  own.failed.catch((error: Error) => channel.close(error))
+  const end = () => {
+    stopWatching()
     own.end()
+  }
+  const watched = { isWaiting: () => channel.isWaiting, ask: () => channel.call<void>('alive', {}) }
+  const stopWatching = watchdog(watched, patienceMs, (error) => {
+    channel.close(error)
+    own.end()
+  })
+  try {
+    return await connection.load(source, options, end)
+  } catch (error) {
+    end()
     throw error
   }
 }
+
+/** Longer than anything that a worker does in one go. */
+const PATIENCE_MS = 30_000
 
 const connections = new WeakMap<object, PageConnection>()
 

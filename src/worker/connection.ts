@@ -55,6 +55,7 @@ export class Connection {
         answer(incoming.args as T, incoming)
     this.#channel = new Channel(port, {
       hello: of(({ alive }: { alive?: string }) => this.#watch(alive)),
+      alive: () => undefined,
       load: of((args: LoadArgs, incoming) => this.#load(args, incoming)),
       unload: of(({ model }: { model: number }) => this.#unload(model)),
       open: of(({ model, session, parts }: OpenArgs) => this.#add(session, model, this.#model(model).open(parts))),

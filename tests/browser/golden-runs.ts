@@ -12,11 +12,15 @@ import type { PageLoad } from './golden-page.js'
 /** The first load of a model compiles every shader on a CPU; Firefox keeps none of them from one run to the next. */
 const COMPILING = 600_000
 
-/** Golden runs of models in ../shared in a page of one browser; one file for each browser, so that they run side by side. */
+/**
+ * Golden runs of models in ../shared in a page of one browser, of all their prompts or of some; one file for each browser, so that they
+ * run side by side.
+ */
 export function describeGoldenRuns(
   backend: BrowserBackend,
   executable: string | undefined,
   models: readonly (typeof SHARED_MODELS)[number][],
+  prompts?: readonly string[],
 ): void {
   // With CI set, a browser that is not installed is a failure, not a test that did not run.
   const missing = !sharedPresent || (executable === undefined && !process.env.CI)
@@ -43,12 +47,13 @@ export function describeGoldenRuns(
 
     describe.each(models)('%s', (name) => {
       const golden = sharedPresent ? loadModelGolden(name) : undefined
+      const ids = prompts ?? golden?.prompts.map(({ id }) => id) ?? []
       describe.each(SHARED_LOADS.map((modes) => ({ modes })))('$modes', ({ modes }) => {
         beforeAll(async () => {
           await page.evaluate('load', pageLoad(name, golden!.modes[modes.at(-1)!]!))
         }, COMPILING)
 
-        const cases = modes.flatMap((mode) => (golden?.prompts ?? []).map(({ id }) => ({ mode, prompt: id })))
+        const cases = modes.flatMap((mode) => ids.map((prompt) => ({ mode, prompt })))
         it.each(cases)(
           '$prompt $mode',
           async ({ mode, prompt }) => {

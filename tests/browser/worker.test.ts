@@ -27,8 +27,14 @@ beforeAll(async () => {
     build: { outDir, target: 'es2022' },
   })
   const { files } = tinyModel()
-  const served = [...files].map(
-    ([name, body]) => [`/page/tiny/${name}`, { type: 'application/octet-stream', body }] as const,
+  const template = '{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}'
+  const endless = new TextEncoder().encode(JSON.stringify({ chat_template: template }))
+  const hanging = new Map([...files, ['tokenizer_config.json', endless]])
+  const served = Object.entries({ tiny: files, hanging }).flatMap(([folder, model]) =>
+    Array.from(
+      model,
+      ([name, body]) => [`/page/${folder}/${name}`, { type: 'application/octet-stream', body }] as const,
+    ),
   )
   server = await startPageServer({
     files: new Map(served),
@@ -84,6 +90,15 @@ for (const { backend, installed } of [
         expect(together).toBeGreaterThan(alone!)
         expect(after).toBeLessThan(together!)
         expect(after).toBeGreaterThanOrEqual(alone!)
+      },
+      SLOW,
+    )
+
+    it(
+      'ends a worker in which a chat template never finishes, and no other',
+      async () => {
+        const ended = { rendered: 'unresponsive', later: 'unresponsive' }
+        expect(await page.evaluate('hang')).toEqual({ ...ended, before: 'no failure', other: 'no failure' })
       },
       SLOW,
     )

@@ -1,4 +1,5 @@
 import { findFirefox } from '../../src/node/browsers.js'
 import { describeGoldenRuns } from '../browser/golden-runs.js'
+import { SHARED_MODELS } from '../golden/cases.js'
 
-describeGoldenRuns('firefox', findFirefox(), ['tinystories-656k'])
+describeGoldenRuns('firefox', findFirefox(), SHARED_MODELS)

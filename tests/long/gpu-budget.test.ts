@@ -50,5 +50,5 @@ describeWithGpu('Pebble within a GPU budget', (gpu) => {
         expect(skipgpt.perToken).toBeLessThan(0.7 * dense.perToken)
       })
     }
-  })
+  }, 1_800_000)
 })

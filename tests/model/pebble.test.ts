@@ -17,6 +17,7 @@ it.each(FOLDERS)('the manifest of Pebble in %s names every file with its size an
     return { path: name, bytes: data.length, sha256: createHash('sha256').update(data).digest('hex') }
   })
   const byPath = (a: { path: string }, b: { path: string }) => (a.path < b.path ? -1 : 1)
+  expect(manifest.complete).toBe(true)
   expect(manifest.files.toSorted(byPath)).toEqual(files.sort(byPath))
   expect(files.reduce((sum, { bytes }) => sum + bytes, 0)).toBeLessThan(12 * 2 ** 20)
 })

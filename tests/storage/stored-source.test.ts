@@ -232,12 +232,7 @@ describe.each(STORES)('with a store in %s', (_, openStore) => {
     await openSource(store).fetch(['w.bin'])
     const [ledger] = await store.ledgers()
     const bytes = (await store.get(ledger!.url, 4)) as Uint8Array<ArrayBuffer>
-    await store.put(
-      ledger!,
-      4,
-      bytes.map((byte) => byte ^ 1),
-      ledger!.chunks[4] as string,
-    )
+    await store.put(ledger!, 4, new Blob([bytes.map((byte) => byte ^ 1)]), ledger!.chunks[4] as string)
     await store.drop(ledger!.url, 7)
     server.asked = []
     const source = openSource(store)
@@ -257,9 +252,17 @@ describe.each(STORES)('with a store in %s', (_, openStore) => {
     expect(phases).not.toContain('verify')
   })
 
-  it('asks for nothing that the manifest does not name, and knows that without the server too', async () => {
+  it('asks for what a manifest does not name, unless that calls itself complete', async () => {
     const files = [{ path: 'w.bin', sha256: sha256(CONTENT) }]
     server.files.set('manifest.json', Buffer.from(JSON.stringify({ files })))
+    server.files.set('unnamed.bin', CONTENT)
+    const published = fromManifest(new HttpFolder(base))
+    expect(await openSource(store, { published }).has('unnamed.bin')).toBe(true)
+  })
+
+  it('asks for nothing that a complete manifest does not name, and knows that without the server too', async () => {
+    const files = [{ path: 'w.bin', sha256: sha256(CONTENT) }]
+    server.files.set('manifest.json', Buffer.from(JSON.stringify({ files, complete: true })))
     const source = () => openSource(store, { published: fromManifest(new HttpFolder(base)) })
     expect(await source().has('other.bin')).toBe(false)
     expect(await source().has('other.bin')).toBe(false)
@@ -333,7 +336,7 @@ describe.each(STORES)('with a store in %s', (_, openStore) => {
     await source.fetch(['w.bin'])
     expect(await modelSize(store, base)).toBe(950)
     const [ledger] = (await store.ledgers()).filter(({ name }) => name === 'w.bin')
-    await store.put(ledger!, 2, new Uint8Array(CHUNK), ledger!.chunks[2] as string)
+    await store.put(ledger!, 2, new Blob([new Uint8Array(CHUNK)]), ledger!.chunks[2] as string)
     expect(await verifyModel(store, base)).toEqual({ chunks: 10, damaged: [{ name: 'w.bin', chunk: 2 }] })
     expect(await modelSize(store, base)).toBe(850)
     await deleteModel(store, base)
@@ -345,7 +348,7 @@ describe.each(STORES)('with a store in %s', (_, openStore) => {
     await openSource(store).fetch(['w.bin'])
     const [old] = await store.ledgers()
     await store.begin({ ...old!, validator: 'other', chunks: old!.chunks.map(() => null) })
-    expect(await store.put(old!, 0, CONTENT.slice(0, CHUNK), 'x')).toBeUndefined()
+    expect(await store.put(old!, 0, new Blob([CONTENT.slice(0, CHUNK)]), 'x')).toBeUndefined()
     expect(await store.get(old!.url, 0)).toBeUndefined()
   })
 })

@@ -64,7 +64,7 @@ def write_manifest(folder):
                 data = f.read()
             files.append({'path': relative, 'bytes': len(data), 'sha256': hashlib.sha256(data).hexdigest()})
     with open(os.path.join(folder, 'manifest.json'), 'w') as f:
-        f.write(json.dumps({'files': files}, indent=2) + '\n')
+        f.write(json.dumps({'files': files, 'complete': True}, indent=2) + '\n')
 
 
 if __name__ == '__main__':

@@ -39,6 +39,20 @@ async function failure(promise: Promise<unknown>): Promise<string> {
   )
 }
 
+/** What becomes of a model whose chat template never ends, and of the page's other models. */
+async function hang() {
+  await using other = await load('worker')
+  await using model = await inWorker.loadModel('./hanging/', { store: false, patienceMs: 2000 })
+  const render = model.text.render([{ role: 'user', content: 'Hello' }])
+  const [rendered, before] = await Promise.all([failure(render), failure(other.text.encode(''))])
+  return {
+    rendered,
+    later: await failure(model.createSession().append(IDS)),
+    before,
+    other: await failure(other.text.encode('')),
+  }
+}
+
 /** Bytes on the GPU of a shared worker's model: with one page, with another that has a session, and after that one is gone. */
 async function gone() {
   await using model = await load('shared')
@@ -85,6 +99,6 @@ if (location.search === '?visitor') {
   parent.postMessage('here', location.origin)
 } else {
   Object.assign(window, {
-    skipstoneHost: { run, gone, longest, failLoad: (place: Place) => failure(load(place, './not-there/')) },
+    skipstoneHost: { run, hang, gone, longest, failLoad: (place: Place) => failure(load(place, './not-there/')) },
   })
 }
