@@ -1,6 +1,7 @@
 import { throwIfAborted } from '../errors.js'
 import type { ChunkStore } from './chunk-store.js'
 import type { Ledger } from './ledger.js'
+import { Sha256 } from './sha256-stream.js'
 
 /** Bytes hashed at a time: a few milliseconds, so that a page stays responsive where there is no worker. */
 const SLICE_BYTES = 256 << 10
@@ -89,8 +90,7 @@ class WorkerHasher implements Hasher {
   }
 }
 
-async function slicedHasher(): Promise<Hasher> {
-  const { Sha256 } = await import('./sha256-stream.js')
+function slicedHasher(): Hasher {
   const hash = new Sha256()
   return {
     async update(chunk) {

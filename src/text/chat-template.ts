@@ -21,7 +21,7 @@ export interface RenderOptions {
   tools?: readonly object[] | undefined
 }
 
-type Library = typeof import('@huggingface/jinja')
+type Library = Pick<typeof import('@huggingface/jinja'), 'Environment' | 'Interpreter' | 'parse' | 'tokenize'>
 type Program = Parameters<Interpreter['run']>[0]
 
 /** Python's `range`, which Jinja offers to templates. */
@@ -148,7 +148,9 @@ export async function findChatTemplate(
   const { plain, withTools }: Sources =
     chatTemplateJinja === undefined ? templatesInConfig(tokenizerConfig) : { plain: chatTemplateJinja }
   if (plain === undefined) return undefined
-  const library = await import('@huggingface/jinja')
+  // By name, so that bundlers leave the rest out.
+  const { Environment, Interpreter, parse, tokenize } = await import('@huggingface/jinja')
+  const library = { Environment, Interpreter, parse, tokenize }
   const specialTokens = {
     ...Object.fromEntries(namedSpecialTokens(tokenizerConfig)),
     additional_special_tokens: additionalSpecialTokens(tokenizerConfig),
