@@ -7,9 +7,10 @@ export type { InspectOptions, ModelSummary } from './sdk/inspect.js'
 export { inspectModel } from './sdk/inspect-model.js'
 export { loadModel } from './sdk/load.js'
 export type { DeviceFacts, EvaluateOptions, Model } from './sdk/model-api.js'
-export type { CallOptions, ChatCompletions, TextCompletions } from './sdk/openai/completions.js'
+export type { CallOptions, ChatCompletions } from './sdk/openai/completions.js'
 export type { EmbeddingList, EmbeddingRequest } from './sdk/openai/embeddings.js'
 export { openAiFetch } from './sdk/openai/fetch.js'
+export type { TextCompletions } from './sdk/openai/text-completions.js'
 export type {
   ChatCompletion,
   ChatCompletionChunk,
@@ -19,6 +20,8 @@ export type {
   RequestMessage,
   ResponseFormat,
   TextCompletion,
+  TextLogprobs,
+  TextPrompt,
   TextRequest,
   Tool,
   ToolCall,

@@ -15,6 +15,8 @@ export interface GenerateTokensOptions {
   logits?: boolean
   /** Tell the log probability of every token, and of this many of the most probable. One step per submit. */
   logprobs?: number | undefined
+  /** The same for `ids`. */
+  promptLogprobs?: number | undefined
   /** Decode steps per submit; by default it follows the measured speed. */
   stepsPerSubmit?: number | undefined
   /** What may be generated. What comes next depends on each token, so every step is a submit that is waited for. */
@@ -30,7 +32,8 @@ export interface Constraint {
 }
 
 export type TokenEvent =
-  | { kind: 'prompt'; records: StepRecord[]; logits: Float32Array | undefined }
+  /** `logprobs`: of every id but the first, where they were asked for. */
+  | { kind: 'prompt'; records: StepRecord[]; logits: Float32Array | undefined; logprobs: readonly TokenLogprobs[] }
   /** A token, and the record of the position that produced it. */
   | { kind: 'token'; token: number; record: StepRecord; logprobs?: TokenLogprobs }
   | { kind: 'stop'; token: number; record: StepRecord }
@@ -47,14 +50,19 @@ export async function* generateTokens(
 ): AsyncGenerator<TokenEvent, void> {
   const { constraint, logprobs } = o
   const wantsLogprobs = logprobs !== undefined
-  const { records, logits } = await sequence.prefill(ids, {
+  const {
+    records,
+    logits,
+    logprobs: ofPrompt,
+  } = await sequence.prefill(ids, {
     sampling: o.sampling,
     seen: o.seen,
     allowed: constraint?.mask(),
     ...(o.signal && { signal: o.signal }),
     logits: o.logits || wantsLogprobs,
+    logprobs: o.promptLogprobs,
   })
-  yield { kind: 'prompt', records, logits: o.logits ? logits : undefined }
+  yield { kind: 'prompt', records, logits: o.logits ? logits : undefined, logprobs: ofPrompt }
   const stops = new Set(o.sampling.stopIds)
   const deliver = ({ logits, ...record }: DecodeRecord): TokenEvent | undefined => {
     const { token } = record

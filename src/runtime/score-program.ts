@@ -1,8 +1,7 @@
 import type { Dispatch, ParamsArena } from '../gpu/dispatch.js'
-import { gemmKernel } from '../kernels/gemm.js'
 import { nllKernel } from '../kernels/nll.js'
 import type { Engine } from './engine.js'
-import { statesProgram } from './states-program.js'
+import { rowsLogits } from './rows-logits.js'
 
 /** Rows that are scored together: their logits are held at once. */
 export const SCORE_ROWS = 64
@@ -21,29 +20,7 @@ export async function scoreProgram(
   plan: GPUBuffer,
   buffers: ScoreBuffers,
 ): Promise<Dispatch[]> {
-  const { gpu, shape, weights, scratch, target } = engine
-  const { vocabSize: vocab } = shape.config
-  const states = await statesProgram(engine, arena, plan, scratch.u)
-  const head = await gemmKernel(gpu, {
-    k4: shape.d4,
-    n: vocab,
-    outputStride: vocab,
-    dtype: weights.dtypes.head,
-    bias: false,
-    rows: 'all',
-    gather: false,
-    epilogue: 'store',
-    form: target.choice.form.value.gemm,
-  })
-  const loss = await nllKernel(gpu, { vocab })
-  const { vectors } = weights
-  return [
-    ...states,
-    head(
-      arena,
-      { plan, x: scratch.u, weights: weights.head, vectors, y: buffers.logits },
-      { slot: 0, firstRow: 0, bias: 0, z: 0 },
-    ),
-    loss(arena, { plan, ...buffers }),
-  ]
+  const logits = await rowsLogits(engine, arena, plan, buffers.logits)
+  const loss = await nllKernel(engine.gpu, { vocab: engine.shape.config.vocabSize })
+  return [...logits, loss(arena, { plan, ...buffers })]
 }

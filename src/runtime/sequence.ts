@@ -8,8 +8,10 @@ import { decodeProgram } from './decode-program.js'
 import { type Endings, endings } from './endings.js'
 import type { Engine } from './engine.js'
 import { LogitAdjustment } from './logit-adjustment.js'
+import type { TokenLogprobs } from './logprobs.js'
 import { prefillProgram } from './prefill-program.js'
 import { inOrder, type Program, type ProgramInputs } from './program.js'
+import { LOGIT_ROWS, PromptReader } from './prompt-reader.js'
 import { Recorder } from './recorder.js'
 import { type DecodeRecord, readRecords, type StepRecord } from './records.js'
 import type { Sampling } from './sampling.js'
@@ -47,12 +49,16 @@ export interface PrefillOptions {
   signal?: AbortSignal
   /** Read the logits after the last position. */
   logits?: boolean
+  /** Tell how probable the ids were, and this many of the most probable ones. They are then fed a few at a time. */
+  logprobs?: number | undefined
 }
 
 export interface PrefillResult {
   /** One record per fed position; the last has the sampled token. */
   readonly records: StepRecord[]
   readonly logits: Float32Array | undefined
+  /** Of every id but the first; none where nobody asked. */
+  readonly logprobs: readonly TokenLogprobs[]
 }
 
 /** What is waited for on its own: the first token needs nothing that decodes. */
@@ -171,9 +177,11 @@ export class Sequence {
    * @throws `context-full`, `aborted` (positions fed so far stay), `device-lost`.
    */
   async prefill(ids: ArrayLike<number>, options: PrefillOptions = {}): Promise<PrefillResult> {
-    const { gpu, capacity } = this.engine
+    const { gpu } = this.engine
     this.#reserve(this.#length + ids.length)
     if (options.sampling) this.#writeSampling(options.sampling, options, ids)
+    const reader = options.logprobs === undefined ? undefined : new PromptReader(this.engine, ids, options.logprobs)
+    const capacity = reader ? Math.min(LOGIT_ROWS, this.engine.capacity) : this.engine.capacity
     const records: StepRecord[] = []
     let logits: (() => Promise<Uint32Array>) | undefined
     let pending: (() => Promise<StepRecord[]>) | undefined
@@ -194,9 +202,13 @@ export class Sequence {
           this.#turn()
           const { packing } = await this.#ready('endings')
           const wantLogits = last && options.logits === true
-          const ending = samples ? await this.#finish('prompt') : packing
-          return this.#submitChunk(chunk, ending, options.signal, wantLogits)
+          // Sampling moves the plan on, so that what needs the chunk's rows comes first.
+          const ofRows = reader ? await reader.dispatches(this.#buffers.plan) : []
+          const ending = [...ofRows, ...(samples ? await this.#finish('prompt') : packing)]
+          return this.#submitChunk(chunk, ending, options.signal, wantLogits, reader?.extra)
         })
+        // Before the next chunk is submitted: the logits of two would take twice the memory.
+        if (submitted.extra) reader?.read(first, await submitted.extra())
         logits = submitted.logits
         await readPending()
         pending = () => submitted.records(samples ? 'last' : 'none')
@@ -205,8 +217,13 @@ export class Sequence {
     } finally {
       // After a failure: read-back buffers return to the ring only when they were read.
       await readPending().catch(() => undefined)
+      reader?.destroy()
     }
-    return { records, logits: logits && new Float32Array((await logits()).buffer) }
+    return {
+      records,
+      logits: logits && new Float32Array((await logits()).buffer),
+      logprobs: reader?.logprobs ?? [],
+    }
   }
 
   /** The only tokens that the next step may choose, after a prefill with `allowed`. No step may be under way. */

@@ -11,9 +11,14 @@ export class Continuation {
   #decoded = 0
   #stoppedAt: number | undefined
 
-  /** Without a tokenizer there is no text, and no stop strings. */
-  constructor(tokenizer: TextTokenizer | undefined, context: readonly number[], stops: readonly string[]) {
-    this.#decoder = tokenizer && new StreamDecoder(tokenizer, { context })
+  /** Without a tokenizer there is no text, and no stop strings. Of special tokens the text holds those that are `spelled`. */
+  constructor(
+    tokenizer: TextTokenizer | undefined,
+    context: readonly number[],
+    { stops, spelled = [] }: { readonly stops: readonly string[]; readonly spelled?: readonly string[] | undefined },
+  ) {
+    const shown = new Set(spelled.flatMap((token) => tokenizer?.idOf(token) ?? []))
+    this.#decoder = tokenizer && new StreamDecoder(tokenizer, { context, shown })
     this.#stops = new StopStrings(stops)
   }
 

@@ -1,9 +1,18 @@
-import type { GgufModel } from '../model/gguf-file.js'
+import { type GgufModel, openGguf } from '../model/gguf-file.js'
 import { type ByteRange, type FetchOptions, type FileSource, resolveRange } from '../storage/source.js'
 import { ggufTokenizer } from '../text/gguf-tokenizer.js'
 
+/** Reads the headers of a folder's GGUF file; `files` has what they stand for too. @throws as `openGguf`. */
+export async function openGgufFolder(
+  folder: FileSource,
+  signal?: AbortSignal,
+): Promise<GgufModel & { readonly files: FileSource }> {
+  const gguf = await openGguf(folder, signal)
+  return { ...gguf, files: new GgufFolder(folder, gguf) }
+}
+
 /** A folder with a GGUF file, and with the Hugging Face files that its metadata stands for. */
-export class GgufFolder implements FileSource {
+class GgufFolder implements FileSource {
   readonly description: string
   readonly #made: ReadonlyMap<string, () => unknown>
 

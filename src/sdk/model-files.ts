@@ -24,10 +24,7 @@ async function isGguf(folder: FileSource, signal: AbortSignal | undefined): Prom
 
 /** Who loads no GGUF files does not load the code for them. */
 async function openGgufFiles(folder: FileSource, signal: AbortSignal | undefined): Promise<ModelFiles> {
-  const [{ openGguf }, { GgufFolder }] = await Promise.all([
-    import('../model/gguf-file.js'),
-    import('./gguf-folder.js'),
-  ])
-  const gguf = await openGguf(folder, signal)
-  return { files: new GgufFolder(folder, gguf), config: parseModelConfig(gguf.config), checkpoint: gguf.checkpoint }
+  const { openGgufFolder } = await import('./gguf-folder.js')
+  const { files, config, checkpoint } = await openGgufFolder(folder, signal)
+  return { files, config: parseModelConfig(config), checkpoint }
 }

@@ -57,6 +57,8 @@ export interface SessionOptions {
   contextLength?: number
   /** Bring the margin of every decision back with the bits. */
   margins?: boolean
+  /** What happens where a call's conversation does not fit, and the call does not say. Default `error`. */
+  overflow?: Overflow
 }
 
 /**
@@ -93,9 +95,14 @@ export interface GenerateOptions {
   /** Strings that end the text; they are not part of it. */
   stop?: string | readonly string[]
   /**
-   * What happens where the conversation does not fit its context; default `error`. Tokens that are left out are gone from the session's
-   * `tokens`, and the others are read again, at new positions: `stats()` and `trace()` tell of those that are left. A `slide` is a pause, and
-   * a step of kind `prompt` that says what was read again; penalties count anew from there.
+   * Special tokens that the text holds as they are spelled, such as `<tool_call>`; of others it tells nothing. Those that the model does not
+   * have mean nothing.
+   */
+  specialTokens?: readonly string[]
+  /**
+   * What happens where the conversation does not fit its context; default: what the session was made with. Tokens that are left out are gone
+   * from the session's `tokens`, and the others are read again, at new positions: `stats()` and `trace()` tell of those that are left. A
+   * `slide` is a pause, and a step of kind `prompt` that says what was read again; penalties count anew from there.
    */
   overflow?: Overflow
   /** Let only such a text come about; stop tokens end it where it is complete. Every token is then waited for. */
@@ -109,6 +116,11 @@ export interface GenerateOptions {
    * read back, one step at a time.
    */
   logprobs?: number
+  /**
+   * Tell the same of the prompt's tokens, with the step of kind `prompt`. All their logits are read back, a few positions at a time: prompts
+   * take longer. Of tokens that were in the cache nothing is told: rewind the session first where it has some.
+   */
+  promptLogprobs?: number
   /** Decode steps per GPU submit. Default: follows the measured speed. */
   stepsPerSubmit?: number
   signal?: AbortSignal
@@ -132,6 +144,8 @@ export interface PromptStep {
   executed: Uint32Array
   margins?: Float32Array
   logits?: Float32Array
+  /** One for each of `tokens`, where the call asked for `promptLogprobs`; null for the first, which follows on nothing that was read now. */
+  logprobs?: readonly (TokenLogprobs | null)[]
 }
 
 export interface TokenLogprob {

@@ -2,6 +2,7 @@ import { SkipstoneError } from '../errors.js'
 import type { ModelConfig } from '../model/config.js'
 import { checkPolicy, type PolicyRequest } from '../skip/registry.js'
 import type { SessionOptions } from './options.js'
+import { checkOverflow, type Overflow } from './overflow.js'
 import { policy as policyFromText } from './policies.js'
 
 /** What a session is made of, checked. */
@@ -9,6 +10,7 @@ export interface SessionParts {
   readonly request: PolicyRequest
   readonly contextLength: number
   readonly margins: boolean
+  readonly overflow: Overflow
 }
 
 /** What a model's sessions can be, wherever the model runs. */
@@ -28,7 +30,7 @@ export function sessionParts(options: SessionOptions, limits: SessionLimits): Se
       `contextLength must be a whole number from 1 to ${most}, not ${contextLength}.`,
     )
   }
-  return { request, contextLength, margins: options.margins ?? false }
+  return { request, contextLength, margins: options.margins ?? false, overflow: checkOverflow(options.overflow) }
 }
 
 /** The policy that is asked for; dense where none is. @throws as `sessionParts`. */

@@ -3,7 +3,6 @@ import type { ModelConfig } from '../model/config.js'
 import type { GenerationConfig } from '../model/generation-config.js'
 import type { Engine } from '../runtime/engine.js'
 import { generateTokens, type TokenEvent } from '../runtime/generate.js'
-import { MAX_LOGPROBS } from '../runtime/logprobs.js'
 import type { StepRecord } from '../runtime/records.js'
 import { checkSampling, type Sampling } from '../runtime/sampling.js'
 import { Sequence } from '../runtime/sequence.js'
@@ -15,12 +14,22 @@ import type { TextTokenizer } from '../text/tokenizer.js'
 import { Continuation } from './continuation.js'
 import { formatConstraint } from './format-constraint.js'
 import type { ChatOptions, FinishReason, GenerateOptions, PromptStep, Step } from './options.js'
-import { checkOverflow, fitPrompt, longestPrompt, type Room, slid, withoutOldestTurn } from './overflow.js'
+import {
+  checkOverflow,
+  fitPrompt,
+  longestPrompt,
+  type Prompt,
+  type Room,
+  shared,
+  slid,
+  withOtherFirst,
+  withoutOldestTurn,
+} from './overflow.js'
 import type { Session, SessionStats } from './session-api.js'
 import { busy, checkRewind, policyRequest, type SessionParts, sessionDisposed } from './session-request.js'
 import { SessionState } from './session-state.js'
 import type { TextCodec } from './text-codec.js'
-import { withTexts } from './token-logprobs.js'
+import { checkLogprobs, withTexts } from './token-logprobs.js'
 
 /** What a session needs of its model. */
 export interface SessionHost {
@@ -69,23 +78,27 @@ export class EngineSession implements Session {
 
   async *generate(prompt: string | readonly number[], options: GenerateOptions = {}): AsyncGenerator<Step, void> {
     yield* this.#exclusively(async () => {
-      if (typeof prompt !== 'string') return [...this.#state.tokens, ...prompt]
+      const before = this.#state.tokens
+      if (typeof prompt !== 'string') return this.#prompt([...before, ...prompt])
       if (prompt === '') throw emptyPrompt()
       const tokenizer = await this.model.text.tokenizer()
-      return [...this.#state.tokens, ...tokenizer.encode(prompt, { addSpecialTokens: this.#state.tokens.length === 0 })]
+      return this.#prompt([...before, ...tokenizer.encode(prompt, { addSpecialTokens: before.length === 0 })])
     }, options)
   }
 
   async *chat(messages: readonly ChatMessage[], options: ChatOptions = {}): AsyncGenerator<Step, void> {
     yield* this.#exclusively(async (room) => {
       const tokenizer = await this.model.text.tokenizer()
+      const encode = async (chat: readonly ChatMessage[]) =>
+        tokenizer.encode(await this.model.text.render(chat, { tools: options.tools }), { addSpecialTokens: false })
       let kept = messages
       for (;;) {
-        const ids = tokenizer.encode(await this.model.text.render(kept, { tools: options.tools }), {
-          addSpecialTokens: false,
-        })
+        const ids = await encode(kept)
         const shorter = ids.length > longestPrompt(room) ? withoutOldestTurn(kept) : undefined
-        if (!shorter) return ids
+        if (!shorter) {
+          const other = room.overflow === 'error' ? undefined : withOtherFirst(kept)
+          return this.#prompt(ids, other && shared(ids, await encode(other)))
+        }
         kept = shorter
       }
     }, options)
@@ -156,24 +169,25 @@ export class EngineSession implements Session {
     this.dispose()
   }
 
-  async *#exclusively(wanted: (room: Room) => Promise<number[]>, options: GenerateOptions): AsyncGenerator<Step, void> {
+  async *#exclusively(wanted: (room: Room) => Promise<Prompt>, options: GenerateOptions): AsyncGenerator<Step, void> {
     this.#check()
     if (this.#busy) throw busy()
     this.#busy = true
     try {
       const room = {
-        overflow: checkOverflow(options.overflow),
+        overflow: checkOverflow(options.overflow ?? this.parts.overflow),
         contextLength: this.parts.contextLength,
         maxTokens: checkMaxTokens(options.maxTokens),
       }
-      yield* this.#run(fitPrompt(await wanted(room), room, this.model.config.bosTokenId), room, options)
+      const prompt = await wanted(room)
+      yield* this.#run({ ...prompt, tokens: fitPrompt(prompt, room) }, room, options)
     } finally {
       this.#busy = false
     }
   }
 
   async *#run(
-    tokens: readonly number[],
+    { tokens, begins }: Prompt,
     { overflow, contextLength, maxTokens }: Room,
     options: GenerateOptions,
   ): AsyncGenerator<Step, void> {
@@ -189,13 +203,8 @@ export class EngineSession implements Session {
         `The conversation has ${tokens.length} tokens, but the context holds ${contextLength}: shorten the prompt or rewind the session.`,
       )
     }
-    const { stepsPerSubmit, logprobs } = options
-    if (logprobs !== undefined && !(Number.isInteger(logprobs) && logprobs >= 0 && logprobs <= MAX_LOGPROBS)) {
-      throw new SkipstoneError(
-        'bad-option',
-        `logprobs must be a whole number from 0 to ${MAX_LOGPROBS}, not ${String(logprobs)}.`,
-      )
-    }
+    const { stepsPerSubmit, logprobs, promptLogprobs } = options
+    checkLogprobs({ logprobs, promptLogprobs })
     if (stepsPerSubmit !== undefined && !(Number.isInteger(stepsPerSubmit) && stepsPerSubmit >= 1)) {
       throw new SkipstoneError(
         'bad-option',
@@ -214,7 +223,7 @@ export class EngineSession implements Session {
       options.format &&
       tokenizer &&
       (await formatConstraint(options.format, { tokenizer, stopIds, vocabSize: this.model.config.vocabSize }))
-    const continuation = new Continuation(tokenizer, tokens, stops)
+    const continuation = new Continuation(tokenizer, tokens, { stops, spelled: options.specialTokens })
     const engine = await this.model.engine()
     const sequence = await this.#live(engine, options.signal)
     await sequence.prepare('first token')
@@ -243,6 +252,7 @@ export class EngineSession implements Session {
           signal: options.signal,
           logits: options.logits ?? false,
           logprobs,
+          promptLogprobs: slides === 0 ? promptLogprobs : undefined,
           stepsPerSubmit,
           constraint,
         })
@@ -259,6 +269,7 @@ export class EngineSession implements Session {
               executed: concatenate(event.records),
               ...(this.parts.margins && { margins: concatenateMargins(event.records) }),
               ...(event.logits && { logits: event.logits }),
+              ...(slides === 0 && promptLogprobs !== undefined && { logprobs: ofPrompt(tokenizer, fresh, event) }),
             }
             continue
           }
@@ -282,7 +293,7 @@ export class EngineSession implements Session {
           }
         }
         if (overflow !== 'slide' || finishReason === 'stop' || generated.length >= maxTokens) break
-        context = slid(this.#state.tokens, contextLength, this.model.config.bosTokenId)
+        context = slid({ tokens: this.#state.tokens, begins }, contextLength)
         slides++
       }
       const text = continuation.finish()
@@ -309,11 +320,14 @@ export class EngineSession implements Session {
     }
   }
 
+  #prompt(tokens: readonly number[], begin = 0): Prompt {
+    const bos = this.model.config.bosTokenId
+    return { tokens, begins: bos !== undefined && tokens[0] === bos ? [Math.max(begin, 1), 1] : [begin] }
+  }
+
   /** Makes the conversation `tokens`, and tells how many of them need not be fed: never the last one, whose result chooses the next. */
   #replay(tokens: readonly number[]): number {
-    let shared = 0
-    while (shared < tokens.length - 1 && tokens[shared] === this.#state.tokens[shared]) shared++
-    this.#keep(shared)
+    this.#keep(Math.min(shared(tokens, this.#state.tokens), tokens.length - 1))
     this.#state.tokens.splice(0, this.#state.tokens.length, ...tokens)
     return this.#sequence?.length ?? 0
   }
@@ -379,6 +393,14 @@ function tokenStep(
     ...(record.margins && { margins: record.margins }),
     ...(logprobs && { logprobs: withTexts(tokenizer, token, logprobs) }),
   }
+}
+
+function ofPrompt(
+  tokenizer: TextTokenizer | undefined,
+  ids: readonly number[],
+  { logprobs }: Extract<TokenEvent, { kind: 'prompt' }>,
+): PromptStep['logprobs'] {
+  return [null, ...logprobs.map((one, i) => withTexts(tokenizer, ids[i + 1] as number, one))]
 }
 
 function concatenate(records: readonly StepRecord[]): Uint32Array {

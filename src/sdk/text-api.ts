@@ -18,6 +18,6 @@ export interface ModelText {
   /** The text of a conversation as the model's template writes it. @throws `unsupported` where it has no template. */
   render(messages: readonly ChatMessage[], options?: RenderOptions): Promise<string>
 
-  /** The source of that template; undefined where the model has none. */
-  chatTemplate(): Promise<string | undefined>
+  /** The source of that template, or of the one for requests with tools where the model has two; undefined where it has none. */
+  chatTemplate(options?: { tools?: boolean }): Promise<string | undefined>
 }

@@ -33,8 +33,8 @@ export class TextCodec implements ModelText {
     return tokenPieces(await this.tokenizer(), ids, before)
   }
 
-  async chatTemplate(): Promise<string | undefined> {
-    return (await this.#chatTemplate())?.source
+  async chatTemplate(options?: { tools?: boolean }): Promise<string | undefined> {
+    return (await this.#chatTemplate())?.sourceFor(options)
   }
 
   async render(messages: readonly ChatMessage[], options?: RenderOptions): Promise<string> {

@@ -1,6 +1,18 @@
-import type { TokenLogprobs as Probabilities } from '../runtime/logprobs.js'
+import { SkipstoneError } from '../errors.js'
+import { MAX_LOGPROBS, type TokenLogprobs as Probabilities } from '../runtime/logprobs.js'
 import type { TextTokenizer } from '../text/tokenizer.js'
 import type { TokenLogprob, TokenLogprobs } from './options.js'
+
+/** @throws `bad-option` for what is no number of tokens to tell of. */
+export function checkLogprobs(wanted: Readonly<Record<string, number | undefined>>): void {
+  for (const [name, count] of Object.entries(wanted)) {
+    if (count === undefined || (Number.isInteger(count) && count >= 0 && count <= MAX_LOGPROBS)) continue
+    throw new SkipstoneError(
+      'bad-option',
+      `${name} must be a whole number from 0 to ${MAX_LOGPROBS}, not ${String(count)}.`,
+    )
+  }
+}
 
 /** Adds the texts; without a tokenizer they are empty. */
 export function withTexts(

@@ -21,7 +21,7 @@ export interface RenderOptions {
   tools?: readonly object[] | undefined
 }
 
-type Library = typeof import('@huggingface/jinja')
+type Library = Pick<typeof import('@huggingface/jinja'), 'Environment' | 'Interpreter' | 'parse' | 'tokenize'>
 type Program = Parameters<Interpreter['run']>[0]
 
 /** Python's `range`, which Jinja offers to templates. */
@@ -62,8 +62,10 @@ export class ChatTemplate {
 
   constructor(
     library: Library,
-    readonly source: string,
+    private readonly source: string,
     specialTokens: Record<string, unknown>,
+    /** Of models that write with another one where there are tools. */
+    private readonly withTools?: ChatTemplate,
   ) {
     this.#library = library
     this.#scope = { ...GLOBALS, ...specialTokens }
@@ -79,6 +81,11 @@ export class ChatTemplate {
     }
   }
 
+  /** Its text, or that of the model's template for requests with tools. */
+  sourceFor({ tools = false }: { tools?: boolean } = {}): string {
+    return tools && this.withTools ? this.withTools.source : this.source
+  }
+
   /**
    * The conversation as one text. The text holds the special tokens, BOS included: encode it with `addSpecialTokens: false`.
    * @throws `bad-option` where there are no messages or the template raises an exception, with its sentence;
@@ -87,8 +94,9 @@ export class ChatTemplate {
   render(messages: readonly ChatMessage[], options: RenderOptions = {}): string {
     if (messages.length === 0)
       throw new SkipstoneError('bad-option', 'The list of messages is empty. Pass at least one message.')
-    const environment = new this.#library.Environment()
     const { addGenerationPrompt = true, tools = null } = options
+    if (tools && this.withTools) return this.withTools.render(messages, options)
+    const environment = new this.#library.Environment()
     const scope = { ...this.#scope, messages, tools, add_generation_prompt: addGenerationPrompt }
     for (const [name, value] of Object.entries(scope)) environment.set(name, value)
     try {
@@ -108,34 +116,45 @@ function messageOf(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause)
 }
 
-/** The template's text in tokenizer_config.json: a string, or a list of `{ name, template }` with one named default. */
-function templateInConfig(tokenizerConfig: unknown): string | undefined {
+interface Sources {
+  readonly plain: string | undefined
+  readonly withTools?: string | undefined
+}
+
+/** The template's text in tokenizer_config.json: a string, or a list of `{ name, template }` with those named default and tool_use. */
+function templatesInConfig(tokenizerConfig: unknown): Sources {
   const value = isRecord(tokenizerConfig) ? tokenizerConfig.chat_template : undefined
-  if (value === undefined || value === null || typeof value === 'string') return value ?? undefined
+  if (value === undefined || value === null || typeof value === 'string') return { plain: value ?? undefined }
   const isEntry = (e: unknown) => isRecord(e) && typeof e.name === 'string' && typeof e.template === 'string'
   if (!Array.isArray(value) || !value.every(isEntry))
     throw new SkipstoneError(
       'bad-file',
       "tokenizer_config.json: chat_template is neither a text nor a list of named templates. Take the file from the model's publisher again.",
     )
-  return value.find((entry: { name: string; template: string }) => entry.name === 'default')?.template
+  const named = (wanted: string) => value.find(({ name }: { name: string }) => name === wanted)?.template
+  return { plain: named('default'), withTools: named('tool_use') }
 }
 
 /**
  * The chat template of a model: the text of `chat_template.jinja` where there is one, else what tokenizer_config.json
- * holds. Undefined where the model has none, or only templates for special uses. The Jinja library is loaded on the
- * first call that finds a template.
+ * holds; of several, the one for tools is used where there are tools. Undefined where the model has none, or only
+ * templates for special uses. The Jinja library is loaded on the first call that finds a template.
  * @throws `bad-file` where the template is malformed.
  */
 export async function findChatTemplate(
   tokenizerConfig: unknown,
   chatTemplateJinja: string | undefined,
 ): Promise<ChatTemplate | undefined> {
-  const source = chatTemplateJinja ?? templateInConfig(tokenizerConfig)
-  if (source === undefined) return undefined
-  const library = await import('@huggingface/jinja')
-  return new ChatTemplate(library, source, {
+  const { plain, withTools }: Sources =
+    chatTemplateJinja === undefined ? templatesInConfig(tokenizerConfig) : { plain: chatTemplateJinja }
+  if (plain === undefined) return undefined
+  // By name, so that bundlers leave the rest out.
+  const { Environment, Interpreter, parse, tokenize } = await import('@huggingface/jinja')
+  const library = { Environment, Interpreter, parse, tokenize }
+  const specialTokens = {
     ...Object.fromEntries(namedSpecialTokens(tokenizerConfig)),
     additional_special_tokens: additionalSpecialTokens(tokenizerConfig),
-  })
+  }
+  const second = withTools === undefined ? undefined : new ChatTemplate(library, withTools, specialTokens)
+  return new ChatTemplate(library, plain, specialTokens, second)
 }

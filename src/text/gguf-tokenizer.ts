@@ -72,10 +72,21 @@ export function ggufTokenizer(metadata: GgufMetadata): GgufTokenizer {
       eos_token: eos,
       unk_token: readToken(metadata, 'unknown_token_id', vocabulary, defaultIds.unk),
       pad_token: readToken(metadata, 'padding_token_id', vocabulary),
-      chat_template: readText(metadata, 'tokenizer.chat_template'),
+      chat_template: chatTemplates(metadata),
       clean_up_tokenization_spaces: false,
     }),
   }
+}
+
+/** The template, or a list where there is another one for tools. */
+function chatTemplates(metadata: GgufMetadata): unknown {
+  const plain = readText(metadata, 'tokenizer.chat_template')
+  const withTools = readText(metadata, 'tokenizer.chat_template.tool_use')
+  if (plain === undefined || withTools === undefined) return plain
+  return [
+    { name: 'default', template: plain },
+    { name: 'tool_use', template: withTools },
+  ]
 }
 
 /** SentencePiece: `▁` for spaces and in front, pieces joined by score, bytes for what is no piece. As LlamaConverter makes it. */

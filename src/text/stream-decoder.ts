@@ -14,18 +14,18 @@ const REPLACEMENT = '\uFFFD'
  * tokens is held back until it is complete. Every step decodes a short window of recent ids, so its cost does not grow.
  *
  * With `context`, the ids of the prompt, pieces continue its text: a first word keeps its leading space where the text
- * of prompt and word together has one.
+ * of prompt and word together has one. Of special tokens, those in `shown` are part of the text.
  */
 export class StreamDecoder {
   readonly #tokenizer: TextTokenizer
-  readonly #skipSpecialTokens: boolean
+  readonly #shown: ReadonlySet<number>
   #window: number[] = []
   /** How many UTF-16 units of the window's text were handed out. */
   #emitted = 0
 
-  constructor(tokenizer: TextTokenizer, options: { context?: readonly number[]; skipSpecialTokens?: boolean } = {}) {
+  constructor(tokenizer: TextTokenizer, options: { context?: readonly number[]; shown?: ReadonlySet<number> } = {}) {
     this.#tokenizer = tokenizer
-    this.#skipSpecialTokens = options.skipSpecialTokens ?? true
+    this.#shown = options.shown ?? new Set()
     this.#window = (options.context ?? []).filter((id) => this.#hasText(id)).slice(-KEPT)
     this.#emitted = completeLength(this.#decode(this.#window))
   }
@@ -61,11 +61,11 @@ export class StreamDecoder {
 
   /** Skipped ids never enter the window: it would begin with them, and the word after them would lose its space. */
   #hasText(id: number): boolean {
-    return id < this.#tokenizer.vocabSize && !(this.#skipSpecialTokens && this.#tokenizer.specialIds.has(id))
+    return id < this.#tokenizer.vocabSize && (this.#shown.has(id) || !this.#tokenizer.specialIds.has(id))
   }
 
   #decode(ids: readonly number[]): string {
-    return this.#tokenizer.decode(ids, { skipSpecialTokens: this.#skipSpecialTokens })
+    return this.#tokenizer.decode(ids, { skipSpecialTokens: false })
   }
 }
 

@@ -30,7 +30,7 @@ export interface TextTokenizer {
   tokenBytes(id: number): Uint8Array | undefined
 }
 
-type Library = typeof import('@huggingface/tokenizers')
+type Library = Pick<typeof import('@huggingface/tokenizers'), 'ByteFallbackDecoder' | 'SequenceDecoder' | 'Tokenizer'>
 
 /** Every decoder of a chain, those inside sequences included. */
 function flatDecoders(library: Library, decoder: Decoder | null): Decoder[] {
@@ -84,7 +84,9 @@ function guarded<T>(use: () => T): T {
  */
 export async function loadTokenizer(tokenizerJson: unknown, tokenizerConfig: unknown): Promise<TextTokenizer> {
   const spec = parseTokenizerSpec(tokenizerJson, tokenizerConfig)
-  const library = await import('@huggingface/tokenizers')
+  // By name, so that bundlers leave the rest out.
+  const { ByteFallbackDecoder, SequenceDecoder, Tokenizer } = await import('@huggingface/tokenizers')
+  const library = { ByteFallbackDecoder, SequenceDecoder, Tokenizer }
   const tokenizer = construct(library, spec)
   correct(library, tokenizer)
 

@@ -83,7 +83,9 @@ export class Connection {
       render: of(({ model, messages, options }: { model: number; messages: ChatMessage[]; options?: RenderOptions }) =>
         this.#model(model).text.render(messages, options),
       ),
-      template: of(({ model }: { model: number }) => this.#model(model).text.chatTemplate()),
+      template: of(({ model, options }: { model: number; options?: { tools?: boolean } }) =>
+        this.#model(model).text.chatTemplate(options),
+      ),
     })
   }
 

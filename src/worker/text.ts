@@ -27,8 +27,8 @@ export class WorkerText implements ModelText {
     return this.#call('render', { messages, options })
   }
 
-  async chatTemplate(): Promise<string | undefined> {
-    return this.#call('template', {})
+  async chatTemplate(options?: { tools?: boolean }): Promise<string | undefined> {
+    return this.#call('template', { options })
   }
 
   #call<T>(method: string, args: object): Promise<T> {

@@ -125,18 +125,21 @@ describeRuntime('feeding a prompt', (bench) => {
     expect(sequence.length).toBe(24)
   })
 
-  it('counts the bytes of what a destroyed sequence was still waiting for', async () => {
-    const { memory } = bench().engine.gpu
-    const before = memory.bytes
-    // At every point where a call waits for pipelines, and while it waits for the GPU.
-    for (let turns = 0; turns < 80; turns++) {
-      const sequence = bench().sequence(forced({ skip: 0.3 }))
-      const running = expect(sequence.prefill(randomIds(600))).rejects.toMatchObject({ code: 'disposed' })
-      for (let i = 0; i < turns; i++) await Promise.resolve()
-      sequence.destroy()
-      await running
-      await expect(sequence.decode(1)).rejects.toMatchObject({ code: 'disposed' })
-      expect(memory.bytes, `bytes after ${turns} turns`).toBe(before)
-    }
-  })
+  it.each([{}, { logprobs: 2 }])(
+    'counts the bytes of what a destroyed sequence was still waiting for: %o',
+    async (options) => {
+      const { memory } = bench().engine.gpu
+      const before = memory.bytes
+      // At every point where a call waits for pipelines, and while it waits for the GPU.
+      for (let turns = 0; turns < 80; turns++) {
+        const sequence = bench().sequence(forced({ skip: 0.3 }))
+        const running = expect(sequence.prefill(randomIds(600), options)).rejects.toMatchObject({ code: 'disposed' })
+        for (let i = 0; i < turns; i++) await Promise.resolve()
+        sequence.destroy()
+        await running
+        await expect(sequence.decode(1)).rejects.toMatchObject({ code: 'disposed' })
+        expect(memory.bytes, `bytes after ${turns} turns`).toBe(before)
+      }
+    },
+  )
 })

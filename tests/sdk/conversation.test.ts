@@ -62,6 +62,15 @@ describeSdk.anywhere('conversations', (bench, gpu) => {
     expect(timings!.decodeTokensPerSecond).toBeGreaterThan(0)
   })
 
+  it('writes those special tokens that are asked for', async () => {
+    const unknown = { maxTokens: 3, logitBias: { 0: 100 } }
+    const texts = [undefined, ['<s>'], ['<unk>', '<none>']].map(async (specialTokens) => {
+      using session = open()
+      return (await generated(session, IDS, { ...unknown, ...(specialTokens && { specialTokens }) })).text
+    })
+    expect(await Promise.all(texts)).toEqual(['', '', '<unk><unk><unk>'])
+  })
+
   it('gives a first text BOS, and later ones none', async () => {
     using session = open()
     const first = await generated(session, 'Hello', { maxTokens: 3 })

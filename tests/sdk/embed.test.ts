@@ -83,5 +83,7 @@ describeSdk.anywhere('embeddings', (bench) => {
     await expectError(model().embed(IDS, { signal: AbortSignal.abort() }), 'aborted')
     await expectError(model().embeddings.create({ input: [{}] } as never), 'bad-option')
     await expectError(model().embeddings.create({ input: 'a', encoding_format: 'hex' } as never), 'bad-option')
+    await expectError(model().embeddings.create({ input: 'a', dimensions: 8 }), 'unsupported')
+    expect((await model().embeddings.create({ input: 'a', dimensions: D })).data[0]!.embedding).toHaveLength(D)
   })
 })

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { fitPrompt, withoutOldestTurn } from '../../src/sdk/overflow.js'
+import type { GenerateOptions } from '../../src/index.js'
+import { fitPrompt, slid, withOtherFirst, withoutOldestTurn } from '../../src/sdk/overflow.js'
 import type { ChatMessage } from '../../src/text/chat-template.js'
 import { randomIds } from '../fixtures/tiny-model.js'
-import { type Collected, describeSdk, expectError, generated } from './support.js'
+import { type Collected, collect, describeSdk, expectError, generated, PLAIN } from './support.js'
 
 const CONTEXT = 24
 const BOS = 1
@@ -11,7 +12,7 @@ const LONG = [BOS, ...randomIds(40, 17)]
 
 describe('what is left out of a prompt', () => {
   const fitted = (overflow: 'truncate' | 'slide', maxTokens: number, length: number) =>
-    fitPrompt(LONG.slice(0, length), { overflow, maxTokens, contextLength: CONTEXT }, BOS)
+    fitPrompt({ tokens: LONG.slice(0, length), begins: [1] }, { overflow, maxTokens, contextLength: CONTEXT })
 
   it.each([
     // overflow, maxTokens, tokens before, tokens left
@@ -28,6 +29,30 @@ describe('what is left out of a prompt', () => {
     expect(left).toHaveLength(after)
     const begin = after < before ? [BOS] : []
     expect(left).toEqual([...begin, ...LONG.slice(before - after + begin.length, before)])
+  })
+
+  it.each([
+    // begins, context, tokens left of how many first ones
+    [[12, 1], 24, 12 + 6, 12],
+    [[13, 1], 24, 12, 1],
+    [[13], 24, 12, 0],
+    [[1], 1, 1, 0],
+    [[1], 2, 2, 1],
+  ] as const)(
+    'keeps the longest of the beginnings %j that a context of %d has room for',
+    (begins, context, after, begin) => {
+      const left = slid({ tokens: LONG.slice(0, context + 1), begins }, context)
+      expect(left).toEqual([...LONG.slice(0, begin), ...LONG.slice(context + 1 - after + begin, context + 1)])
+    },
+  )
+
+  it('finds where a chat’s first message begins, where that is a user’s', () => {
+    const system = { role: 'system', content: 's' }
+    const user = (content: string) => ({ role: 'user', content })
+    expect(withOtherFirst([system, user(' xyz'), user('b')])).toEqual([system, user('y')])
+    expect(withOtherFirst([user('hi')])).toEqual([user('x')])
+    expect(withOtherFirst([system])).toBeUndefined()
+    expect(withOtherFirst([system, { role: 'assistant', content: 'a' }])).toBeUndefined()
   })
 
   it('leaves out turns of a chat, oldest first, never its system message nor its last turn', () => {
@@ -98,6 +123,48 @@ describeSdk.anywhere('a context that is too small', (bench) => {
     const trace = session.trace()
     expect(trace.steps.map(({ token }) => token)).toEqual(session.tokens.slice(0, trace.steps.length))
     expect(session.stats().positions).toBe(trace.steps.length)
+  })
+
+  it('is what the session was made for, where a call does not say', async () => {
+    using session = bench().session({ contextLength: CONTEXT, overflow: 'truncate' })
+    const { prompt } = await generated(session, LONG, { maxTokens: 5 })
+    expect(prompt.tokens).toEqual([BOS, ...LONG.slice(-19)])
+    using copy = session.clone()
+    expect((await copy.append([7, 8, 9])).tokens.slice(-3)).toEqual([7, 8, 9])
+    await expectError(generated(copy, LONG, { maxTokens: 5, overflow: 'error' }), 'context-full')
+    await expectError(() => bench().session({ overflow: 'drop' as 'slide' }), 'bad-option')
+  })
+
+  it('keeps the system message of a chat as long as there is room for it', async () => {
+    const system = { role: 'system', content: 'be kind' }
+    const begin = '[s]be kind[u]'
+    const chat = async (contextLength: number, content: string, options: GenerateOptions) => {
+      using session = bench().session({ contextLength })
+      const { steps, tokens } = await collect(
+        session.chat([system, { role: 'user', content }], { ...PLAIN, ...options }),
+      )
+      const read = await Promise.all(
+        steps.flatMap((step) => (step.kind === 'prompt' ? [bench().model.text.decode(step.tokens)] : [])),
+      )
+      return { read, steps, tokens, kept: await bench().model.text.decode(session.tokens) }
+    }
+    const text = 'what do you say to an old friend'
+    const { read } = await chat(40, text, { maxTokens: 5, overflow: 'truncate' })
+    expect(read).toEqual([begin + `${text}[a]`.slice(-22)])
+    const cut = await chat(24, text, { maxTokens: 5, overflow: 'truncate' })
+    expect(cut.read).toEqual([`${text}[a]`.slice(-19)])
+    const slides = await chat(40, 'hello', { maxTokens: 60, overflow: 'slide' })
+    const prompts = slides.steps.flatMap((step) => (step.kind === 'prompt' ? [step] : []))
+    const all = [...prompts[0]!.tokens, ...slides.tokens]
+    expect(prompts).toHaveLength(4)
+    for (const [i, { position, tokens }] of prompts.slice(1).entries()) {
+      const end = 41 + 14 * i
+      // 27 tokens stay of 41. BOS and the beginning are in the cache, and perhaps more that happens to be the same.
+      expect(position).toBeGreaterThanOrEqual(14)
+      expect(position + tokens.length).toBe(27)
+      expect(tokens).toEqual(all.slice(end - tokens.length, end))
+    }
+    expect(slides.kept.slice(0, begin.length)).toBe(begin)
   })
 
   it('stops at a stop string behind a slide, and knows what it leaves', async () => {

@@ -9,7 +9,7 @@ import { Connection } from '../../src/worker/connection.js'
 import type { Port } from '../../src/worker/port.js'
 import { SharedModels } from '../../src/worker/shared-models.js'
 import { describeWithGpu } from '../fixtures/dawn.js'
-import { loadTiny, randomIds, tinyModel } from '../fixtures/tiny-model.js'
+import { loadTiny, randomIds, type TinyOptions, tinyModel } from '../fixtures/tiny-model.js'
 
 export type PromptStep = Extract<Step, { kind: 'prompt' }>
 export type EndStep = Extract<Step, { kind: 'end' }>
@@ -65,7 +65,7 @@ export interface Loaded {
 
 export interface Bench extends Loaded {
   /** Another tiny model, loaded the same way. */
-  load(options?: LoadOptions): Promise<Loaded>
+  load(options?: TinyLoadOptions): Promise<Loaded>
   session(options?: SessionOptions): Session
   /** The model's bytes on the GPU when everything that was asked for is done. */
   gpuBytes(): Promise<number>
@@ -73,7 +73,8 @@ export interface Bench extends Loaded {
   stillWorks(): Promise<void>
 }
 
-type Load = (options?: LoadOptions) => Promise<Loaded>
+type TinyLoadOptions = LoadOptions & { checkpoint?: TinyOptions }
+type Load = (options?: TinyLoadOptions) => Promise<Loaded>
 type Body = (bench: () => Bench, gpu: () => GPU) => void
 
 /** Tests of a model on an engine of this thread. */
@@ -92,8 +93,8 @@ describeSdk.anywhere = (name: string, body: Body): void => {
       new Connection(port2 as unknown as Port, models, gpu)
       // The test must not wait for messages that nobody sends.
       for (const port of [port1, port2] as unknown as { unref(): void }[]) port.unref()
-      return async (options) => {
-        const { source } = tinyModel()
+      return async ({ checkpoint, ...options } = {}) => {
+        const { source } = tinyModel(checkpoint)
         const model = await loadModel(source, { ...options, worker: port1 as unknown as globalThis.MessagePort })
         return { model, engine: onThisThread(models.last!).engine }
       }

@@ -1,16 +1,16 @@
 import fc from 'fast-check'
 import OpenAI from 'openai'
 import { describe, expect, it } from 'vitest'
-import { type ChatRequest, loadModel, openAiFetch, type Tool } from '../../src/index.js'
+import { type ChatRequest, type Model, type ModelText, openAiFetch, type Tool } from '../../src/index.js'
 import { type ToolForm, toolForm } from '../../src/sdk/openai/tools/forms.js'
 import { ToolCallReader } from '../../src/sdk/openai/tools/reader.js'
-import { json, tinyModel } from '../fixtures/tiny-model.js'
+import { toolsWanted } from '../../src/sdk/openai/tools/request.js'
 import { describeSdk, expectError } from './support.js'
 
 const NAMES = new Set(['time', 'sum'])
 const CALLS = [
   { name: 'time', arguments: {} },
-  { name: 'sum', arguments: { of: [1, 2], note: 'a "b"; {c}' } },
+  { name: 'sum', arguments: { of: [1, 2], note: 'a "b\\"};{"c}</tool_call><tool_call>[TOOL_CALLS]<|python_tag|>' } },
 ]
 const tagged = CALLS.map((call) => `<tool_call>\n${JSON.stringify(call)}\n</tool_call>`).join('\n')
 const objects = CALLS.map(({ name, arguments: parameters }) => JSON.stringify({ name, parameters })).join('; ')
@@ -20,6 +20,15 @@ const WRITTEN: readonly [string, string, string, string, number][] = [
   ['Hermes', '{{ tools }}<tool_call>', tagged, '', 2],
   ['Hermes, after text', '{{ tools }}<tool_call>', `I < you, <too.\n${tagged}`, 'I < you, <too.\n', 2],
   ['Hermes, cut off', '{{ tools }}<tool_call>', tagged.slice(0, -3), tagged.slice(0, -3), 0],
+  ['Hermes, its last mark missing', '{{ tools }}<tool_call>', tagged.replace(/<\/tool_call>$/, ''), '', 2],
+  [
+    'Hermes, a mark missing between',
+    '{{ tools }}<tool_call>',
+    tagged.replace('</tool_call>\n<', '<'),
+    tagged.replace('</tool_call>\n<', '<'),
+    0,
+  ],
+  ['Hermes, after white space', '{{ tools }}<tool_call>', `\n\n${tagged}`, '', 2],
   ['Hermes, text behind', '{{ tools }}<tool_call>', `${tagged} ok`, `${tagged} ok`, 0],
   ['Llama', '{{ tools }}', objects, '', 2],
   ['Llama, with its tag', '{{ tools }}', `<|python_tag|>${objects}`, '', 2],
@@ -35,6 +44,25 @@ const WRITTEN: readonly [string, string, string, string, number][] = [
     '{"name": "rm", "parameters": {}}',
     0,
   ],
+  [
+    'Hermes, its tags not shown',
+    '{{ tools }}<tool_call>',
+    `\n${CALLS.map((call) => JSON.stringify(call)).join('\n\n')}\n`,
+    '',
+    2,
+  ],
+  ['Hermes, JSON that is no call', '{{ tools }}<tool_call>', '{"name": "Ann"}\n', '{"name": "Ann"}\n', 0],
+  ['Llama, a line for each', '{{ tools }}', objects.replace('; ', '\n'), '', 2],
+  ['Llama, a semicolon behind', '{{ tools }}', `${objects};`, `${objects};`, 0],
+  ['Llama, its tag after text', '{{ tools }}', `So <|: <|python_tag|>${objects}`, 'So <|: ', 2],
+  [
+    'Llama, a list for arguments',
+    '{{ tools }}',
+    '{"name": "sum", "parameters": [1]}',
+    '{"name": "sum", "parameters": [1]}',
+    0,
+  ],
+  ['Mistral, after text', '{{ tools }}[TOOL_CALLS]', `I [do]:[TOOL_CALLS] ${JSON.stringify(CALLS)}`, 'I [do]:', 2],
   ['nothing', '{{ tools }}', '', '', 0],
 ]
 
@@ -48,6 +76,7 @@ describe('calls of tools, told from text', () => {
     }
     const expected = CALLS.slice(0, count).map((call) => ({ ...call, arguments: JSON.stringify(call.arguments) }))
     expect(read([written])).toEqual({ text, calls: expected })
+    expect(read([...written])).toEqual({ text, calls: expected })
     fc.assert(
       fc.property(fc.array(fc.nat(written.length)), (cuts) => {
         const at = [0, ...cuts.sort((a, b) => a - b), written.length]
@@ -62,6 +91,9 @@ describe('calls of tools, told from text', () => {
     expect(reader.push('a < b')).toBe('a < b')
     expect(reader.push(' <tool')).toBe(' ')
     expect(reader.push('s>')).toBe('<tools>')
+    const objects = new ToolCallReader(toolForm('{{ tools }}') as ToolForm, NAMES)
+    expect(objects.push('{ "n')).toBe('')
+    expect(objects.push('umber": 1')).toBe('{ "number": 1')
   })
 })
 
@@ -77,25 +109,49 @@ const SUM = tool('sum', {
   $defs: { numbers: { enum: [[1], [2, 3]] } },
 })
 const tools = [tool('time', { type: 'object', properties: {}, additionalProperties: false }), SUM]
-const TEMPLATE =
+const PLAIN = '{{ bos_token }}{% for m in messages %}[{{ m.role[0] }}]{{ m.content }}{% endfor %}[a]'
+const TOOL_USE =
   '{{ bos_token }}{% for t in tools or [] %}({{ t.function.name }}){% endfor %}{% for m in messages %}[{{ m.role[0] }}]{{ m.content }}' +
   "{% for c in m.tool_calls or [] %}<tool_call>{{ c.function.arguments.of[0] }}{% endfor %}{{ m.tool_call_id or '' }}{% endfor %}[a]"
 
-function source() {
-  const { source, files } = tinyModel()
-  files.set('tokenizer_config.json', json({ bos_token: '<s>', eos_token: '</s>', chat_template: TEMPLATE }))
-  return source
-}
+/** As Hermes models have them: one template for chats, another for chats with tools. */
+const TEMPLATES = [
+  { name: 'default', template: PLAIN },
+  { name: 'tool_use', template: TOOL_USE },
+]
 
-describeSdk('tools', (bench, gpu) => {
+describe('a choice of tools', () => {
+  const wanted = (changes: Partial<ChatRequest>) =>
+    toolsWanted({ messages: [], tools, ...changes }, {
+      chatTemplate: async (options: object) => ('tools' in options ? '{{ tools }}' : ''),
+    } as unknown as ModelText)
+
+  it('is open where nothing is said, and tells of no tool where none may be called', async () => {
+    for (const choice of [{}, { tool_choice: null }, { tool_choice: 'auto' }] as Partial<ChatRequest>[])
+      expect((await wanted(choice))!.options).not.toHaveProperty('format')
+    const text = { type: 'text' } as const
+    expect((await wanted({ tool_choice: 'required', response_format: text }))!.options).toHaveProperty('format')
+    expect(await wanted({ tool_choice: 'none' })).toBeUndefined()
+  })
+
+  it('takes a tool whose parameters are null for one with any', async () => {
+    const [bare] = [{ type: 'function', function: { name: 'time', parameters: null } }] as [Tool]
+    const { schema } = (await wanted({ tools: [bare], tool_choice: 'required' }))!.options.format as {
+      schema: object
+    }
+    expect(schema).toMatchObject({ anyOf: [{ properties: { arguments: { type: 'object' } } }] })
+  })
+})
+
+describeSdk.anywhere('tools', (bench) => {
   const request: ChatRequest & { stream?: false } = {
     messages: [{ role: 'user', content: 'hi' }],
     max_tokens: 120,
     temperature: 1,
     tools,
   }
-  const use = async <T>(run: (model: Awaited<ReturnType<typeof loadModel>>) => Promise<T>): Promise<T> => {
-    const model = await loadModel(source(), { gpu: gpu() })
+  const use = async <T>(run: (model: Model) => Promise<T>): Promise<T> => {
+    const { model } = await bench().load({ checkpoint: { chatTemplate: TEMPLATES } })
     try {
       return await run(model)
     } finally {
@@ -116,7 +172,8 @@ describeSdk('tools', (bench, gpu) => {
       // BOS, and one token per character.
       expect(usage.prompt_tokens).toBe(1 + expected.length)
       const none = await model.chat.completions.create({ ...request, messages, max_tokens: 1, tool_choice: 'none' })
-      expect(none.usage.prompt_tokens).toBe(1 + expected.length - '(time)(sum)'.length)
+      // The template for chats without tools.
+      expect(none.usage.prompt_tokens).toBe(1 + '[u]hi[a][t]5[a]'.length)
     }))
 
   it('are called with arguments of their schema where a call is demanded, whole and streamed by the official client', () =>
@@ -139,6 +196,30 @@ describeSdk('tools', (bench, gpu) => {
       expect(['time', 'sum']).toContain(streamed!.function.name)
     }))
 
+  it('may be called with marks that are special tokens: the text then holds them', async () => {
+    const checkpoint = {
+      chatTemplate: `{{ tools }}<tool_call>{{ messages[0].content }}`,
+      special: ['<tool_call>', '</tool_call>'],
+      vocabSize: 102,
+    }
+    const { model } = await bench().load({ checkpoint })
+    const content = async (changes: Partial<ChatRequest>) => {
+      const wanted = {
+        ...request,
+        max_tokens: 2,
+        temperature: 0,
+        logit_bias: { 100: 100 },
+        ...changes,
+        stream: false as const,
+      }
+      return (await model.chat.completions.create(wanted)).choices[0]!.message.content
+    }
+    // Marks alone are no call.
+    expect(await content({})).toBe('<tool_call><tool_call>')
+    expect(await content({ tools: [] })).toBe('')
+    model.dispose()
+  })
+
   it('are what they must be', () =>
     use(async (model) => {
       const create = (changes: object) => model.chat.completions.create({ ...request, ...changes } as ChatRequest)
@@ -147,6 +228,7 @@ describeSdk('tools', (bench, gpu) => {
       await expectError(create({ tools: 'time' }), 'bad-option')
       await expectError(create({ tool_choice: { type: 'function', function: { name: 'rm' } } }), 'bad-option')
       await expectError(create({ tool_choice: 'always' }), 'bad-option')
+      await expectError(create({ tool_choice: 'required', tools: [] }), 'bad-option')
       const messages = [{ role: 'assistant', content: null, tool_calls: [{ id: 'a', type: 'function', function: {} }] }]
       await expectError(create({ messages }), 'bad-option')
       const required = { tool_choice: 'required', response_format: { type: 'json_object' } }

@@ -111,6 +111,19 @@ describe('findChatTemplate', () => {
     expect(await findChatTemplate({ chat_template: [tools] }, undefined)).toBeUndefined()
   })
 
+  it('takes that for tools where there are some', async () => {
+    const list = [
+      { name: 'tool_use', template: '{{ bos_token }}{{ tools[0].name }}' },
+      { name: 'default', template: 'default' },
+    ]
+    const template = (await findChatTemplate({ chat_template: list, bos_token: '<s>' }, undefined))!
+    expect(template.render([hello], { tools: [{ name: 'sum' }] })).toBe('<s>sum')
+    expect(template.render([hello])).toBe('default')
+    expect([template.sourceFor(), template.sourceFor({ tools: true })]).toEqual(['default', list[0]!.template])
+    const single = (await findChatTemplate({ chat_template: 'one' }, undefined))!
+    expect(single.sourceFor({ tools: true })).toBe('one')
+  })
+
   it('finds none where there is none', async () => {
     expect(await findChatTemplate(undefined, undefined)).toBeUndefined()
     expect(await findChatTemplate({ chat_template: null }, undefined)).toBeUndefined()

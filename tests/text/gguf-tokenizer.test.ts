@@ -232,6 +232,10 @@ describe('a SentencePiece vocabulary', () => {
     const template = await findChatTemplate(ggufTokenizer(metadata).config, undefined)
     expect(template!.render([{ role: 'user', content: 'hi' }])).toBe('<s>[user] hi</s>')
     expect(await findChatTemplate(ggufTokenizer(asSpm(source)).config, undefined)).toBeUndefined()
+    metadata.set('tokenizer.chat_template.tool_use', '{{ tools[0] }}')
+    const both = await findChatTemplate(ggufTokenizer(metadata).config, undefined)
+    expect(both!.render([{ role: 'user', content: 'hi' }], { tools: [{}] })).toBe('{}')
+    expect(both!.render([{ role: 'user', content: 'hi' }])).toBe('<s>[user] hi</s>')
   })
 
   it('needs scores that say what to join first', () => {

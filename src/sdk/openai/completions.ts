@@ -1,8 +1,7 @@
-import type { Step } from '../options.js'
-import type { Session } from '../session-api.js'
+import { answer, gather, head, type Piece } from './answer.js'
 import { type CompletionHost, Conversations } from './conversations.js'
 import { chatLogprob } from './logprobs.js'
-import { chatWanted, textWanted, type Wanted } from './request.js'
+import { chatWanted, hasTools, type Wanted } from './request.js'
 import type { ToolCallReader } from './tools/reader.js'
 import type { ToolsWanted } from './tools/request.js'
 import type {
@@ -13,25 +12,14 @@ import type {
   ChatLogprobs,
   ChatRequest,
   FinishReason,
-  TextCompletion,
-  TextRequest,
   ToolCall,
-  Usage,
 } from './types.js'
 
 export interface CallOptions {
   signal?: AbortSignal
 }
 
-/** A piece of an answer, or its end. */
-type Piece = { text: string; logprob: ChatLogprobEntry | undefined } | LastPiece
-
-interface LastPiece {
-  text: string
-  finishReason: FinishReason
-  usage: Usage
-  calls?: ToolCall[]
-}
+type ChatPiece = Piece<ChatLogprobEntry> & { readonly calls?: readonly ToolCall[] }
 
 /** `model.chat.completions`: OpenAI's chat completions on a loaded model. */
 export class ChatCompletions {
@@ -54,10 +42,9 @@ export class ChatCompletions {
     options: CallOptions = {},
   ): Promise<ChatCompletion | AsyncIterable<ChatCompletionChunk>> {
     const wanted = chatWanted(request)
-    const tools = isAsked(request.tools) ? await this.#tools(request) : undefined
-    const format = tools?.format && { format: tools.format }
+    const tools = hasTools(request) ? await this.#tools(request) : undefined
     const answered = this.#conversations.lend(wanted.policy, (session) =>
-      answer(session, session.chat(wanted.input, { ...wanted.options, ...format, ...options, tools: tools?.tools })),
+      answer(session, session.chat(wanted.input, { ...wanted.options, ...tools?.options, ...options }), chatLogprob),
     )
     const pieces = tools ? withCalls(answered, tools.reader()) : answered
     return wanted.stream ? chatChunks(pieces, wanted) : wholeChat(pieces, wanted)
@@ -70,93 +57,28 @@ export class ChatCompletions {
   }
 }
 
-/** `model.completions`: OpenAI's text completions on a loaded model. */
-export class TextCompletions {
-  readonly #conversations: Conversations
-
-  constructor(host: CompletionHost) {
-    this.#conversations = new Conversations(host)
-  }
-
-  /** Continues a prompt. As `ChatCompletions.create`; the prompt is processed from its beginning. */
-  create(request: TextRequest & { stream: true }, options?: CallOptions): Promise<AsyncIterable<TextCompletion>>
-  create(request: TextRequest & { stream?: false | null }, options?: CallOptions): Promise<TextCompletion>
-  create(request: TextRequest, options?: CallOptions): Promise<TextCompletion | AsyncIterable<TextCompletion>>
-  async create(
-    request: TextRequest,
-    options: CallOptions = {},
-  ): Promise<TextCompletion | AsyncIterable<TextCompletion>> {
-    const wanted = textWanted(request)
-    const pieces = this.#conversations.lend(wanted.policy, (session) => {
-      session.rewind(0)
-      return answer(session, session.generate(wanted.input, { ...wanted.options, ...options }))
-    })
-    return wanted.stream ? textChunks(pieces, wanted) : wholeText(pieces, wanted)
-  }
-}
-
-async function* answer(session: Session, steps: AsyncGenerator<Step, void>): AsyncGenerator<Piece, void> {
-  let prompt = { cached: 0, all: 0 }
-  for await (const step of steps) {
-    if (step.kind === 'prompt') {
-      // Later ones read again what is left where the context slid.
-      if (prompt.all === 0) prompt = { cached: step.position, all: step.position + step.tokens.length }
-    } else if (step.kind === 'token') {
-      const logprob = step.logprobs && chatLogprob(step.logprobs)
-      if (step.text || logprob) yield { text: step.text, logprob }
-    } else {
-      const { attention, mlp, total } = session.stats().skip
-      const usage = {
-        prompt_tokens: prompt.all,
-        completion_tokens: step.tokens.length,
-        total_tokens: prompt.all + step.tokens.length,
-        prompt_tokens_details: { cached_tokens: prompt.cached },
-        skip: { attention, mlp, total },
-      }
-      yield { text: step.text, finishReason: step.finishReason, usage }
-    }
-  }
-}
-
-function isAsked(tools: ChatRequest['tools']): boolean {
-  return tools !== undefined && tools !== null && tools.length !== 0
-}
-
 /** The pieces, with calls of tools told from text. */
-async function* withCalls(pieces: AsyncIterable<Piece>, reader: ToolCallReader): AsyncGenerator<Piece, void> {
+async function* withCalls(pieces: AsyncIterable<ChatPiece>, reader: ToolCallReader): AsyncGenerator<ChatPiece, void> {
   for await (const piece of pieces) {
     const text = reader.push(piece.text)
-    if (!('usage' in piece)) {
+    if (!piece.last) {
       yield { ...piece, text }
       continue
     }
     const { text: rest, calls } = reader.end()
-    const finishReason = calls.length > 0 ? 'tool_calls' : piece.finishReason
-    yield { ...piece, text: text + rest, finishReason, calls }
+    const finishReason = calls.length > 0 ? 'tool_calls' : piece.last.finishReason
+    yield { ...piece, text: text + rest, last: { ...piece.last, finishReason }, calls }
   }
 }
 
-async function gather(pieces: AsyncIterable<Piece>) {
-  let content = ''
-  const entries: ChatLogprobEntry[] = []
-  for await (const piece of pieces) {
-    content += piece.text
-    if ('usage' in piece) {
-      const { finishReason, usage, calls = [] } = piece
-      // A stop string takes tokens back.
-      return { content, finishReason, usage, calls, entries: entries.slice(0, usage.completion_tokens) }
-    }
-    if (piece.logprob) entries.push(piece.logprob)
-  }
-  throw new Error('a generation ended without its last step')
-}
-
-async function wholeChat(pieces: AsyncIterable<Piece>, wanted: Wanted<unknown>): Promise<ChatCompletion> {
-  const { content: text, finishReason, usage, calls, entries } = await gather(pieces)
+async function wholeChat(pieces: AsyncIterable<ChatPiece>, wanted: Wanted<unknown>): Promise<ChatCompletion> {
+  const { text, end, entries } = await gather(pieces)
+  const { calls = [] } = end
+  const { finishReason, usage } = end.last
   const logprobs = wanted.options.logprobs === undefined ? null : { content: entries, refusal: null }
   const called = calls.length > 0
-  const content = called && text.trim() === '' ? null : text
-  const message = { role: 'assistant' as const, content, refusal: null, ...(called && { tool_calls: calls }) }
+  const content = called && text === '' ? null : text
+  const message = { role: 'assistant' as const, content, refusal: null, ...(called && { tool_calls: [...calls] }) }
   return {
     ...head('chatcmpl', 'chat.completion', wanted),
     choices: [{ index: 0, message, logprobs, finish_reason: finishReason }],
@@ -164,17 +86,8 @@ async function wholeChat(pieces: AsyncIterable<Piece>, wanted: Wanted<unknown>):
   }
 }
 
-async function wholeText(pieces: AsyncIterable<Piece>, wanted: Wanted<unknown>): Promise<TextCompletion> {
-  const { content, finishReason, usage } = await gather(pieces)
-  return {
-    ...head('cmpl', 'text_completion', wanted),
-    choices: [{ index: 0, text: content, logprobs: null, finish_reason: finishReason }],
-    usage,
-  }
-}
-
 async function* chatChunks(
-  pieces: AsyncIterable<Piece>,
+  pieces: AsyncIterable<ChatPiece>,
   wanted: Wanted<unknown>,
 ): AsyncGenerator<ChatCompletionChunk, void> {
   const body = head('chatcmpl', 'chat.completion.chunk', wanted)
@@ -193,28 +106,12 @@ async function* chatChunks(
     // Not before the prompt was accepted: what is wrong with it is no part of an answer.
     if (!begun) yield chunk({ role: 'assistant', content: '' })
     begun = true
-    const logprobs = 'logprob' in piece && piece.logprob ? { content: [piece.logprob], refusal: null } : null
-    if (piece.text || logprobs) yield chunk({ content: piece.text }, null, logprobs)
-    if (!('usage' in piece)) continue
-    for (const [index, call] of (piece.calls ?? []).entries()) yield chunk({ tool_calls: [{ index, ...call }] })
-    yield chunk({}, piece.finishReason)
-    if (wanted.includeUsage) yield { ...body, choices: [], usage: piece.usage }
+    const { text, entries, last, calls = [] } = piece
+    const logprobs = entries.length > 0 ? { content: [...entries], refusal: null } : null
+    if (text || logprobs) yield chunk({ content: text }, null, logprobs)
+    if (!last) continue
+    for (const [index, call] of calls.entries()) yield chunk({ tool_calls: [{ index, ...call }] })
+    yield chunk({}, last.finishReason)
+    if (wanted.includeUsage) yield { ...body, choices: [], usage: last.usage }
   }
-}
-
-async function* textChunks(
-  pieces: AsyncIterable<Piece>,
-  wanted: Wanted<unknown>,
-): AsyncGenerator<TextCompletion, void> {
-  const body = head('cmpl', 'text_completion', wanted)
-  const pending = wanted.includeUsage ? { usage: null } : {}
-  for await (const piece of pieces) {
-    const reason = 'usage' in piece ? piece.finishReason : null
-    yield { ...body, choices: [{ index: 0, text: piece.text, logprobs: null, finish_reason: reason }], ...pending }
-    if ('usage' in piece && wanted.includeUsage) yield { ...body, choices: [], usage: piece.usage }
-  }
-}
-
-function head<Kind extends string>(prefix: string, object: Kind, { model }: Wanted<unknown>) {
-  return { id: `${prefix}-${crypto.randomUUID()}`, object, created: Math.floor(Date.now() / 1000), model }
 }

@@ -1,3 +1,5 @@
+import { SkipstoneError } from '../../errors.js'
+import type { ModelConfig } from '../../model/config.js'
 import { type EmbedInput, type EmbedOptions, idsOf } from '../embed-request.js'
 import type { PolicyRequest } from '../policies.js'
 import type { ModelText } from '../text-api.js'
@@ -9,6 +11,8 @@ export interface EmbeddingRequest {
   model?: string
   /** `base64`: the bytes of the float32s, little-endian. Default `float`. */
   encoding_format?: 'float' | 'base64' | null
+  /** Vectors have the model's own hidden_size; another number is refused. */
+  dimensions?: number | null
   /** What to skip; default: nothing. */
   policy?: PolicyRequest | string
 }
@@ -21,6 +25,7 @@ export interface EmbeddingList {
 }
 
 interface EmbeddingHost {
+  readonly config: Pick<ModelConfig, 'hiddenSize'>
   readonly text: ModelText
   embed(input: readonly (readonly number[])[], options?: EmbedOptions): Promise<Float32Array[]>
 }
@@ -29,7 +34,7 @@ interface EmbeddingHost {
 export class Embeddings {
   constructor(private readonly host: EmbeddingHost) {}
 
-  /** Mean states of length 1. @throws `bad-option`, and as `Model.embed`. */
+  /** Mean states of length 1. @throws `bad-option`, `unsupported` (other `dimensions`), and as `Model.embed`. */
   async create(request: EmbeddingRequest, { signal }: CallOptions = {}): Promise<EmbeddingList> {
     const { input, encoding_format: format = 'float', policy, model = 'skipstone' } = request
     const isText = (one: unknown) => typeof one === 'string' || isIds(one)
@@ -37,6 +42,7 @@ export class Embeddings {
       throw bad('input is a text, token ids, or a list of those')
     }
     if (format !== null && format !== 'float' && format !== 'base64') throw bad('encoding_format is float or base64')
+    checkDimensions(request.dimensions ?? this.host.config.hiddenSize, this.host.config.hiddenSize)
     const texts = await idsOf(input, this.host.text, Number.POSITIVE_INFINITY)
     const options = { pooling: 'mean', ...(policy !== undefined && { policy }), ...(signal && { signal }) } as const
     const vectors = await this.host.embed(texts, options)
@@ -52,6 +58,14 @@ export class Embeddings {
       usage: { prompt_tokens: tokens, total_tokens: tokens },
     }
   }
+}
+
+function checkDimensions(wanted: unknown, hiddenSize: number): void {
+  if (wanted === hiddenSize) return
+  throw new SkipstoneError(
+    'unsupported',
+    `This model's embeddings have ${hiddenSize} dimensions, not ${String(wanted)}: leave dimensions out.`,
+  )
 }
 
 function isIds(value: unknown): boolean {

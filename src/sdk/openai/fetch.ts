@@ -1,6 +1,7 @@
 import { SkipstoneError } from '../../errors.js'
-import type { ChatCompletions, TextCompletions } from './completions.js'
+import type { ChatCompletions } from './completions.js'
 import type { EmbeddingRequest, Embeddings } from './embeddings.js'
+import type { TextCompletions } from './text-completions.js'
 import type { ChatRequest, TextRequest } from './types.js'
 
 interface Completions {

@@ -1,6 +1,6 @@
 import type { TokenLogprob, TokenLogprobs } from '../options.js'
 import { bad } from './bad-request.js'
-import type { ChatLogprob, ChatLogprobEntry, ChatRequest } from './types.js'
+import type { ChatLogprob, ChatLogprobEntry, ChatRequest, TextRequest } from './types.js'
 
 /** How many of the most probable tokens a chat asks for; undefined where it asks for no probabilities. The session checks the number. */
 export function wantedLogprobs(request: ChatRequest): number | undefined {
@@ -10,6 +10,13 @@ export function wantedLogprobs(request: ChatRequest): number | undefined {
   if (logprobs) return top ?? 0
   if (top) throw bad('top_logprobs needs logprobs: true')
   return undefined
+}
+
+/** The same of a text completion, which says the number alone. */
+export function wantedTextLogprobs({ logprobs }: TextRequest): number | undefined {
+  if (logprobs === undefined || logprobs === null) return undefined
+  if (typeof logprobs !== 'number') throw bad('logprobs is a number')
+  return logprobs
 }
 
 export function chatLogprob(token: TokenLogprobs): ChatLogprobEntry {

@@ -4,9 +4,10 @@ import type { GenerateOptions } from '../options.js'
 import { checkOverflow } from '../overflow.js'
 import type { PolicyRequest } from '../policies.js'
 import { bad } from './bad-request.js'
-import { wantedLogprobs } from './logprobs.js'
+import { wantedLogprobs, wantedTextLogprobs } from './logprobs.js'
 import { responseFormat } from './response-format.js'
-import type { ChatRequest, CompletionOptions, RequestMessage, TextRequest, ToolCall } from './types.js'
+import { toolParts } from './tool-messages.js'
+import type { ChatRequest, CompletionOptions, RequestMessage, TextPrompt, TextRequest } from './types.js'
 
 /** A request, checked. */
 export interface Wanted<Input> {
@@ -22,7 +23,6 @@ export interface Wanted<Input> {
 const ABSENT: Readonly<Record<string, readonly unknown[]>> = {
   n: [1],
   best_of: [1],
-  echo: [false],
   suffix: [''],
   functions: [],
   audio: [],
@@ -35,40 +35,65 @@ export function chatWanted(request: ChatRequest): Wanted<readonly ChatMessage[]>
   if (!Array.isArray(messages) || messages.length === 0)
     throw bad('messages is a list of messages with role and content')
   const input = messages.map(messageOf)
+  const choice = request.tool_choice ?? 'none'
+  if (!hasTools(request) && choice !== 'none' && choice !== 'auto')
+    throw bad('a tool_choice that demands a call needs tools')
+  refuseOthers(request, { echo: [false] })
   const wanted = common(request, request.max_completion_tokens ?? request.max_tokens)
   const logprobs = wantedLogprobs(request)
   return { input, ...wanted, options: { ...wanted.options, ...(logprobs !== undefined && { logprobs }) } }
 }
 
-/** @throws as `chatWanted`. */
-export function textWanted(request: TextRequest): Wanted<string> {
-  const { prompt } = request
-  if (typeof prompt !== 'string') throw bad('prompt is one string')
-  refuseOthers(request, { logprobs: [false, 0], top_logprobs: [0], tools: [] })
-  return { input: prompt, ...common(request, request.max_tokens) }
+export interface TextWanted extends Wanted<TextPrompt> {
+  /** Whether the prompt begins the answer, or is all of it. */
+  readonly echo: 'first' | 'alone' | undefined
 }
 
-function messageOf(message: RequestMessage): ChatMessage {
-  const { role, content, tool_calls: calls, tool_call_id, name } = (message ?? {}) as RequestMessage
-  if (typeof role !== 'string') throw bad('every message has a role')
-  const called = Array.isArray(calls) && calls.length > 0
+/** @throws as `chatWanted`. */
+export function textWanted(request: TextRequest): TextWanted {
+  refuseOthers(request, { top_logprobs: [0], tools: [] })
+  const { echo, overflow, max_tokens: maxTokens } = request
+  if (echo !== undefined && echo !== null && typeof echo !== 'boolean') throw bad('echo is true or false')
+  if (echo && (overflow ?? 'error') !== 'error')
+    throw bad('echo gives the whole prompt back, and overflow leaves some of it out')
+  const alone = echo === true && maxTokens === 0
+  // A step behind the prompt is the least that a session can be asked for.
+  const wanted = common(request, alone ? 1 : maxTokens)
+  const logprobs = wantedTextLogprobs(request)
   return {
-    // What newer models of OpenAI call a developer is the system of all templates.
-    role: role === 'developer' ? 'system' : role,
-    content: called && (content ?? null) === null ? '' : textOf(content),
-    ...(called && { tool_calls: calls.map(templateCall) }),
-    ...(typeof tool_call_id === 'string' && { tool_call_id }),
-    ...(typeof name === 'string' && { name }),
+    input: promptOf(request.prompt),
+    ...wanted,
+    echo: alone ? 'alone' : echo ? 'first' : undefined,
+    options: {
+      ...wanted.options,
+      ...(logprobs !== undefined && { logprobs, ...(echo && { promptLogprobs: logprobs }) }),
+    },
   }
 }
 
-/** Templates write arguments as JSON themselves. */
-function templateCall(call: ToolCall): object {
-  try {
-    const { name, arguments: values } = call.function
-    return { ...call, function: { name, arguments: JSON.parse(values) } }
-  } catch {
-    throw bad('every one of tool_calls has a function with a name, and arguments that are JSON')
+function promptOf(prompt: unknown): TextPrompt {
+  const [only, ...others] = Array.isArray(prompt) && typeof prompt[0] !== 'number' ? prompt : [prompt]
+  if (others.length > 0)
+    throw new SkipstoneError('unsupported', 'Several prompts at once are not in this version: send one after another.')
+  const isIds = Array.isArray(only) && only.every((id) => typeof id === 'number')
+  if (typeof only !== 'string' && !isIds) throw bad('prompt is a text, or a list of token ids')
+  return only
+}
+
+export function hasTools({ tools }: ChatRequest): boolean {
+  return tools !== undefined && tools !== null && tools.length !== 0
+}
+
+function messageOf(message: RequestMessage): ChatMessage {
+  const { role, content, name } = (message ?? {}) as RequestMessage
+  if (typeof role !== 'string') throw bad('every message has a role')
+  const tools = toolParts(message)
+  return {
+    // What newer models of OpenAI call a developer is the system of all templates.
+    role: role === 'developer' ? 'system' : role,
+    content: tools.tool_calls && (content ?? null) === null ? '' : textOf(content),
+    ...tools,
+    ...(typeof name === 'string' && { name }),
   }
 }
 

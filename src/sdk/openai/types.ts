@@ -86,8 +86,16 @@ export interface ChatRequest extends CompletionOptions {
   top_logprobs?: number | null
 }
 
+/** A text, or the ids of one. */
+export type TextPrompt = string | readonly number[]
+
 export interface TextRequest extends CompletionOptions {
-  prompt: string
+  /** One; a list of one is the same. */
+  prompt: TextPrompt | readonly [TextPrompt]
+  /** Begin the answer with the prompt; with `max_tokens: 0` it is all of the answer. */
+  echo?: boolean | null
+  /** Tell how probable every token was, those of an echoed prompt included, and this many of the most probable ones, 0 to 20. */
+  logprobs?: number | null
 }
 
 export interface Usage {
@@ -158,7 +166,19 @@ export interface ChatCompletionChunk
   usage?: Usage | null
 }
 
-export interface TextCompletion extends Body<'text_completion', Choice<null> & { text: string }> {
+/** Lists of the same length, with an entry for every token; of an echoed prompt those too that its tokenizer adds, such as BOS. */
+export interface TextLogprobs {
+  /** `bytes:\x…` where a token holds a part of a character. */
+  tokens: string[]
+  /** Natural logarithms of the model's own probabilities; null for the first token of an echoed prompt. */
+  token_logprobs: (number | null)[]
+  /** The most probable tokens, and the token itself. */
+  top_logprobs: (Readonly<Record<string, number>> | null)[]
+  /** Where each begins in `text`, in UTF-16 units. */
+  text_offset: number[]
+}
+
+export interface TextCompletion extends Body<'text_completion', Choice<TextLogprobs | null> & { text: string }> {
   /** In a stream: with the last piece, where it was asked for. */
   usage?: Usage | null
 }

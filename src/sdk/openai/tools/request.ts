@@ -1,17 +1,17 @@
 import { SkipstoneError } from '../../../errors.js'
-import type { TextFormat } from '../../options.js'
+import type { ChatOptions } from '../../options.js'
 import type { ModelText } from '../../text-api.js'
 import { bad } from '../bad-request.js'
+import { responseFormat } from '../response-format.js'
 import type { ChatRequest } from '../types.js'
+import { callSchema } from './call-schema.js'
 import { FORCED, toolForm } from './forms.js'
 import { ToolCallReader } from './reader.js'
 
 /** What a request's tools come to. */
 export interface ToolsWanted {
-  /** For the template. */
-  readonly tools: readonly object[]
-  /** Where a call has to come. */
-  readonly format: TextFormat | undefined
+  /** What the session is told: tools for the template, special tokens that mark calls, the format of a call that has to come. */
+  readonly options: ChatOptions
   reader(): ToolCallReader
 }
 
@@ -25,14 +25,15 @@ interface Tool {
  * @throws `bad-option` for what is malformed, `unsupported` where the model's template knows no tools.
  */
 export async function toolsWanted(request: ChatRequest, text: ModelText): Promise<ToolsWanted | undefined> {
-  const { tools, tool_choice: choice = 'auto' } = request
+  const { tools } = request
+  const choice = request.tool_choice ?? 'auto'
   if (!Array.isArray(tools)) throw bad('tools is a list')
   const known = tools.map(toolOf)
   const named = nameOf(choice)
   if (choice === 'none') return undefined
   if (named !== undefined && !known.some(({ name }) => name === named))
     throw bad(`tool_choice names ${named}, which is none of the tools`)
-  const form = toolForm((await text.chatTemplate()) ?? '')
+  const form = toolForm((await text.chatTemplate({ tools: true })) ?? '')
   if (!form) {
     throw new SkipstoneError(
       'unsupported',
@@ -40,23 +41,25 @@ export async function toolsWanted(request: ChatRequest, text: ModelText): Promis
     )
   }
   const must = choice !== 'auto'
-  if (must && request.response_format)
+  if (must && responseFormat(request.response_format))
     throw bad('response_format and a tool_choice that demands a call exclude each other')
   const callable = known.filter(({ name }) => named === undefined || name === named)
   const names = new Set(callable.map(({ name }) => name))
+  if (!must) return { options: { tools, specialTokens: form.marks }, reader: () => new ToolCallReader(form, names) }
+  const schemas = callable.map(({ name, parameters }, i) => callSchema(name, parameters, `#/anyOf/${i}`))
   return {
-    tools,
-    format: must ? { schema: { anyOf: callable.map(callSchema) } } : undefined,
-    reader: () => new ToolCallReader(must ? FORCED : form, names),
+    options: { tools, format: { schema: { anyOf: schemas } } },
+    reader: () => new ToolCallReader(FORCED, names),
   }
 }
 
 function toolOf(tool: unknown): Tool {
   const { type, function: described } = (tool ?? {}) as { type?: unknown; function?: unknown }
   if (type !== 'function') throw bad('every tool has the type function')
-  const { name, parameters = { type: 'object' } } = (described ?? {}) as { name?: unknown; parameters?: unknown }
+  const { name, parameters: given } = (described ?? {}) as { name?: unknown; parameters?: unknown }
+  const parameters = given ?? { type: 'object' }
   if (typeof name !== 'string' || name === '') throw bad('every tool has a function with a name')
-  if (typeof parameters !== 'object' || parameters === null) throw bad(`the parameters of ${name} are a JSON Schema`)
+  if (typeof parameters !== 'object') throw bad(`the parameters of ${name} are a JSON Schema`)
   return { name, parameters }
 }
 
@@ -66,25 +69,4 @@ function nameOf(choice: unknown): string | undefined {
   const { name } = ((choice as { function?: unknown } | null)?.function ?? {}) as { name?: unknown }
   if (typeof name !== 'string') throw bad('tool_choice is none, auto, required or a function with a name')
   return name
-}
-
-function callSchema({ name, parameters }: Tool, index: number): object {
-  return {
-    type: 'object',
-    properties: { name: { const: name }, arguments: moved(parameters, `#/anyOf/${index}/properties/arguments`) },
-    required: ['name', 'arguments'],
-    additionalProperties: false,
-  }
-}
-
-/** A schema whose references to itself hold where it is a part of another, at `pointer`. */
-function moved(schema: unknown, pointer: string): unknown {
-  if (Array.isArray(schema)) return schema.map((part) => moved(part, pointer))
-  if (typeof schema !== 'object' || schema === null) return schema
-  return Object.fromEntries(
-    Object.entries(schema).map(([key, value]) => {
-      const isReference = key === '$ref' && typeof value === 'string' && value.startsWith('#')
-      return [key, isReference ? pointer + value.slice(1) : moved(value, pointer)]
-    }),
-  )
 }

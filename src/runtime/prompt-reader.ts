@@ -1,0 +1,47 @@
+import { type Dispatch, ParamsArena } from '../gpu/dispatch.js'
+import type { Engine } from './engine.js'
+import { type TokenLogprobs, tokenLogprobs } from './logprobs.js'
+import { rowsLogits } from './rows-logits.js'
+
+/** Rows whose logits are read back together: of a large vocabulary they are some megabytes. */
+export const LOGIT_ROWS = 16
+
+/** Reads the logits of a prompt's rows, and makes of each how probable the id behind it was, and the `count` most probable ones. */
+export class PromptReader {
+  readonly logprobs: TokenLogprobs[] = []
+  readonly extra: { readonly buffer: GPUBuffer; readonly values: number }
+  readonly #arena: ParamsArena
+  #dispatches: Dispatch[] | undefined
+
+  constructor(
+    private readonly engine: Engine,
+    private readonly ids: ArrayLike<number>,
+    private readonly count: number,
+  ) {
+    const { gpu, shape } = engine
+    const values = shape.config.vocabSize
+    this.extra = { buffer: gpu.memory.storage('rows logits', 4 * LOGIT_ROWS * values), values }
+    this.#arena = new ParamsArena(gpu)
+  }
+
+  async dispatches(plan: GPUBuffer): Promise<readonly Dispatch[]> {
+    this.#dispatches ??= await rowsLogits(this.engine, this.#arena, plan, this.extra.buffer)
+    return this.#dispatches
+  }
+
+  /** Takes the logits of the chunk that begins at `first`. Nothing comes behind the last row. */
+  read(first: number, words: Uint32Array): void {
+    const { values } = this.extra
+    const logits = new Float32Array(words.buffer)
+    const rows = Math.min(logits.length / values, this.ids.length - 1 - first)
+    for (let row = 0; row < rows; row++) {
+      const ofRow = logits.subarray(row * values, (row + 1) * values)
+      this.logprobs.push(tokenLogprobs(ofRow, this.ids[first + row + 1] as number, this.count))
+    }
+  }
+
+  destroy(): void {
+    this.#arena.destroy()
+    this.engine.gpu.memory.destroy(this.extra.buffer)
+  }
+}

@@ -1,0 +1,28 @@
+import type { Dispatch, ParamsArena } from '../gpu/dispatch.js'
+import { gemmKernel } from '../kernels/gemm.js'
+import type { Engine } from './engine.js'
+import { statesProgram } from './states-program.js'
+
+/** Follows a prefill chunk, before anything moves the plan on: the logits of every row, in `logits` [rows, vocab]. */
+export async function rowsLogits(
+  engine: Engine,
+  arena: ParamsArena,
+  plan: GPUBuffer,
+  logits: GPUBuffer,
+): Promise<Dispatch[]> {
+  const { gpu, shape, weights, scratch, target } = engine
+  const states = await statesProgram(engine, arena, plan, scratch.u)
+  const head = await gemmKernel(gpu, {
+    k4: shape.d4,
+    n: shape.config.vocabSize,
+    outputStride: shape.config.vocabSize,
+    dtype: weights.dtypes.head,
+    bias: false,
+    rows: 'all',
+    gather: false,
+    epilogue: 'store',
+    form: target.choice.form.value.gemm,
+  })
+  const bound = { plan, x: scratch.u, weights: weights.head, vectors: weights.vectors, y: logits }
+  return [...states, head(arena, bound, { slot: 0, firstRow: 0, bias: 0, z: 0 })]
+}
