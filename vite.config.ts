@@ -22,7 +22,14 @@ export default defineConfig({
   preview: { host: '127.0.0.1' },
   // Found while the first text is made otherwise, and the page would reload under it.
   optimizeDeps: {
-    include: ['@huggingface/tokenizers', '@huggingface/jinja', 'idb-keyval', 'wgsl-preprocessor'],
+    include: [
+      '@huggingface/tokenizers',
+      '@huggingface/jinja',
+      '@noble/hashes/sha2.js',
+      '@noble/hashes/utils.js',
+      'idb-keyval',
+      'wgsl-preprocessor',
+    ],
   },
   worker: { format: 'es' },
   plugins: [offlineFiles('offline.js')],

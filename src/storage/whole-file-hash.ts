@@ -1,12 +1,14 @@
 import { throwIfAborted } from '../errors.js'
 import type { ChunkStore } from './chunk-store.js'
 import type { Ledger } from './ledger.js'
-import { Sha256 } from './sha256-stream.js'
 
 /** Bytes hashed at a time: a few milliseconds, so that a page stays responsive where there is no worker. */
 const SLICE_BYTES = 256 << 10
 
-/** SHA-256 of a stored file in hexadecimal, in one pass over its chunks. In a browser it is computed in a worker. */
+/**
+ * SHA-256 of a stored file in hexadecimal, in one pass over its chunks. In a browser it is computed in a worker; SubtleCrypto
+ * hashes nothing in pieces, so a library does.
+ */
 export async function wholeFileHash(
   store: ChunkStore,
   ledger: Ledger,
@@ -90,8 +92,10 @@ class WorkerHasher implements Hasher {
   }
 }
 
-function slicedHasher(): Hasher {
-  const hash = new Sha256()
+async function slicedHasher(): Promise<Hasher> {
+  const { sha256 } = await import('@noble/hashes/sha2.js')
+  const { bytesToHex } = await import('@noble/hashes/utils.js')
+  const hash = sha256.create()
   return {
     async update(chunk) {
       for (let at = 0; at < chunk.byteLength; at += SLICE_BYTES) {
@@ -100,7 +104,7 @@ function slicedHasher(): Hasher {
       }
       return chunk.buffer
     },
-    digest: async () => hash.digest(),
+    digest: async () => bytesToHex(hash.digest()),
     close: () => undefined,
   }
 }
