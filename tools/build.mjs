@@ -6,18 +6,13 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build, runnerImport } from 'vite'
 import { apiReference } from './api-reference.mjs'
+import { shaderText } from './shader-text.mjs'
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
 const dist = path.join(root, 'dist')
 const { dependencies, exports } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'))
 rmSync(dist, { recursive: true, force: true })
 
-/** Shaders are text to a minifier: what a GPU does not read goes here. */
-const shaderText = {
-  name: 'shader-text',
-  enforce: 'pre',
-  transform: (code, id) => (id.includes('/shaders/') ? code.replace(/^[ \t]+/gm, '').replace(/^\/\/.*\n/gm, '') : null),
-}
 /** The worker that hashes is a string in its module: no embedder's minifier looks into it. */
 const worker = { rolldownOptions: { output: { minify: true } } }
 const common = { configFile: false, root, publicDir: false, logLevel: 'warn', plugins: [shaderText], worker }

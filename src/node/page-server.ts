@@ -17,6 +17,10 @@ export interface PageServerOptions {
   readonly files?: ReadonlyMap<string, PageFile>
   /** Folders by URL prefix that begins and ends with a slash, for example `/model/`. They are only read. */
   readonly folders?: ReadonlyMap<string, string>
+  /** Answers with the headers that let pages share memory between threads. */
+  readonly isolated?: boolean
+  /** Hears the URL path of every file that is asked for and there. */
+  readonly onServed?: (urlPath: string) => void
 }
 
 export interface PageServer {
@@ -62,13 +66,19 @@ async function answer(options: PageServerOptions, request: IncomingMessage, resp
   // Another site's page can reach this port under a name of its own; it must not read a user's files that way.
   if (!/^(127\.0\.0\.1|localhost):\d+$/.test(request.headers.host ?? '')) return refuse(response, 403)
   if (request.method !== 'GET' && request.method !== 'HEAD') return refuse(response, 405)
-  const content = await find(options, request.url ?? '/')
-  if (content === undefined) return refuse(response, 404)
+  const urlPath = decodedPath(request.url ?? '/')
+  const content = urlPath === undefined ? undefined : await find(options, urlPath)
+  if (urlPath === undefined || content === undefined) return refuse(response, 404)
+  options.onServed?.(urlPath)
 
   const range = parseRange(request.headers.range, content.size)
   response.setHeader('content-type', content.type)
   response.setHeader('accept-ranges', 'bytes')
   response.setHeader('cache-control', 'no-store')
+  if (options.isolated) {
+    response.setHeader('cross-origin-opener-policy', 'same-origin')
+    response.setHeader('cross-origin-embedder-policy', 'require-corp')
+  }
   if (range === 'unsatisfiable') {
     response.setHeader('content-range', `bytes */${content.size}`)
     return refuse(response, 416)
@@ -88,9 +98,7 @@ function refuse(response: ServerResponse, status: number): void {
   response.end()
 }
 
-async function find({ files, folders }: PageServerOptions, url: string): Promise<Content | undefined> {
-  const urlPath = decodedPath(url)
-  if (urlPath === undefined) return undefined
+async function find({ files, folders }: PageServerOptions, urlPath: string): Promise<Content | undefined> {
   const file = files?.get(urlPath)
   if (file !== undefined) return fromMemory(file)
   for (const [prefix, folder] of folders ?? []) {
@@ -137,6 +145,8 @@ function leavesFolder(relative: string): boolean {
 const CONTENT_TYPES: Record<string, string> = {
   '.html': 'text/html; charset=utf-8',
   '.js': 'text/javascript; charset=utf-8',
+  '.mjs': 'text/javascript; charset=utf-8',
+  '.wasm': 'application/wasm',
   '.css': 'text/css; charset=utf-8',
   '.json': 'application/json',
   '.svg': 'image/svg+xml',

@@ -1,0 +1,61 @@
+import { readdirSync, readFileSync } from 'node:fs'
+
+const INTERVAL_MS = 500
+
+/**
+ * Watches the memory of the processes that this one has started, directly or not. Pages that several of them share count once in all, so that
+ * the sum is what the machine gives (Linux's proportional set size).
+ */
+export class MemoryWatch {
+  #peak: number | undefined
+  readonly #timer: NodeJS.Timeout
+
+  constructor() {
+    this.#timer = setInterval(() => this.#look(), INTERVAL_MS)
+    this.#timer.unref()
+  }
+
+  /** The most bytes that were seen; undefined where the system does not tell. */
+  stop(): number | undefined {
+    clearInterval(this.#timer)
+    return this.#peak
+  }
+
+  #look(): void {
+    const sizes = descendants(process.pid).map(proportionalBytes)
+    const sum = sizes.reduce((total, bytes) => total + bytes, 0)
+    if (sum > 0) this.#peak = Math.max(this.#peak ?? 0, sum)
+  }
+}
+
+function descendants(root: number): number[] {
+  const children = new Map<number, number[]>()
+  for (const name of processes()) {
+    // The name before the parent's number is in parentheses and may hold anything.
+    const parent = Number(/^.*\) \S (\d+)/s.exec(textOf(`/proc/${name}/stat`))?.[1])
+    children.set(parent, [...(children.get(parent) ?? []), Number(name)])
+  }
+  const below = (pid: number): number[] => (children.get(pid) ?? []).flatMap((child) => [child, ...below(child)])
+  return below(root)
+}
+
+function processes(): string[] {
+  try {
+    return readdirSync('/proc').filter((name) => /^\d+$/.test(name))
+  } catch {
+    return []
+  }
+}
+
+function proportionalBytes(pid: number): number {
+  return 1024 * Number(/^Pss:\s+(\d+)/m.exec(textOf(`/proc/${pid}/smaps_rollup`))?.[1] ?? 0)
+}
+
+/** A process may be gone before it is looked at. */
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    return ''
+  }
+}

@@ -1,0 +1,30 @@
+import { SkipstoneError } from '../../../src/errors.js'
+import type { Checkpoint } from '../../../src/model/checkpoint.js'
+import type { ModelConfig } from '../../../src/model/config.js'
+
+/** A model whose weights every engine gets. */
+export interface PeerModel {
+  readonly config: ModelConfig
+  readonly checkpoint: Checkpoint
+}
+
+/** One f32 tensor as the checkpoint has it, row-major [rows, k] for matrices. */
+export async function f32Of({ checkpoint }: PeerModel, name: string): Promise<Float32Array<ArrayBuffer>> {
+  const entry = checkpoint.entries.get(name)
+  if (entry?.dtype !== 'F32') {
+    throw new SkipstoneError('missing-tensor', `The peers need ${name} as F32: choose another shape.`)
+  }
+  const data = await checkpoint.read(name, 0, entry.end - entry.start)
+  return new Float32Array(data.buffer, data.byteOffset, data.byteLength / 4)
+}
+
+/** [rows, columns] to [columns, rows]. */
+export function transposed(values: Float32Array, rows: number, columns: number): Float32Array<ArrayBuffer> {
+  const out = new Float32Array(values.length)
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) {
+      out[column * rows + row] = values[row * columns + column] as number
+    }
+  }
+  return out
+}

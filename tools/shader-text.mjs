@@ -1,0 +1,6 @@
+/** A plugin for Vite: shaders are text to a minifier, so what a GPU does not read goes here. */
+export const shaderText = {
+  name: 'shader-text',
+  enforce: 'pre',
+  transform: (code, id) => (id.includes('/shaders/') ? code.replace(/^[ \t]+/gm, '').replace(/^\/\/.*\n/gm, '') : null),
+}
