@@ -74,7 +74,8 @@ async function visitOnce(visits: Visits, request: Omit<VisitRequest, 'onConsole'
     progress(`${measured.decodeMs.toFixed(1)} ms a token\n`)
   } catch (error) {
     visits.error = error instanceof Error ? error.message : String(error)
+    if (process.env.BENCH_PEERS_CONSOLE) console.error(error)
     progress(`failed: ${visits.error}\n`)
   }
-  if (process.env.BENCH_PEERS_CONSOLE === engine) progress(`${said.join('\n')}\n`)
+  if (process.env.BENCH_PEERS_CONSOLE) progress(`${said.join('\n')}\n`)
 }

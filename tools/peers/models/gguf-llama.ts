@@ -1,8 +1,8 @@
 import { HF_TENSOR_NAMES } from '../../../src/model/architectures/hf-names.js'
 import { ggufRowSource } from '../../../src/model/gguf-rows.js'
-import { array, f32, GGML, GgufBytes, type TypedValue, text, u32 } from '../../../tests/fixtures/gguf-writer.js'
+import { array, bool, f32, GGML, GgufBytes, type TypedValue, text, u32 } from '../../../tests/fixtures/gguf-writer.js'
 import { tokenNames } from './token-names.js'
-import { f32Of, type PeerModel } from './weights.js'
+import { embeddingName, f32Of, type PeerModel } from './weights.js'
 
 const ALIGNMENT = 32
 const NORMAL_TOKEN = 1
@@ -68,6 +68,8 @@ function metadataOf({ config }: PeerModel): (readonly [string, TypedValue])[] {
         names.map((_, id) => kinds[id] ?? NORMAL_TOKEN),
       ),
     ],
+    ['tokenizer.ggml.add_space_prefix', bool(false)],
+    ['tokenizer.ggml.add_bos_token', bool(false)],
     ['tokenizer.ggml.unknown_token_id', u32(0)],
     ['tokenizer.ggml.bos_token_id', u32(1)],
     ['tokenizer.ggml.eos_token_id', u32(2)],
@@ -82,7 +84,7 @@ async function allTensors(model: PeerModel): Promise<Tensor[]> {
     return { name, shape, data: new Uint8Array(buffer, byteOffset, byteLength) }
   }
   const tensors = [
-    await read('token_embd.weight', HF_TENSOR_NAMES.embedding),
+    await read('token_embd.weight', embeddingName(model)),
     await read('output_norm.weight', HF_TENSOR_NAMES.finalNorm),
   ]
   if (!config.tiedEmbeddings) tensors.push(await read('output.weight', HF_TENSOR_NAMES.head))

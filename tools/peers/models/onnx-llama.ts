@@ -2,7 +2,7 @@ import { HF_TENSOR_NAMES } from '../../../src/model/architectures/hf-names.js'
 import { ropeTable } from '../../../src/model/rope.js'
 import { pastName, presentName } from './cache-names.js'
 import type { Attribute, OnnxGraph, OnnxNode, OnnxTensor } from './onnx-file.js'
-import { f32Of, type PeerModel, transposed } from './weights.js'
+import { embeddingName, f32Of, type PeerModel, transposed } from './weights.js'
 
 /**
  * A Llama as ONNX Runtime runs it fastest: its own fused operators as its model builder for GPUs uses them, Q, K and V in one product, RoPE
@@ -50,7 +50,7 @@ class LlamaGraph implements OnnxGraph {
   async build(): Promise<void> {
     const { layers, hiddenSize: d, vocabSize } = this.#model.config
     await this.#shared()
-    const embedding = await f32Of(this.#model, TENSORS.embedding)
+    const embedding = await f32Of(this.#model, embeddingName(this.#model))
     this.#tensor('embedding', [vocabSize, d], embedding)
     this.#node('Gather', ['embedding', 'input_ids'], ['x.0'])
     await this.#norm('norm.0', TENSORS.layer(0, this.#model.config).inputNorm)

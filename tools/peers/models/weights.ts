@@ -1,4 +1,5 @@
 import { SkipstoneError } from '../../../src/errors.js'
+import { HF_TENSOR_NAMES } from '../../../src/model/architectures/hf-names.js'
 import type { Checkpoint } from '../../../src/model/checkpoint.js'
 import type { ModelConfig } from '../../../src/model/config.js'
 
@@ -6,6 +7,12 @@ import type { ModelConfig } from '../../../src/model/config.js'
 export interface PeerModel {
   readonly config: ModelConfig
   readonly checkpoint: Checkpoint
+}
+
+/** The embedding's name in this checkpoint: where it is the head too, some files have it under that name only. */
+export function embeddingName({ checkpoint }: PeerModel): string {
+  const { embedding, head } = HF_TENSOR_NAMES
+  return checkpoint.entries.has(embedding) ? embedding : head
 }
 
 /** One f32 tensor as the checkpoint has it, row-major [rows, k] for matrices. */

@@ -1,4 +1,4 @@
-import { idsOfText } from '../models/token-names.js'
+import { idsOfText, textOfIds } from '../models/token-names.js'
 import type { PageModel, PeerEngine } from './host.js'
 import { importPeer } from './import-peer.js'
 
@@ -11,9 +11,6 @@ interface Wllama {
   setCompat(compat: { worker: string; wasm: string }, mode: 'firefox_safari'): void
   loadModel(files: readonly Blob[], options: object): Promise<void>
   createCompletion(request: object): Promise<AsyncIterable<{ choices: readonly { text: string }[] }>>
-  isSupportWebGPU(): boolean
-  isMultithread(): boolean
-  getNumThreads(): number
 }
 
 const PACKAGE = '/peers/@wllama/wllama/esm/'
@@ -48,12 +45,11 @@ class LlamaCpp implements PeerEngine {
       n_threads: navigator.hardwareConcurrency,
       ...(this.#device === 'wasm' && { n_gpu_layers: 0 }),
     })
-    console.info(`wllama: ${this.#wllama.isMultithread()} ${this.#wllama.getNumThreads()}`)
   }
 
   async generate(prompt: readonly number[], count: number, onToken: (id: number) => void): Promise<void> {
     const chunks = await this.#wllama.createCompletion({
-      prompt,
+      prompt: textOfIds(prompt),
       stream: true,
       max_tokens: count,
       temperature: 0,
