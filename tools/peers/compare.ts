@@ -3,7 +3,7 @@ import path from 'node:path'
 import type { BrowserBackend } from '../../src/node/browser-page.js'
 import type { PageFile } from '../../src/node/page-server.js'
 import { TemporaryFolder } from '../../src/node/temporary-folder.js'
-import type { EngineName } from './engines.js'
+import { type EngineName, isMeasuredIn } from './engines.js'
 import { expectedTokens } from './expected-tokens.js'
 import { writeModelFolder } from './models/model-folder.js'
 import { peerModel } from './models/shapes.js'
@@ -40,7 +40,8 @@ export async function comparePeers(selection: Selection, progress: (text: string
       progress(`${shape}: expected tokens\n`)
       const expected = await expectedTokens(folder, request.prompt(PROMPTS[0]), DECODED + 1)
       for (const browser of selection.browsers) {
-        const all = selection.engines.map((engine): Visits => ({ shape, browser, engine, expected, done: [] }))
+        const engines = selection.engines.filter((engine) => isMeasuredIn(engine, browser))
+        const all = engines.map((engine): Visits => ({ shape, browser, engine, expected, done: [] }))
         for (let round = 0; round < selection.rounds; round++) {
           for (const visits of all)
             await visitOnce(visits, { ...request, browser, page: pages.get(visits.engine)! }, progress)
@@ -63,19 +64,16 @@ async function prepare(shape: string, folder: string): Promise<Pick<VisitRequest
   return { folder, model: { layers, kvHeads, headDim, contextLength: Math.min(CONTEXT, contextLength) }, prompt }
 }
 
-async function visitOnce(visits: Visits, request: Omit<VisitRequest, 'onConsole'>, progress: (text: string) => void) {
+async function visitOnce(visits: Visits, request: VisitRequest, progress: (text: string) => void) {
   if (visits.error !== undefined) return
   const { shape, browser, engine, done } = visits
-  const said: string[] = []
   progress(`${shape} ${browser} ${engine}, round ${done.length + 1} `)
   try {
-    const measured = await visit({ ...request, onConsole: (text) => said.push(text) })
+    const measured = await visit(request)
     done.push(measured)
     progress(`${measured.decodeMs.toFixed(1)} ms a token\n`)
   } catch (error) {
     visits.error = error instanceof Error ? error.message : String(error)
-    if (process.env.BENCH_PEERS_CONSOLE) console.error(error)
     progress(`failed: ${visits.error}\n`)
   }
-  if (process.env.BENCH_PEERS_CONSOLE) progress(`${said.join('\n')}\n`)
 }
