@@ -111,6 +111,19 @@ describe('page server', () => {
     expect(await rawStatus({ path: '/index.html', headers: { host: 'evil.example:80' } })).toBe(403)
   })
 
+  it('isolates pages where asked to, and tells what it served', async () => {
+    const served: string[] = []
+    const files = new Map([['/a.mjs', { type: 'text/javascript', body: '1' }]])
+    const other = await startPageServer({ files, isolated: true, onServed: (urlPath) => served.push(urlPath) })
+    const response = await fetch(`${other.origin}/a.mjs?query`)
+    await fetch(`${other.origin}/b.mjs`)
+    await other.close()
+    expect(response.headers.get('cross-origin-opener-policy')).toBe('same-origin')
+    expect(response.headers.get('cross-origin-embedder-policy')).toBe('require-corp')
+    expect(served).toEqual(['/a.mjs'])
+    expect((await get('/index.html')).headers.has('cross-origin-embedder-policy')).toBe(false)
+  })
+
   it('closes while a client still holds its connection', async () => {
     const other = await startPageServer({ files: new Map([['/', { type: 'text/plain', body: 'x' }]]) })
     await (await fetch(other.origin)).text()
