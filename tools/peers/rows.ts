@@ -69,11 +69,11 @@ function ratiosOf(ours: PeerNumbers, peer: PeerNumbers): PeerNumbers {
 
 /** Of the round that agrees least. */
 function agreementOf(visits: readonly Visit[], expected: readonly number[]): { equal: number; of: number } {
-  const equal = visits.map(({ ids }) => {
-    const different = expected.findIndex((id, i) => ids[i] !== id)
-    return different === -1 ? expected.length : different
+  const counts = visits.map(({ ids }) => {
+    const different = ids.findIndex((id, i) => id !== expected[i])
+    return { equal: different === -1 ? ids.length : different, of: ids.length }
   })
-  return { equal: Math.min(...equal), of: expected.length }
+  return counts.reduce((least, one) => (one.equal < least.equal ? one : least))
 }
 
 function median(values: readonly number[]): number {

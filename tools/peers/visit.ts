@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { gzipSync } from 'node:zlib'
+import { SkipstoneError } from '../../src/errors.js'
 import { type BrowserBackend, type BrowserPage, openPage } from '../../src/node/browser-page.js'
 import { type PageFile, startPageServer } from '../../src/node/page-server.js'
 import { PEERS_FOLDER } from './install.js'
@@ -19,7 +20,7 @@ export interface Visit {
   readonly firstTokenMs: number
   /** From a prompt's beginning to the token that follows it, by prompt length. Warm, but for lengths that take longer than 20 seconds. */
   readonly prefillMs: Readonly<Record<number, number>>
-  /** Of one token, over 64 that follow on a prompt of 64. */
+  /** Of one token, over 64 that follow on a prompt of 64; over 8 where a token takes more than 2.5 seconds. */
   readonly decodeMs: number
   /** What followed on the prompt of 64. */
   readonly ids: readonly number[]
@@ -39,12 +40,14 @@ export interface VisitRequest {
   readonly prompt: (length: number) => number[]
 }
 
+/** For an engine that takes more than some seconds for a token. */
+const DECODED_WHEN_SLOW = 8
 /** Tokens of the first answer, after which decoding is warm. */
 const WARMING = 5
 /** What takes longer than this is not repeated: compiling is a small part of it. */
 const SLOW_MS = 20_000
 /** A page that has not answered by then is taken for one that never will. */
-const PATIENCE_MS = 420_000
+const PATIENCE_MS = 600_000
 
 /** Opens a browser of its own for one engine, measures, and closes it. */
 export async function visit(request: VisitRequest): Promise<Visit> {
@@ -61,10 +64,16 @@ export async function visit(request: VisitRequest): Promise<Visit> {
   const memory = new MemoryWatch()
   try {
     const page = await openPage(request.browser, `${server.origin}/`, { adapter: 'auto' })
-    const deadline = setTimeout(() => page.close(), PATIENCE_MS)
+    let late: SkipstoneError | undefined
+    const deadline = setTimeout(() => {
+      late = new SkipstoneError('internal', `It was not done after ${PATIENCE_MS / 1000} seconds.`)
+      page.close()
+    }, PATIENCE_MS)
     try {
       const measured = await measure(page, request)
       return { ...measured, codeBytes: codeBytes(served, request.page), memoryBytes: memory.stop() }
+    } catch (error) {
+      throw late ?? error
     } finally {
       clearTimeout(deadline)
       await page.close()
@@ -83,15 +92,16 @@ async function measure(page: BrowserPage, { model, prompt }: VisitRequest) {
   const loadMs = await page.evaluate<number>('load', { ...model, url: '/model/' } satisfies PageModel)
   const lengths = PROMPTS.filter((one) => one < model.contextLength)
   // The first of its kind compiles.
-  const cold = new Map<number, number>()
-  for (const length of lengths) cold.set(length, (await generate(length, length === PROMPTS[0] ? WARMING : 1)).firstMs)
+  const start = await generate(PROMPTS[0], WARMING)
   const prefillMs: Record<number, number> = {}
   for (const length of lengths) {
-    const first = cold.get(length)!
-    prefillMs[length] = first > SLOW_MS && length !== PROMPTS[0] ? first : (await generate(length, 1)).firstMs
+    const cold = length === PROMPTS[0] ? 0 : (await generate(length, 1)).firstMs
+    prefillMs[length] = cold > SLOW_MS ? cold : (await generate(length, 1)).firstMs
   }
-  const { restMs, ids } = await generate(PROMPTS[0], DECODED + 1)
-  return { loadMs, firstTokenMs: loadMs + cold.get(PROMPTS[0])!, prefillMs, decodeMs: restMs / DECODED, ids }
+  const isSlow = start.restMs > SLOW_MS / 2
+  const steps = isSlow ? DECODED_WHEN_SLOW : DECODED
+  const { restMs, ids } = await generate(PROMPTS[0], steps + 1)
+  return { loadMs, firstTokenMs: loadMs + start.firstMs, prefillMs, decodeMs: restMs / steps, ids }
 }
 
 function codeBytes(served: ReadonlySet<string>, page: ReadonlyMap<string, PageFile>): number {
