@@ -7,7 +7,8 @@ import { embeddingName, f32Of, type PeerModel } from './weights.js'
 const ALIGNMENT = 32
 const NORMAL_TOKEN = 1
 const UNKNOWN_TOKEN = 2
-const CONTROL_TOKEN = 3
+/** A token that no model here predicts: who is told not to stop never chooses the end token, and others do. */
+const END = 0
 
 interface Tensor {
   readonly name: string
@@ -38,7 +39,6 @@ function aligned(bytes: number): number {
 
 function metadataOf({ config }: PeerModel): (readonly [string, TypedValue])[] {
   const { vocabSize } = config
-  const kinds = [UNKNOWN_TOKEN, CONTROL_TOKEN, CONTROL_TOKEN]
   const names = tokenNames(vocabSize)
   return [
     ['general.architecture', text('llama')],
@@ -65,14 +65,14 @@ function metadataOf({ config }: PeerModel): (readonly [string, TypedValue])[] {
       'tokenizer.ggml.token_type',
       array(
         'i32',
-        names.map((_, id) => kinds[id] ?? NORMAL_TOKEN),
+        names.map((_, id) => (id === END ? UNKNOWN_TOKEN : NORMAL_TOKEN)),
       ),
     ],
     ['tokenizer.ggml.add_space_prefix', bool(false)],
     ['tokenizer.ggml.add_bos_token', bool(false)],
-    ['tokenizer.ggml.unknown_token_id', u32(0)],
+    ['tokenizer.ggml.unknown_token_id', u32(END)],
     ['tokenizer.ggml.bos_token_id', u32(1)],
-    ['tokenizer.ggml.eos_token_id', u32(2)],
+    ['tokenizer.ggml.eos_token_id', u32(END)],
   ]
 }
 
