@@ -57,10 +57,9 @@ class LlamaGraph implements OnnxGraph {
     this.#node('SimplifiedLayerNormalization', ['x.0', 'norm.0'], ['normed.0'], this.#epsilon({ axis: integer(-1) }))
     for (let layer = 0; layer < layers; layer++) await this.#layer(layer)
     this.#node('Gather', [`normed.${2 * layers}`, 'last'], ['end'], { axis: integer(1) })
-    const { head } = TENSORS
     const tied = this.#model.config.tiedEmbeddings
-    this.#tensor('head', [d, vocabSize], transposed(tied ? embedding : await f32Of(this.#model, head), vocabSize, d))
-    this.#node('MatMul', ['end', 'head'], ['logits'])
+    if (!tied) this.#tensor('head', [vocabSize, d], await f32Of(this.#model, TENSORS.head))
+    this.#node('Gemm', ['end', tied ? 'embedding' : 'head'], ['logits'], { transB: integer(1) })
     this.#node('ArgMax', ['logits'], ['token'], { axis: integer(-1), keepdims: integer(0) })
   }
 

@@ -29,7 +29,7 @@ export type Waiting = <T>(device: () => Promise<GPUDevice>, step: Promise<T>) =>
 
 /** ONNX Runtime, driven directly: keys and values stay on the GPU, one token id comes back per step. */
 export async function openOnnxRuntime(wait: Waiting): Promise<PeerEngine> {
-  // The build that suspends through the browser is smaller and faster than the one that rewinds its stack.
+  // The build that suspends through the browser is smaller than the one that rewinds its stack.
   const build = 'Suspending' in WebAssembly ? 'ort.jspi.bundle.min.mjs' : 'ort.webgpu.bundle.min.mjs'
   const ort = await importPeer<Ort>(`${FOLDER}${build}`)
   ort.env.wasm.wasmPaths = new URL(FOLDER, location.href).href
