@@ -5,6 +5,7 @@ import { GREEDY } from '../runtime/sampling.js'
 import { Sequence } from '../runtime/sequence.js'
 import { dense } from '../skip/dense.js'
 import { forced } from '../skip/forced.js'
+import { median } from './median.js'
 import { decodeBytes, prefillFlops, type Visit } from './work.js'
 
 export interface BenchRow {
@@ -181,12 +182,4 @@ function toRow(v: Variant, base: Variant, shape: string, phase: 'prefill' | 'dec
     idealSpeedup: v.mode === 'skip' ? workDense / work : 1,
     ofIdeal: possible > 0.01 ? (1 - ms / msDense) / possible : null,
   }
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b)
-  const middle = sorted.length / 2
-  return sorted.length % 2 === 1
-    ? (sorted[Math.floor(middle)] as number)
-    : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2
 }

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
@@ -7,6 +7,7 @@ import { type BrowserPage, openPage } from '../../src/node/browser-page.js'
 import { findChromium, findFirefox } from '../../src/node/browsers.js'
 import { buildPageBundle } from '../../src/node/page-bundle.js'
 import { type PageServer, startPageServer } from '../../src/node/page-server.js'
+import { descendants, readProcess } from '../../tools/peers/processes.js'
 
 // The harness must see what goes wrong in a page: every other browser test relies on that.
 
@@ -123,34 +124,8 @@ function hasCode(code: string): (error: unknown) => boolean {
   return (error) => error instanceof SkipstoneError && error.code === code
 }
 
-/** The processes below one on Linux, by id; none on other systems. */
-function descendants(root: number): number[] {
-  if (process.platform !== 'linux') return []
-  const ids = readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-  const found = [root]
-  for (const parent of found) found.push(...ids.filter((id) => parentOf(id) === parent))
-  return found.slice(1)
-}
-
-function parentOf(pid: number): number {
-  const fields = readProcess(pid, 'stat')
-    .replace(/^.*\) /s, '')
-    .split(' ')
-  return Number(fields[1])
-}
-
 /** Whether this is the browser process that runs a page's scripts. */
 function showsPages(pid: number): boolean {
   const command = readProcess(pid, 'cmdline').replaceAll('\0', ' ').trim()
   return command.includes('--type=renderer') || / -contentproc .* tab$/.test(command)
-}
-
-function readProcess(pid: number, file: string): string {
-  try {
-    return readFileSync(`/proc/${pid}/${file}`, 'utf8')
-  } catch {
-    return '' // it has ended
-  }
 }

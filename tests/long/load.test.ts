@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { type BrowserContext, chromium, type Page } from 'playwright'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { writeSafetensors } from '../../src/formats/safetensors-writer.js'
 import { findChromium } from '../../src/node/browsers.js'
-import { syntheticCheckpoint, syntheticConfig } from '../../src/study/synthetic.js'
+import { hubConfig, hubWeights } from '../../tools/peers/models/hub-files.js'
+import { peerModel } from '../../tools/peers/models/shapes.js'
 import type { Actions } from '../browser/load-page.js'
 import { MODEL_FILE, storeWorld } from '../fixtures/store-world.js'
 
@@ -18,9 +18,9 @@ describe.skipIf(findChromium() === undefined && process.env.CI === undefined)('l
   let page: Page
 
   beforeAll(async () => {
-    const { config, weights } = await model()
-    world = await storeWorld(weights, path.join(import.meta.dirname, '../browser/load-page.ts'))
-    world.server.files.set('config.json', config)
+    const model = await peerModel('syn-135m')
+    world = await storeWorld(await hubWeights(model), path.join(import.meta.dirname, '../browser/load-page.ts'))
+    world.server.files.set('config.json', Buffer.from(JSON.stringify(hubConfig(model.config))))
     // A profile on disk: without one, Chromium keeps what is stored in memory, and loses some of it.
     browser = await chromium.launchPersistentContext(world.profile, {
       executablePath: findChromium()!,
@@ -69,29 +69,6 @@ describe.skipIf(findChromium() === undefined && process.env.CI === undefined)('l
     }
   })
 })
-
-async function model(): Promise<{ config: Uint8Array; weights: Uint8Array }> {
-  const config = syntheticConfig('syn-135m')
-  const checkpoint = syntheticCheckpoint(config)
-  const tensors = new Map<string, { dtype: 'F32'; shape: readonly number[]; data: Uint8Array }>()
-  for (const { name, shape, end } of checkpoint.entries.values()) {
-    tensors.set(name, { dtype: 'F32', shape, data: await checkpoint.read(name, 0, end) })
-  }
-  const hub = {
-    model_type: 'llama',
-    hidden_size: config.hiddenSize,
-    intermediate_size: config.intermediateSize,
-    num_hidden_layers: config.layers,
-    num_attention_heads: config.heads,
-    num_key_value_heads: config.kvHeads,
-    vocab_size: config.vocabSize,
-    max_position_embeddings: config.contextLength,
-    rms_norm_eps: config.rmsNormEps,
-    rope_theta: 10000,
-    tie_word_embeddings: true,
-  }
-  return { config: new TextEncoder().encode(JSON.stringify(hub)), weights: writeSafetensors(tensors) }
-}
 
 /** The most that the page's process holds over what it held before: buffers of JavaScript, and private memory. */
 async function watchMemory(context: BrowserContext, page: Page) {

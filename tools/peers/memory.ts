@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { descendants, readProcess } from './processes.js'
 
 const INTERVAL_MS = 500
 
@@ -28,34 +28,6 @@ export class MemoryWatch {
   }
 }
 
-function descendants(root: number): number[] {
-  const children = new Map<number, number[]>()
-  for (const name of processes()) {
-    // The name before the parent's number is in parentheses and may hold anything.
-    const parent = Number(/^.*\) \S (\d+)/s.exec(textOf(`/proc/${name}/stat`))?.[1])
-    children.set(parent, [...(children.get(parent) ?? []), Number(name)])
-  }
-  const below = (pid: number): number[] => (children.get(pid) ?? []).flatMap((child) => [child, ...below(child)])
-  return below(root)
-}
-
-function processes(): string[] {
-  try {
-    return readdirSync('/proc').filter((name) => /^\d+$/.test(name))
-  } catch {
-    return []
-  }
-}
-
 function proportionalBytes(pid: number): number {
-  return 1024 * Number(/^Pss:\s+(\d+)/m.exec(textOf(`/proc/${pid}/smaps_rollup`))?.[1] ?? 0)
-}
-
-/** A process may be gone before it is looked at. */
-function textOf(file: string): string {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch {
-    return ''
-  }
+  return 1024 * Number(/^Pss:\s+(\d+)/m.exec(readProcess(pid, 'smaps_rollup'))?.[1] ?? 0)
 }

@@ -1,3 +1,4 @@
+import { median } from '../../src/study/median.js'
 import type { Visits } from './compare.js'
 import type { EngineName } from './engines.js'
 import { OURS } from './engines.js'
@@ -74,10 +75,4 @@ function agreementOf(visits: readonly Visit[], expected: readonly number[]): { e
     return { equal: different === -1 ? ids.length : different, of: ids.length }
   })
   return counts.reduce((least, one) => (one.equal < least.equal ? one : least))
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b)
-  const middle = (sorted.length - 1) / 2
-  return (sorted[Math.floor(middle)]! + sorted[Math.ceil(middle)]!) / 2
 }
