@@ -1,4 +1,4 @@
-import type { Ledger } from './ledger.js'
+import type { ChunkMarks, Ledger } from './ledger.js'
 
 /**
  * Files in chunks, each file with its ledger. A chunk and its line in the ledger appear together or not at all, also where
@@ -10,10 +10,10 @@ export interface ChunkStore {
   /** Begins a file, in place of what was stored under its address. */
   begin(ledger: Ledger): Promise<void>
   /**
-   * Adds a chunk with its SHA-256 and returns the ledger as it is then; undefined, and nothing stored, where the address
+   * Adds a chunk with its marks and returns the ledger as it is then; undefined, and nothing stored, where the address
    * meanwhile stands for another file.
    */
-  put(file: Ledger, index: number, chunk: Blob, hash: string): Promise<Ledger | undefined>
+  put(file: Ledger, index: number, chunk: Blob, marks: ChunkMarks): Promise<Ledger | undefined>
   /** The bytes of a chunk, in the memory of `into` as `readBlob` has it. */
   get(url: string, index: number, into?: ArrayBuffer): Promise<Uint8Array<ArrayBuffer> | undefined>
   /** Takes a chunk out that is missing or damaged, so that it is fetched again. */

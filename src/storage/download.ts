@@ -1,11 +1,11 @@
 import { SkipstoneError, throwIfAborted } from '../errors.js'
 import { readBlob } from './blob-bytes.js'
+import { marksOf } from './chunk-marks.js'
 import type { ChunkStore } from './chunk-store.js'
 import { carries, discard, type HttpFolder, totalSize } from './http-folder.js'
 import { chunkRange, type Ledger, missingChunks } from './ledger.js'
 import { validatorOf } from './remote-file.js'
 import { withRetries } from './retry.js'
-import { sha256 } from './sha256.js'
 
 /** Requests under way at a time; each holds one chunk in memory. */
 const PARALLEL = 4
@@ -79,7 +79,7 @@ async function keep(
   chunk: Blob,
   bytes: Uint8Array<ArrayBuffer>,
 ): Promise<void> {
-  if (!(await store.put(ledger, index, chunk, await sha256(bytes)))) throw new FileChanged()
+  if (!(await store.put(ledger, index, chunk, await marksOf(bytes)))) throw new FileChanged()
 }
 
 /**

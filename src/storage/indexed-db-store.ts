@@ -2,7 +2,7 @@ import { createStore, promisifyRequest, type UseStore } from 'idb-keyval'
 import { SkipstoneError } from '../errors.js'
 import { readBlob } from './blob-bytes.js'
 import type { ChunkStore } from './chunk-store.js'
-import { LEDGER_VERSION, type Ledger, sameFile, withChunk } from './ledger.js'
+import { type ChunkMarks, LEDGER_VERSION, type Ledger, sameFile, withChunk } from './ledger.js'
 
 const DATABASE = 'skipstone'
 const OBJECT_STORE = 'chunks'
@@ -61,11 +61,11 @@ class IndexedDbStore implements ChunkStore {
     })
   }
 
-  put(file: Ledger, index: number, chunk: Blob, hash: string): Promise<Ledger | undefined> {
+  put(file: Ledger, index: number, chunk: Blob, marks: ChunkMarks): Promise<Ledger | undefined> {
     return this.#change(file, (now, store) => {
       // Of anything but blobs the database keeps serialised copies in the page until the garbage is collected.
       store.put(chunk, chunkKey(file.url, index))
-      return withChunk(now, index, hash)
+      return withChunk(now, index, marks)
     })
   }
 

@@ -4,6 +4,13 @@ export const LEDGER_VERSION = 1
 /** Bytes of a chunk, but for the last of a file: large enough that a request's overhead is small, small enough to lose. */
 export const CHUNK_BYTES = 4 << 20
 
+/** What a chunk is told by. */
+export interface ChunkMarks {
+  readonly sha256: string
+  /** Null in what the first versions stored. */
+  readonly sum: string | null
+}
+
 /** What is stored of one file of a model. */
 export interface Ledger {
   /** Where the file lies, without query: its identity. */
@@ -19,6 +26,8 @@ export interface Ledger {
   readonly chunkBytes: number
   /** SHA-256 in hexadecimal of each chunk that is stored, null for those that are missing. */
   readonly chunks: readonly (string | null)[]
+  /** `checksum` of each chunk that is stored; the first versions noted none. */
+  readonly sums?: readonly (string | null)[]
   /** The published hash of the whole file that its chunks were found to have. */
   readonly verified?: string
   /** The server has no such file: remembered, so that a model loads without a network as it does with one. */
@@ -72,12 +81,14 @@ export function isComplete(ledger: Ledger): boolean {
   return Number.isFinite(ledger.size) && ledger.chunks.every((hash) => hash !== null)
 }
 
-/** The ledger with a chunk's hash, or without it. A chunk behind the last one known makes the file longer. */
-export function withChunk(ledger: Ledger, index: number, hash: string | null): Ledger {
+/** The ledger with a chunk's marks, or without them. A chunk behind the last one known makes the file longer. */
+export function withChunk(ledger: Ledger, index: number, marks: ChunkMarks | null): Ledger {
   // Whatever was found of the whole file held for the chunks as they were.
   const { verified: _, ...rest } = ledger
-  const base = hash === null ? rest : ledger
+  const base = marks === null ? rest : ledger
   const chunks = [...ledger.chunks]
-  chunks[index] = hash
-  return { ...base, chunks }
+  const sums = [...(ledger.sums ?? [])]
+  chunks[index] = marks?.sha256 ?? null
+  sums[index] = marks?.sum ?? null
+  return { ...base, chunks, sums }
 }

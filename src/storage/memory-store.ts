@@ -1,6 +1,6 @@
 import { readBlob } from './blob-bytes.js'
 import type { ChunkStore } from './chunk-store.js'
-import { type Ledger, sameFile, withChunk } from './ledger.js'
+import { type ChunkMarks, type Ledger, sameFile, withChunk } from './ledger.js'
 
 /** Chunks in memory, for browsers that keep nothing: what it holds goes with the page. */
 export class MemoryStore implements ChunkStore {
@@ -18,11 +18,11 @@ export class MemoryStore implements ChunkStore {
     this.#files.set(ledger.url, { ledger, chunks: new Map() })
   }
 
-  async put(file: Ledger, index: number, chunk: Blob, hash: string): Promise<Ledger | undefined> {
+  async put(file: Ledger, index: number, chunk: Blob, marks: ChunkMarks): Promise<Ledger | undefined> {
     const found = this.#files.get(file.url)
     if (!found || !sameFile(found.ledger, file)) return undefined
     found.chunks.set(index, chunk)
-    found.ledger = withChunk(found.ledger, index, hash)
+    found.ledger = withChunk(found.ledger, index, marks)
     return found.ledger
   }
 

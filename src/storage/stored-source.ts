@@ -1,4 +1,5 @@
 import { SkipstoneError, throwIfAborted } from '../errors.js'
+import { isAsStored } from './chunk-marks.js'
 import type { ChunkStore } from './chunk-store.js'
 import { download, FileChanged } from './download.js'
 import type { HttpFolder } from './http-folder.js'
@@ -8,7 +9,6 @@ import type { Published } from './published.js'
 import { probe } from './remote-file.js'
 import { isOverload, withRetries } from './retry.js'
 import { makeRoom, withAdvice } from './room.js'
-import { sha256 } from './sha256.js'
 import { type ByteRange, type FetchOptions, type FileSource, notFound, resolveRange } from './source.js'
 import { wholeFileHash } from './whole-file-hash.js'
 
@@ -39,7 +39,7 @@ interface OpenFile {
 
 /**
  * A folder on a server whose files are kept in a chunk store: what is there is read from there, what is missing is fetched,
- * chunk by chunk. Every chunk is compared with the hash in its ledger when it is first read; a damaged one is fetched again.
+ * chunk by chunk. Every chunk is compared with its checksum in the ledger when it is first read; a damaged one is fetched again.
  * Without a network it gives what was stored.
  */
 export class StoredSource implements FileSource {
@@ -258,8 +258,9 @@ export class StoredSource implements FileSource {
     const { start, end } = chunkRange(ledger, index)
     if (chunk.byteLength !== end - start) return undefined
     if (this.#checked.has(key)) return chunk
-    const noted = ledger.chunks[index] ?? (await store.ledger(ledger.url))?.chunks[index]
-    return noted === (await sha256(chunk)) ? chunk : undefined
+    // Another tab may have stored it since.
+    const noted = ledger.chunks[index] ? ledger : ((await store.ledger(ledger.url)) ?? ledger)
+    return (await isAsStored(chunk, noted, index)) ? chunk : undefined
   }
 
   /** Fetches one chunk that is missing, or is not what its ledger says. */

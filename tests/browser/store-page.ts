@@ -55,7 +55,7 @@ const actions = {
     const ledger = (await store.ledger(`${url}${FILE}`))!
     const bytes = (await store.get(ledger.url, index))!
     bytes[17]! ^= 1
-    await store.put(ledger, index, new Blob([bytes]), ledger.chunks[index]!)
+    await store.put(ledger, index, new Blob([bytes]), { sha256: ledger.chunks[index]!, sum: ledger.sums![index]! })
   },
 
   async list(_: unknown) {

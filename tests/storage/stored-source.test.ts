@@ -5,6 +5,7 @@ import { SkipstoneError } from '../../src/errors.js'
 import type { ChunkStore } from '../../src/storage/chunk-store.js'
 import { HttpFolder } from '../../src/storage/http-folder.js'
 import { openIndexedDb } from '../../src/storage/indexed-db-store.js'
+import type { Ledger } from '../../src/storage/ledger.js'
 import { deleteModel, listModels, modelSize, verifyModel } from '../../src/storage/library.js'
 import { MemoryStore } from '../../src/storage/memory-store.js'
 import { fromManifest } from '../../src/storage/published.js'
@@ -32,6 +33,7 @@ afterEach(() => {
   vi.restoreAllMocks()
 })
 
+const marksIn = ({ chunks, sums }: Ledger, index: number) => ({ sha256: chunks[index]!, sum: sums![index]! })
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
 const sorted = (numbers: readonly number[]): number[] => [...numbers].sort((a, b) => a - b)
 const failsWith = (code: string): object => expect.objectContaining({ name: 'SkipstoneError', code })
@@ -232,12 +234,26 @@ describe.each(STORES)('with a store in %s', (_, openStore) => {
     await openSource(store).fetch(['w.bin'])
     const [ledger] = await store.ledgers()
     const bytes = (await store.get(ledger!.url, 4)) as Uint8Array<ArrayBuffer>
-    await store.put(ledger!, 4, new Blob([bytes.map((byte) => byte ^ 1)]), ledger!.chunks[4] as string)
+    await store.put(ledger!, 4, new Blob([bytes.map((byte) => byte ^ 1)]), marksIn(ledger!, 4))
     await store.drop(ledger!.url, 7)
     server.asked = []
     const source = openSource(store)
     expect(await source.read('w.bin')).toEqual(CONTENT)
     expect(sorted(server.starts('w.bin'))).toEqual([400, 700])
+  })
+
+  it('compares chunks of a ledger without checksums by their hashes', async () => {
+    await openSource(store).fetch(['w.bin'])
+    const [{ sums: _, ...old }] = (await store.ledgers()) as [Ledger]
+    const chunks = await Promise.all(old.chunks.map((_, index) => store.get(old.url, index)))
+    await store.begin({ ...old, chunks: old.chunks.map(() => null) })
+    for (const [index, bytes] of chunks.entries()) {
+      const damaged = index === 4 ? bytes!.map((byte) => byte ^ 1) : bytes!
+      await store.put(old, index, new Blob([damaged]), { sha256: old.chunks[index]!, sum: null })
+    }
+    server.asked = []
+    expect(await openSource(store).read('w.bin')).toEqual(CONTENT)
+    expect(server.starts('w.bin')).toEqual([400])
   })
 
   it('compares a file with its published hash, once', async () => {
@@ -336,7 +352,7 @@ describe.each(STORES)('with a store in %s', (_, openStore) => {
     await source.fetch(['w.bin'])
     expect(await modelSize(store, base)).toBe(950)
     const [ledger] = (await store.ledgers()).filter(({ name }) => name === 'w.bin')
-    await store.put(ledger!, 2, new Blob([new Uint8Array(CHUNK)]), ledger!.chunks[2] as string)
+    await store.put(ledger!, 2, new Blob([new Uint8Array(CHUNK)]), marksIn(ledger!, 2))
     expect(await verifyModel(store, base)).toEqual({ chunks: 10, damaged: [{ name: 'w.bin', chunk: 2 }] })
     expect(await modelSize(store, base)).toBe(850)
     await deleteModel(store, base)
@@ -348,7 +364,7 @@ describe.each(STORES)('with a store in %s', (_, openStore) => {
     await openSource(store).fetch(['w.bin'])
     const [old] = await store.ledgers()
     await store.begin({ ...old!, validator: 'other', chunks: old!.chunks.map(() => null) })
-    expect(await store.put(old!, 0, new Blob([CONTENT.slice(0, CHUNK)]), 'x')).toBeUndefined()
+    expect(await store.put(old!, 0, new Blob([CONTENT.slice(0, CHUNK)]), { sha256: 'x', sum: 'x' })).toBeUndefined()
     expect(await store.get(old!.url, 0)).toBeUndefined()
   })
 })
