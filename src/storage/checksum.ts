@@ -10,22 +10,26 @@ export function checksum(bytes: Uint8Array<ArrayBuffer>): string {
   const even = bytes.byteLength - (bytes.byteLength % 16)
   const tail = new Uint8Array(16)
   tail.set(bytes.subarray(even))
-  const lanes = [PRIME_1, PRIME_2, 0, -PRIME_1]
+  // Not plain numbers, or engines compute with floats, at half the speed.
+  const lanes = Int32Array.of(PRIME_1, PRIME_2, 0, -PRIME_1)
   addWords(lanes, words(bytes.subarray(0, even)))
   addWords(lanes, words(tail))
-  return lanes.map((lane) => (lane >>> 0).toString(16).padStart(8, '0')).join('')
+  return Array.from(lanes, (lane) => (lane >>> 0).toString(16).padStart(8, '0')).join('')
 }
 
 /** The loop alone in its function: engines compile it as a whole. `values` are a multiple of four. */
-function addWords(lanes: number[], values: Int32Array): void {
-  let [a = 0, b = 0, c = 0, d = 0] = lanes
+function addWords(lanes: Int32Array, values: Int32Array): void {
+  let a = lanes[0] as number
+  let b = lanes[1] as number
+  let c = lanes[2] as number
+  let d = lanes[3] as number
   for (let i = 0; i < values.length; i += 4) {
     a = round(a, values[i] as number)
     b = round(b, values[i + 1] as number)
     c = round(c, values[i + 2] as number)
     d = round(d, values[i + 3] as number)
   }
-  lanes.splice(0, 4, a, b, c, d)
+  lanes.set([a, b, c, d])
 }
 
 function round(lane: number, value: number): number {
