@@ -26,7 +26,6 @@ export default defineConfig({
       '@huggingface/tokenizers',
       '@huggingface/jinja',
       '@noble/hashes/sha2.js',
-      '@noble/hashes/utils.js',
       'idb-keyval',
       'wgsl-preprocessor',
     ],

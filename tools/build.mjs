@@ -13,9 +13,7 @@ const dist = path.join(root, 'dist')
 const { dependencies, exports } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'))
 rmSync(dist, { recursive: true, force: true })
 
-/** The worker that hashes is a string in its module: no embedder's minifier looks into it. */
-const worker = { rolldownOptions: { output: { minify: true } } }
-const common = { configFile: false, root, publicDir: false, logLevel: 'warn', plugins: [shaderText], worker }
+const common = { configFile: false, root, publicDir: false, logLevel: 'warn', plugins: [shaderText] }
 const output = (lib, rest) => ({ outDir: dist, emptyOutDir: false, minify: false, target: 'es2022', lib, ...rest })
 const isDependency = (id) => Object.keys(dependencies).some((name) => id === name || id.startsWith(`${name}/`))
 

@@ -46,16 +46,19 @@ interface Hasher {
 }
 
 async function openHasher(): Promise<Hasher> {
-  const worker = await openWorker()
-  return worker ? new WorkerHasher(worker) : slicedHasher()
+  const module = await import('./incremental-hash.js')
+  const worker = await openWorker(module.SCRIPT, module.WORKER_NAME)
+  return worker ? new WorkerHasher(worker) : slicedHasher(module.incrementalHash())
 }
 
-/** Undefined where there are no workers, or the page's policy forbids one made of inlined code. */
-async function openWorker(): Promise<Worker | undefined> {
-  if (typeof Worker === 'undefined') return undefined
+/**
+ * Undefined where there are no workers, the page's policy forbids this one, or the bundler left the script no file of its own that the
+ * page can reach.
+ */
+async function openWorker(script: string, name: string): Promise<Worker | undefined> {
+  if (typeof Worker === 'undefined' || script === import.meta.url) return undefined
   try {
-    const { default: HashWorker } = await import('./hash-worker.js?worker&inline')
-    const worker = new HashWorker()
+    const worker = new Worker(script, { type: 'module', name })
     const ready = await new Promise<boolean>((resolve) => {
       worker.onmessage = () => resolve(true)
       worker.onerror = () => resolve(false)
@@ -92,10 +95,7 @@ class WorkerHasher implements Hasher {
   }
 }
 
-async function slicedHasher(): Promise<Hasher> {
-  const { sha256 } = await import('@noble/hashes/sha2.js')
-  const { bytesToHex } = await import('@noble/hashes/utils.js')
-  const hash = sha256.create()
+function slicedHasher(hash: { update(bytes: Uint8Array<ArrayBuffer>): void; digest(): string }): Hasher {
   return {
     async update(chunk) {
       for (let at = 0; at < chunk.byteLength; at += SLICE_BYTES) {
@@ -104,7 +104,7 @@ async function slicedHasher(): Promise<Hasher> {
       }
       return chunk.buffer
     },
-    digest: async () => bytesToHex(hash.digest()),
+    digest: async () => hash.digest(),
     close: () => undefined,
   }
 }

@@ -290,9 +290,7 @@ async function open(context: BrowserContext, hash: string, script?: () => void):
   page.setDefaultTimeout(SLOW)
   page.on('pageerror', (error) => errors.push(String(error)))
   page.on('console', (message) => {
-    // Hashing goes on in the page where its worker, which is inlined code, is forbidden; the browser notes it all the same.
-    const noted = /Creating a worker from 'blob:.*default-src 'self'/.test(message.text())
-    if (message.type() === 'error' && !noted) errors.push(message.text())
+    if (message.type() === 'error') errors.push(message.text())
   })
   await page.route('**/compare.html*', async (route) => {
     const response = await route.fetch()
