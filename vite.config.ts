@@ -26,6 +26,7 @@ export default defineConfig({
       '@huggingface/tokenizers',
       '@huggingface/jinja',
       '@noble/hashes/sha2.js',
+      '@noble/hashes/utils.js',
       'idb-keyval',
       'wgsl-preprocessor',
     ],

@@ -1,10 +1,12 @@
 import { sha256 } from '@noble/hashes/sha2.js'
-import { hexadecimal } from './sha256.js'
+import { bytesToHex } from '@noble/hashes/utils.js'
+
+// Imports nothing else: what a bundler lets it share with an application would run in the worker, too.
 
 /** Where this module lies: it is the script of a worker, too. */
 export const SCRIPT = import.meta.url
 
-/** What a worker is called that this module is to serve. */
+/** What a worker is called that this module is to serve, and what that says first. */
 export const WORKER_NAME = 'skipstone-hash'
 
 /** SHA-256 of bytes that come in pieces. */
@@ -14,7 +16,7 @@ export function incrementalHash() {
     update(bytes: Uint8Array<ArrayBuffer>): void {
       hash.update(bytes)
     },
-    digest: (): string => hexadecimal(hash.digest()),
+    digest: (): string => bytesToHex(hash.digest()),
   }
 }
 
@@ -26,5 +28,5 @@ if ((globalThis as { name?: unknown }).name === WORKER_NAME) {
     hash.update(data)
     postMessage(data, { transfer: [data.buffer] })
   })
-  postMessage('ready')
+  postMessage(WORKER_NAME)
 }

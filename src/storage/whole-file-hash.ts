@@ -60,7 +60,7 @@ async function openWorker(script: string, name: string): Promise<Worker | undefi
   try {
     const worker = new Worker(script, { type: 'module', name })
     const ready = await new Promise<boolean>((resolve) => {
-      worker.onmessage = () => resolve(true)
+      worker.onmessage = ({ data }) => resolve(data === name)
       worker.onerror = () => resolve(false)
     })
     if (ready) return worker
