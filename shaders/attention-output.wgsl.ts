@@ -1,5 +1,5 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
-import { type MatvecForm, matvecBody, matvecDeclarations, rowsPerGroup } from './snippets/matvec.js'
+import { type MatvecForm, matvec, rowsPerGroup } from './snippets/matvec.js'
 import { type Obey, obeyGuard } from './snippets/obey.js'
 import { unroll } from './snippets/reduce.js'
 import { splitLength } from './snippets/splits.js'
@@ -31,11 +31,33 @@ export interface AttentionOutputOptions {
 export function attentionOutputShader(o: AttentionOutputOptions): string {
   const k4 = (o.heads * o.headDim) / 4
   const slots = o.form.workgroup / o.form.lanes
+  const head4 = o.headDim / 4
+  const product = matvec({
+    form: o.form,
+    k4,
+    dtype: o.dtype,
+    binding: 2,
+    count: o.form.rowsPerSlot,
+    row: (i) => `min(row + ${i * slots}u, ${o.d - 1}u)`,
+    input: {
+      tile: true,
+      code: `
+fn inputVector(i: u32) -> vec4f {
+  let head = i / ${head4}u;
+  var sum = vec4f();
+  for (var s = 0u; s < used; s++) {
+    sum += factors[head * ${o.splits}u + s] * splitSums[(head * ${o.splits}u + s) * ${head4}u + i % ${head4}u];
+  }
+  return sum;
+}`,
+    },
+  })
   return wgsl`
+${product.extensions}
 struct Params { slot: u32, bias: u32 }
 @group(0) @binding(0) var<storage, read> plan: array<u32>;
 @group(0) @binding(1) var<storage, read> splitSums: array<vec4f>;
-${matvecDeclarations({ form: o.form, k4, dtype: o.dtype, binding: 2 })}
+${product.declarations}
 @group(0) @binding(3) var<storage, read> vectors: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> x: array<f32>;
 @group(0) @binding(5) var<uniform> params: Params;
@@ -46,17 +68,9 @@ fn statistics(index: u32) -> f32 {
   let at = ${o.heads * o.splits * o.headDim}u + index;
   return splitSums[at / 4u][at % 4u];
 }
-fn inputVector(i: u32) -> vec4f {
-  let head = i / ${o.headDim / 4}u;
-  var total = vec4f();
-  for (var s = 0u; s < used; s++) {
-    total += factors[head * ${o.splits}u + s] * splitSums[(head * ${o.splits}u + s) * ${o.headDim / 4}u + i % ${o.headDim / 4}u];
-  }
-  return total;
-}
 
 @compute @workgroup_size(${o.form.workgroup})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32${product.parameters}) {
   if (plan[0] == 0u) { return; }
   ${obeyGuard(o.obey)}
   let length = plan[1] + 1u;
@@ -73,8 +87,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   }
   let slot = lane / ${o.form.lanes}u;
   let row = group.x * ${rowsPerGroup(o.form)}u + slot;
-  ${matvecBody({ form: o.form, k4, count: o.form.rowsPerSlot, row: (i) => `min(row + ${i * slots}u, ${o.d - 1}u)` })}
-  if (part == 0u) {
+  ${product.body}
+  if (${product.holds}) {
     ${unroll(
       o.form.rowsPerSlot,
       (i) => `{

@@ -1,5 +1,5 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
-import { type MatvecForm, matvecBody, matvecDeclarations, rowsPerGroup } from './snippets/matvec.js'
+import { type MatvecForm, matvec, rowsPerGroup } from './snippets/matvec.js'
 import { type Obey, obeyGuard } from './snippets/obey.js'
 import { unroll } from './snippets/reduce.js'
 import type { WeightDtype } from './snippets/weights.js'
@@ -26,24 +26,33 @@ export interface DownDecodeOptions {
  */
 export function downDecodeShader(o: DownDecodeOptions): string {
   const slots = o.form.workgroup / o.form.lanes
+  const product = matvec({
+    form: o.form,
+    k4: o.k4,
+    dtype: o.dtype,
+    binding: 2,
+    count: o.form.rowsPerSlot,
+    row: (i) => `min(row + ${i * slots}u, ${o.d - 1}u)`,
+    input: { code: 'fn inputVector(i: u32) -> vec4f { return a[i]; }', tile: false },
+  })
   return wgsl`
+${product.extensions}
 struct Params { slot: u32, bias: u32 }
 @group(0) @binding(0) var<storage, read> plan: array<u32>;
 @group(0) @binding(1) var<storage, read> a: array<vec4f>;
-${matvecDeclarations({ form: o.form, k4: o.k4, dtype: o.dtype, binding: 2 })}
+${product.declarations}
 @group(0) @binding(3) var<storage, read> vectors: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> x: array<f32>;
 @group(0) @binding(5) var<uniform> params: Params;
-fn inputVector(i: u32) -> vec4f { return a[i]; }
 
 @compute @workgroup_size(${o.form.workgroup})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32${product.parameters}) {
   if (plan[0] == 0u) { return; }
   ${obeyGuard(o.obey)}
   let slot = lane / ${o.form.lanes}u;
   let row = group.x * ${rowsPerGroup(o.form)}u + slot;
-  ${matvecBody({ form: o.form, k4: o.k4, count: o.form.rowsPerSlot, row: (i) => `min(row + ${i * slots}u, ${o.d - 1}u)` })}
-  if (part == 0u) {
+  ${product.body}
+  if (${product.holds}) {
     ${unroll(
       o.form.rowsPerSlot,
       (i) => `{

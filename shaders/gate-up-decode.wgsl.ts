@@ -1,8 +1,7 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
-import { type MatvecForm, matvecBody, matvecDeclarations, rowsPerGroup } from './snippets/matvec.js'
-import { normalisedInput } from './snippets/norm.js'
+import { type MatvecForm, matvec, rowsPerGroup } from './snippets/matvec.js'
 import { type Obey, obeyGuard } from './snippets/obey.js'
-import { unroll, workgroupReduce } from './snippets/reduce.js'
+import { unroll } from './snippets/reduce.js'
 import { silu } from './snippets/silu.js'
 import type { WeightDtype } from './snippets/weights.js'
 
@@ -32,36 +31,38 @@ export function gateUpDecodeShader(o: GateUpDecodeOptions): string {
   const slots = o.form.workgroup / o.form.lanes
   const rows = o.form.rowsPerSlot
   const bias = (row: string) => (o.bias ? ` + vectors[params.bias + (${row}) / 4u][(${row}) % 4u]` : '')
-  return wgsl`
-struct Params { slot: u32, norm: u32, bias: u32 }
-@group(0) @binding(0) var<storage, read> plan: array<u32>;
-@group(0) @binding(1) var<storage, read> x: array<vec4f>;
-${matvecDeclarations({ form: o.form, k4: o.k4, dtype: o.dtype, binding: 2 })}
-@group(0) @binding(3) var<storage, read> vectors: array<vec4f>;
-@group(0) @binding(4) var<storage, read_write> a: array<f32>;
-@group(0) @binding(5) var<uniform> params: Params;
-${workgroupReduce(o.form.workgroup, ['sum'])}
-${silu}
-fn rowStart() -> u32 { return 0u; }
-${normalisedInput({ d: o.d, d4: o.k4, eps: o.eps, workgroup: o.form.workgroup })}
-
-@compute @workgroup_size(${o.form.workgroup})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  if (plan[0] == 0u) { return; }
-  ${obeyGuard(o.obey)}
-  measure(lane);
-  let slot = lane / ${o.form.lanes}u;
-  let row = group.x * ${rowsPerGroup(o.form)}u + slot;
-  ${matvecBody({
+  const product = matvec({
     form: o.form,
     k4: o.k4,
+    dtype: o.dtype,
+    binding: 2,
     count: 2 * rows,
     row: (i) =>
       i < rows
         ? `min(row + ${i * slots}u, ${o.ff - 1}u)`
         : `${o.ff}u + min(row + ${(i - rows) * slots}u, ${o.ff - 1}u)`,
-  })}
-  if (part == 0u) {
+    input: { norm: { d: o.d, eps: o.eps } },
+  })
+  return wgsl`
+${product.extensions}
+struct Params { slot: u32, norm: u32, bias: u32 }
+@group(0) @binding(0) var<storage, read> plan: array<u32>;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+${product.declarations}
+@group(0) @binding(3) var<storage, read> vectors: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> a: array<f32>;
+@group(0) @binding(5) var<uniform> params: Params;
+${silu}
+fn rowStart() -> u32 { return 0u; }
+
+@compute @workgroup_size(${o.form.workgroup})
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32${product.parameters}) {
+  if (plan[0] == 0u) { return; }
+  ${obeyGuard(o.obey)}
+  let slot = lane / ${o.form.lanes}u;
+  let row = group.x * ${rowsPerGroup(o.form)}u + slot;
+  ${product.body}
+  if (${product.holds}) {
     ${unroll(
       rows,
       (i) => `{

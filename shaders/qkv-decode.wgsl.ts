@@ -1,6 +1,6 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
-import { type MatvecForm, matvecBody, matvecDeclarations } from './snippets/matvec.js'
-import { eps, normalisedInput } from './snippets/norm.js'
+import { type Matvec, type MatvecForm, matvec } from './snippets/matvec.js'
+import { eps } from './snippets/norm.js'
 import { unroll, workgroupReduce } from './snippets/reduce.js'
 import type { WeightDtype } from './snippets/weights.js'
 
@@ -16,7 +16,27 @@ export interface QkvDecodeOptions {
   dtype: WeightDtype
   /** Whether queries obey an execute word (routed attention), or always run. */
   predicated: boolean
-  form: MatvecForm
+  forms: QkvForms
+}
+
+/** A group owns a head, as the norm of queries and keys needs it, or pairs of values that turn together. */
+export interface QkvForms {
+  heads: MatvecForm
+  /** Undefined: heads throughout. */
+  pairs: MatvecForm | undefined
+}
+
+/** The form for pairs, where they may be spread freely; `rowsPerSlot` then counts single rows. */
+export function pairsForm({ forms, qkNorm }: Pick<QkvDecodeOptions, 'forms' | 'qkNorm'>): MatvecForm | undefined {
+  return qkNorm ? undefined : forms.pairs
+}
+
+const pairsPerSlot = (form: MatvecForm) => Math.max(1, form.rowsPerSlot / 2)
+
+export function qkvGroups(o: QkvDecodeOptions): number {
+  const heads = o.heads + 2 * o.kvHeads
+  const form = pairsForm(o)
+  return form ? Math.ceil((heads * o.headDim) / 2 / ((form.workgroup / form.lanes) * pairsPerSlot(form))) : heads
 }
 
 /**
@@ -31,45 +51,126 @@ export interface QkvDecodeOptions {
  *   kv       f32 [context, 2 kvHeads headDim]   K row then V row per position, written
  *   q        f32 [heads headDim], written
  *
- * Dispatch: (heads + 2 kvHeads, 1, 1) groups: one head each, so that a head's norm and rotation stay in the group.
+ * Dispatch: (qkvGroups, 1, 1) groups: one head each, so that a head's norm and rotation stay in the group; or pairs of values, i and
+ * i + headDim / 2 of a head, so that a rotation stays in the invocation.
  */
 export function qkvDecodeShader(o: QkvDecodeOptions): string {
-  const slots = o.form.workgroup / o.form.lanes
-  const perSlot = Math.ceil(o.headDim / slots)
-  const half = o.headDim / 2
+  const form = pairsForm(o)
+  return form ? pairsShader(o, form) : headsShader(o)
+}
+
+function module(product: Matvec, code: string): string {
   return wgsl`
+${product.extensions}
 struct Params { slot: u32, norm: u32, bias: u32, qkNorm: u32 }
 @group(0) @binding(0) var<storage, read> plan: array<u32>;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
-${matvecDeclarations({ form: o.form, k4: o.k4, dtype: o.dtype, binding: 2 })}
+${product.declarations}
 @group(0) @binding(3) var<storage, read> vectors: array<vec4f>;
 @group(0) @binding(4) var<storage, read> rope: array<f32>;
 @group(0) @binding(5) var<storage, read_write> kv: array<f32>;
 @group(0) @binding(6) var<storage, read_write> q: array<f32>;
 @group(0) @binding(7) var<uniform> params: Params;
-${workgroupReduce(o.form.workgroup, ['sum'])}
 fn rowStart() -> u32 { return 0u; }
-${normalisedInput({ d: o.d, d4: o.k4, eps: o.eps, workgroup: o.form.workgroup })}
 fn vectorAt(start: u32, i: u32) -> f32 { return vectors[start + i / 4u][i % 4u]; }
+${code}
+`
+}
+
+function pairsShader(o: QkvDecodeOptions, form: MatvecForm): string {
+  const half = o.headDim / 2
+  const pairs = pairsPerSlot(form)
+  const slots = form.workgroup / form.lanes
+  const all = (o.heads + 2 * o.kvHeads) * half
+  const product = matvec({
+    form,
+    k4: o.k4,
+    dtype: o.dtype,
+    binding: 2,
+    count: 2 * pairs,
+    row: (i) => `row${i >> 1}${i % 2 === 0 ? '' : ` + ${half}u`}`,
+    input: { norm: { d: o.d, eps: o.eps } },
+  })
+  const value = (i: number, row: string) => `sum${i}${o.bias ? ` + vectorAt(params.bias, ${row})` : ''}`
+  return module(
+    product,
+    `
+@compute @workgroup_size(${form.workgroup})
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32${product.parameters}) {
+  if (plan[0] == 0u) { return; }
+  let firstPair = group.x * ${slots * pairs}u;
+  ${o.predicated ? `if (firstPair + ${slots * pairs}u <= ${o.heads * half}u && plan[params.slot] == 0u) { return; }` : ''}
+  let slot = lane / ${form.lanes}u;
+  ${unroll(
+    pairs,
+    (i) => `let pair${i} = firstPair + slot + ${i * slots}u;
+  let known${i} = min(pair${i}, ${all - 1}u);
+  let row${i} = known${i} / ${half}u * ${o.headDim}u + known${i} % ${half}u;`,
+  )}
+  ${product.body}
+  if (${product.holds}) {
+    let position = plan[1];
+    ${unroll(
+      pairs,
+      (i) => `if (pair${i} < ${all}u) {
+      let i = row${i} % ${o.headDim}u;
+      let a = ${value(2 * i, `row${i}`)};
+      let b = ${value(2 * i + 1, `row${i} + ${half}u`)};
+      let c = rope[position * ${o.headDim}u + i];
+      let s = rope[position * ${o.headDim}u + ${half}u + i];
+      // Cache row: all K heads, then all V heads; both follow the queries in the weights' row order.
+      let at = position * ${2 * o.kvHeads * o.headDim}u + row${i} - ${o.heads * o.headDim}u;
+      if (row${i} < ${o.heads * o.headDim}u) {
+        q[row${i}] = a * c - b * s;
+        q[row${i} + ${half}u] = b * c + a * s;
+      } else if (row${i} < ${(o.heads + o.kvHeads) * o.headDim}u) {
+        kv[at] = a * c - b * s;
+        kv[at + ${half}u] = b * c + a * s;
+      } else {
+        kv[at] = a;
+        kv[at + ${half}u] = b;
+      }
+    }`,
+    )}
+  }
+}`,
+  )
+}
+
+function headsShader(o: QkvDecodeOptions): string {
+  const form = o.forms.heads
+  const { workgroup } = form
+  const slots = workgroup / form.lanes
+  const perSlot = Math.ceil(o.headDim / slots)
+  const half = o.headDim / 2
+  const product = matvec({
+    form,
+    k4: o.k4,
+    dtype: o.dtype,
+    binding: 2,
+    count: perSlot,
+    row: (i) => `index * ${o.headDim}u + min(slot + ${i * slots}u, ${o.headDim - 1}u)`,
+    input: { norm: { d: o.d, eps: o.eps } },
+  })
+  // The product's own reduction has the same name, where it has one.
+  const reduce = o.qkNorm && form.lanes > 1 ? workgroupReduce(workgroup, ['sum']) : ''
+  return module(
+    product,
+    wgsl`
+${reduce}
 var<workgroup> head: array<f32, ${o.headDim}>;
 
-@compute @workgroup_size(${o.form.workgroup})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+@compute @workgroup_size(${workgroup})
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32${product.parameters}) {
   if (plan[0] == 0u) { return; }
   let index = group.x;
   let isQuery = index < ${o.heads}u;
   #if ${o.predicated}
   if (isQuery && plan[params.slot] == 0u) { return; }
   #endif
-  measure(lane);
-  let slot = lane / ${o.form.lanes}u;
-  ${matvecBody({
-    form: o.form,
-    k4: o.k4,
-    count: perSlot,
-    row: (i) => `index * ${o.headDim}u + min(slot + ${i * slots}u, ${o.headDim - 1}u)`,
-  })}
-  if (part == 0u) {
+  let slot = lane / ${form.lanes}u;
+  ${product.body}
+  if (${product.holds}) {
     ${unroll(
       perSlot,
       (i) => `if (slot + ${i * slots}u < ${o.headDim}u) {
@@ -82,22 +183,22 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let isValue = index >= ${o.heads + o.kvHeads}u;
   let position = plan[1];
   #if ${o.qkNorm}
-  var squares = 0.0;
-  for (var i = lane; i < bound(${o.headDim}u); i += ${o.form.workgroup}u) { squares += head[i] * head[i]; }
-  let scale = 1.0 / sqrt(workgroupSum(lane, squares) / ${o.headDim}.0 + ${eps(o.eps)});
+  var headSquares = 0.0;
+  for (var i = lane; i < bound(${o.headDim}u); i += ${workgroup}u) { headSquares += head[i] * head[i]; }
+  let scale = 1.0 / sqrt(workgroupSum(lane, headSquares) / ${o.headDim}.0 + ${eps(o.eps)});
   if (!isValue) {
     let weight = params.qkNorm + select(0u, ${Math.ceil(o.headDim / 4)}u, !isQuery);
-    for (var i = lane; i < bound(${o.headDim}u); i += ${o.form.workgroup}u) { head[i] *= scale * vectorAt(weight, i); }
+    for (var i = lane; i < bound(${o.headDim}u); i += ${workgroup}u) { head[i] *= scale * vectorAt(weight, i); }
   }
   workgroupBarrier();
   #endif
   // Cache row: all K heads, then all V heads; both follow the queries in the weights' row order.
   let cacheRow = position * ${2 * o.kvHeads * o.headDim}u + (index - ${o.heads}u) * ${o.headDim}u;
   if (isValue) {
-    for (var i = lane; i < bound(${o.headDim}u); i += ${o.form.workgroup}u) { kv[cacheRow + i] = head[i]; }
+    for (var i = lane; i < bound(${o.headDim}u); i += ${workgroup}u) { kv[cacheRow + i] = head[i]; }
     return;
   }
-  for (var i = lane; i < bound(${half}u); i += ${o.form.workgroup}u) {
+  for (var i = lane; i < bound(${half}u); i += ${workgroup}u) {
     let c = rope[position * ${o.headDim}u + i];
     let s = rope[position * ${o.headDim}u + ${half}u + i];
     let a = head[i] * c - head[i + ${half}u] * s;
@@ -110,6 +211,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       kv[cacheRow + ${half}u + i] = b;
     }
   }
-}
-`
+}`,
+  )
 }

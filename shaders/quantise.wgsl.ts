@@ -17,7 +17,7 @@ export interface QuantiseOptions extends StoredOptions {
  *   loraA   f32 [rank, k]
  *   loraB   f32 [rows, rank]
  *
- * Dispatch: (ceil(ceil(blocks / 2) / 64), min(rows, 65535), 1) groups of 64; an invocation makes two blocks, whose scales
+ * Dispatch: (ceil(words of scales / 64), min(rows, 65535), 1) groups of 64; an invocation makes two blocks, whose scales
  * share a word, and strides over rows.
  */
 export function quantiseShader(o: QuantiseOptions): string {
@@ -70,10 +70,11 @@ fn code(value: f32, step: f32) -> u32 {
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u) {
-  if (2u * id.x >= params.blocks) { return; }
+  let valueWords = params.blocks * ${BLOCK / perWord}u;
+  if (id.x >= params.rowWords - valueWords) { return; }
   for (var row = id.y; row < params.rows; row += params.rowStep) {
     let steps = vec2f(makeBlock(row, 2u * id.x), makeBlock(row, 2u * id.x + 1u));
-    words[(params.targetRow + row) * params.rowWords + params.blocks * ${BLOCK / perWord}u + id.x] = pack2x16float(steps);
+    words[(params.targetRow + row) * params.rowWords + valueWords + id.x] = pack2x16float(steps);
   }
 }
 `

@@ -14,7 +14,7 @@ const BLOCK_WORDS = { q8: 8, q4: 4 } as const
 
 /**
  * Words of a row of `4 · k4` values; K types take whole blocks only. A row of q8 or q4: value words, then scales, `q8` with four signed bytes in a word, `q4` with
- * eight nibbles that stand for −8 to 7; the first value is in the lowest bits.
+ * eight nibbles that stand for −8 to 7; the first value is in the lowest bits; filled up to a multiple of 16 bytes, so that kernels can load so many at once.
  */
 export function rowWords(k4: number, dtype: WeightDtype): number {
   switch (dtype) {
@@ -25,7 +25,7 @@ export function rowWords(k4: number, dtype: WeightDtype): number {
       return 2 * k4
     case 'q8':
     case 'q4':
-      return scalesAt(k4, dtype) + Math.ceil(blocksOf(k4) / 2)
+      return scalesAt(k4, dtype) + 4 * Math.ceil(blocksOf(k4) / 8)
     default:
       return Math.ceil((4 * k4) / K_BLOCK) * kBlockWords(dtype)
   }

@@ -70,7 +70,7 @@ export class GpuDevice {
             maxBufferSize: adapter.limits.maxBufferSize,
             maxStorageBufferBindingSize: adapter.limits.maxStorageBufferBindingSize,
           }
-    const wanted: GPUFeatureName[] = ['timestamp-query']
+    const wanted: GPUFeatureName[] = ['timestamp-query', 'subgroups']
     const requiredFeatures = wanted.filter((name) => adapter.features.has(name))
     const device = await adapter.requestDevice({ requiredLimits, requiredFeatures }).catch((cause: unknown) => {
       throw new SkipstoneError(

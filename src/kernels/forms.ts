@@ -1,4 +1,5 @@
 import type { GemmForm } from '../../shaders/gemm.wgsl.js'
+import type { QkvForms } from '../../shaders/qkv-decode.wgsl.js'
 import type { MatvecForm } from '../../shaders/snippets/matvec.js'
 import type { Form } from '../gpu/forms.js'
 
@@ -6,10 +7,13 @@ import type { Form } from '../gpu/forms.js'
 export interface KernelForms {
   /** Products whose rows are spread freely over groups. */
   matvec: MatvecForm
-  /** The QKV product, where one group owns a head. */
-  heads: MatvecForm
+  qkv: QkvForms
   gemm: GemmForm
 }
+
+const SUBGROUP_ROWS: MatvecForm = { workgroup: 32, lanes: 32, rowsPerSlot: 2, adds: 'subgroups' }
+const HEAD_ROWS: MatvecForm = { workgroup: 256, lanes: 16, rowsPerSlot: 1, adds: 'memory' }
+const SHARED_ROWS: MatvecForm = { workgroup: 64, lanes: 16, rowsPerSlot: 2, adds: 'memory' }
 
 /**
  * The portable forms, best first. Both use nothing optional; they differ in what they expect of memory. Shapes were
@@ -21,9 +25,19 @@ export const KERNEL_FORMS: readonly Form<KernelForms>[] = [
     requires: [],
     suits: (gpu) => gpu.isSoftware,
     value: {
-      matvec: { workgroup: 32, lanes: 1, rowsPerSlot: 2 },
-      heads: { workgroup: 32, lanes: 1, rowsPerSlot: 1 },
+      matvec: { workgroup: 32, lanes: 1, rowsPerSlot: 2, adds: 'memory' },
+      qkv: { heads: { workgroup: 32, lanes: 1, rowsPerSlot: 1, adds: 'memory' }, pairs: undefined },
       gemm: { rows: 8, columns: 4, lanesX: 16, lanesY: 1, staged: false },
+    },
+  },
+  {
+    name: 'subgroup-rows',
+    requires: ['subgroups'],
+    suits: (gpu) => !gpu.isSoftware,
+    value: {
+      matvec: SUBGROUP_ROWS,
+      qkv: { heads: HEAD_ROWS, pairs: SUBGROUP_ROWS },
+      gemm: { rows: 4, columns: 4, lanesX: 8, lanesY: 8, staged: true },
     },
   },
   {
@@ -31,8 +45,8 @@ export const KERNEL_FORMS: readonly Form<KernelForms>[] = [
     requires: [],
     suits: (gpu) => !gpu.isSoftware,
     value: {
-      matvec: { workgroup: 64, lanes: 16, rowsPerSlot: 2 },
-      heads: { workgroup: 256, lanes: 16, rowsPerSlot: 1 },
+      matvec: SHARED_ROWS,
+      qkv: { heads: HEAD_ROWS, pairs: SHARED_ROWS },
       gemm: { rows: 4, columns: 4, lanesX: 8, lanesY: 8, staged: true },
     },
   },

@@ -1,4 +1,4 @@
-import { type QkvDecodeOptions, qkvDecodeShader } from '../../shaders/qkv-decode.wgsl.js'
+import { type QkvDecodeOptions, qkvDecodeShader, qkvGroups } from '../../shaders/qkv-decode.wgsl.js'
 import type { GpuDevice } from '../gpu/device.js'
 import { bind, type Dispatch, type ParamsArena } from '../gpu/dispatch.js'
 
@@ -31,6 +31,6 @@ export async function qkvDecodeKernel(gpu: GpuDevice, options: QkvDecodeOptions)
       arena,
       kernel,
       [b.plan, b.x, b.weights, b.vectors, b.rope, b.kv, b.q, [params.slot, params.norm, params.bias, params.qkNorm]],
-      () => [options.heads + 2 * options.kvHeads, 1, 1],
+      () => [qkvGroups(options), 1, 1],
     )
 }

@@ -1,5 +1,5 @@
 import { type QuantiseOptions, quantiseShader } from '../../shaders/quantise.wgsl.js'
-import { blocksOf, rowWords } from '../../shaders/snippets/weights.js'
+import { blocksOf, rowWords, scalesAt } from '../../shaders/snippets/weights.js'
 import type { GpuDevice } from '../gpu/device.js'
 import { bind, type Dispatch, type ParamsArena } from '../gpu/dispatch.js'
 
@@ -17,7 +17,7 @@ export async function quantiseKernel(gpu: GpuDevice, options: QuantiseOptions) {
     const rowStep = Math.min(p.rows, 65535)
     const perRow = rowWords(k4, options.to)
     const params = [p.rows, p.k, blocks, p.targetRow, p.rank, { f32: p.scale }, rowStep, perRow]
-    const groups = Math.ceil(Math.ceil(blocks / 2) / 64)
+    const groups = Math.ceil((perRow - scalesAt(k4, options.to)) / 64)
     return bind(arena, kernel, [b.source, b.words, b.loraA, b.loraB, params], () => [groups, rowStep, 1])
   }
 }

@@ -18,7 +18,7 @@ export async function decodeKernels(target: Target, variant: Variant) {
   const { gpu, shape, choice } = target
   const { config, d4, ff4, splits } = shape
   const { heads, kvHeads, headDim, hiddenSize: d, rmsNormEps: eps } = config
-  const { matvec, heads: headForm } = choice.form.value
+  const { matvec, qkv: qkvForms } = choice.form.value
   const make = async (obey: Obey) => {
     const [qkv, attention, output, gateUp, down] = await Promise.all([
       perDtype(target, 'qkv', (dtype) =>
@@ -33,7 +33,7 @@ export async function decodeKernels(target: Target, variant: Variant) {
           qkNorm: config.qkNorm,
           dtype,
           predicated: obey === 'skip',
-          form: headForm,
+          forms: qkvForms,
         }),
       ),
       attentionDecodeKernel(gpu, { heads, kvHeads, headDim, splits, predicated: obey === 'skip' }),

@@ -21,7 +21,7 @@ gpuSuite('head', (bench) => {
     // One row a group: more groups than one dimension of a dispatch takes here.
     {
       name: 'two rows of groups',
-      form: { workgroup: 32, lanes: 32, rowsPerSlot: 1 },
+      form: { workgroup: 32, lanes: 32, rowsPerSlot: 1, adds: 'memory' },
       d: 6,
       vocab: 32771,
       dtype: 'f32',

@@ -50,7 +50,7 @@ gpuSuite('qkv-decode', (bench) => {
     describe.each(KERNEL_FORMS)(`$name, ${heads}/${kvHeads} heads of ${headDim}, ${dtype}`, ({ value }) => {
       const run = async (o: { position: number; rows?: number; word?: number }) => {
         const { gpu, arena } = bench
-        const kernel = await qkvDecodeKernel(gpu, { ...variant, k4: Math.ceil(d / 4), eps, form: value.heads })
+        const kernel = await qkvDecodeKernel(gpu, { ...variant, k4: Math.ceil(d / 4), eps, forms: value.qkv })
         const buffers = {
           plan: bench.upload(
             planOf({ rows: o.rows ?? 1, start: o.position, capacity: 1, execute: [[1], [o.word ?? 1]] }),
