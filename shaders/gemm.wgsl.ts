@@ -11,8 +11,11 @@ export interface GemmForm {
   /** Invocations across columns, and across rows, of one group. */
   lanesX: number
   lanesY: number
-  /** Through workgroup memory (GPUs), or straight from the buffers (a CPU behind WebGPU, where barriers are dear). */
-  staged: boolean
+  /**
+   * Vectors of four along k that pass through workgroup memory at a time (GPUs); 0 reads straight from the buffers (a CPU behind
+   * WebGPU, where barriers are dear).
+   */
+  stagedK4: number
 }
 
 export interface GemmOptions {
@@ -33,7 +36,16 @@ export interface GemmOptions {
   form: GemmForm
 }
 
-const TILE_K4 = 4
+/** The options of a product that has a form for every number of rows. */
+export type GemmChoice = Omit<GemmOptions, 'form'> & {
+  /** Largest tiles first; the last one is for few rows. */
+  forms: readonly GemmForm[]
+}
+
+/** Columns of the output that an invocation makes. Two matrices through workgroup memory share the room of one. */
+export function columnsPerLane({ form, epilogue }: Pick<GemmOptions, 'form' | 'epilogue'>): number {
+  return epilogue === 'silu-up' && form.stagedK4 > 0 ? form.columns / 2 : form.columns
+}
 
 /**
  * Matrix product over the rows of a chunk, y = x Wᵀ (+ bias), with rows gathered and scattered through the plan.
@@ -48,7 +60,10 @@ const TILE_K4 = 4
  * Dispatch: (ceil(n / (columns · lanesX)), ceil(rows / (rows · lanesY)), 1); row tiles beyond the active rows return.
  */
 export function gemmShader(o: GemmOptions): string {
-  const { rows: tm, columns: tn, lanesX, lanesY, staged } = o.form
+  const { rows: tm, lanesX, lanesY, stagedK4 } = o.form
+  const tn = columnsPerLane(o)
+  // Neighbouring lanes read neighbouring rows of a tile: an odd stride spreads them over the banks.
+  const stride = stagedK4 + 1
   const threads = lanesX * lanesY
   const tileRows = tm * lanesY
   const tileColumns = tn * lanesX
@@ -79,6 +94,27 @@ export function gemmShader(o: GemmOptions): string {
       ${unroll(tn, (n) => unroll(matrices, (j) => `let w${n}_${j} = ${load.w(n, j)};`))}
       ${unroll(tm, (m) => `let x${m} = ${load.x(m)};`)}
       ${cells((m, n, j) => `c${m}_${n}_${j} += dot(x${m}, w${n}_${j});`)}`
+  // What an invocation brings of each pair of tiles: vectors lane, lane + threads, .. of them.
+  const inputLoads = Math.ceil((tileRows * stagedK4) / threads)
+  const weightLoads = Math.ceil((tileColumns * matrices * stagedK4) / threads)
+  const staged = (i: number) => `(lane + ${i * threads}u)`
+  const stagedColumn = `lane % ${stagedK4}u`
+  const within = (k: string, value: string) =>
+    o.k4 % Math.max(1, stagedK4) === 0 ? value : `select(vec4f(), ${value}, ${k} + ${stagedColumn} < ${o.k4}u)`
+  const offset = (k: string) => (o.k4 % Math.max(1, stagedK4) === 0 ? k : `min(${k}, ${o.k4 - 1}u - ${stagedColumn})`)
+  const nextInput = (i: number, k: string) => within(k, `x[inputFrom${i} + ${offset(k)}]`)
+  const weightFrom = (i: number) => {
+    const row = `${staged(i)} / ${stagedK4}u`
+    const first = matrices === 1 ? `firstColumn + ${row}` : `firstColumn + ${row} % ${tileColumns}u`
+    const matrix = matrices === 1 ? '' : ` + ${row} / ${tileColumns}u * ${o.n}u`
+    return `weightStart(params.firstRow + min(${first}, ${o.n - 1}u)${matrix})`
+  }
+  const nextWeight = (i: number, k: string) => within(k, `weight(weightFrom${i}, ${offset(k)} + ${stagedColumn})`)
+  const keep = (tile: string, value: string, i: number, rows: number) => {
+    const at = `${staged(i)} / ${stagedK4}u * ${stride}u + ${stagedColumn}`
+    const all = (i + 1) * threads <= rows * stagedK4
+    return all ? `${tile}[${at}] = ${value};` : `if (${staged(i)} < ${rows * stagedK4}u) { ${tile}[${at}] = ${value}; }`
+  }
   return wgsl`
 struct Params { slot: u32, firstRow: u32, bias: u32, z: u32 }
 @group(0) @binding(0) var<storage, read> plan: array<u32>;
@@ -94,9 +130,9 @@ ${readWeights(o.dtype, o.k4)}
 ${o.epilogue === 'silu-up' ? silu : ''}
 ${planRows(o.rows)}
 ${loopBound}
-#if ${staged}
-var<workgroup> inputs: array<vec4f, ${tileRows * TILE_K4}>;
-var<workgroup> columnsTile: array<vec4f, ${tileColumns * TILE_K4 * matrices}>;
+#if ${stagedK4 > 0}
+var<workgroup> inputs: array<vec4f, ${tileRows * stride}>;
+var<workgroup> columnsTile: array<vec4f, ${tileColumns * stride * matrices}>;
 #endif
 
 @compute @workgroup_size(${threads})
@@ -107,31 +143,23 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let lx = lane % ${lanesX}u;
   let ly = lane / ${lanesX}u;
   ${cells((m, n, j) => `var c${m}_${n}_${j} = 0.0;`)}
-  #if ${staged}
-  for (var k = 0u; k < bound(${o.k4}u); k += ${TILE_K4}u) {
+  #if ${stagedK4 > 0}
+  // The next tiles are on their way while the present ones are multiplied.
+  ${unroll(inputLoads, (i) => `let inputFrom${i} = (${inputRow(`firstRow + ${staged(i)} / ${stagedK4}u`)}) * ${o.k4}u + ${stagedColumn}; var input${i} = ${nextInput(i, '0u')};`)}
+  ${unroll(weightLoads, (i) => `let weightFrom${i} = ${weightFrom(i)}; var weight${i} = ${nextWeight(i, '0u')};`)}
+  for (var k = 0u; k < bound(${o.k4}u); k += ${stagedK4}u) {
     workgroupBarrier();
-    for (var t = lane; t < ${tileRows * TILE_K4}u; t += ${threads}u) {
-      let at = k + t % ${TILE_K4}u;
-      var v = vec4f();
-      if (at < ${o.k4}u) { v = x[(${inputRow(`firstRow + t / ${TILE_K4}u`)}) * ${o.k4}u + at]; }
-      inputs[t] = v;
-    }
-    for (var t = lane; t < ${tileColumns * TILE_K4}u; t += ${threads}u) {
-      let at = k + t % ${TILE_K4}u;
-      ${unroll(
-        matrices,
-        (j) => `{
-        var v = vec4f();
-        if (at < ${o.k4}u) { v = weight(weightStart(${weightRow(`firstColumn + t / ${TILE_K4}u`, j)}), at); }
-        columnsTile[t + ${j * tileColumns * TILE_K4}u] = v;
-      }`,
-      )}
-    }
+    ${unroll(inputLoads, (i) => keep('inputs', `input${i}`, i, tileRows))}
+    ${unroll(weightLoads, (i) => keep('columnsTile', `weight${i}`, i, tileColumns * matrices))}
     workgroupBarrier();
-    for (var t = 0u; t < ${TILE_K4}u; t++) {
+    if (k + ${stagedK4}u < ${o.k4}u) {
+      ${unroll(inputLoads, (i) => `input${i} = ${nextInput(i, `k + ${stagedK4}u`)};`)}
+      ${unroll(weightLoads, (i) => `weight${i} = ${nextWeight(i, `k + ${stagedK4}u`)};`)}
+    }
+    for (var t = 0u; t < ${stagedK4}u; t++) {
       ${multiply({
-        x: (m) => `inputs[(ly * ${tm}u + ${m}u) * ${TILE_K4}u + t]`,
-        w: (n, j) => `columnsTile[(${j * tileColumns + n * lanesX}u + lx) * ${TILE_K4}u + t]`,
+        x: (m) => `inputs[(ly * ${tm}u + ${m}u) * ${stride}u + t]`,
+        w: (n, j) => `columnsTile[(${j * tileColumns + n * lanesX}u + lx) * ${stride}u + t]`,
       })}
     }
   }

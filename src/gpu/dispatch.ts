@@ -18,6 +18,8 @@ export interface Dispatch {
   readonly pipeline: GPUComputePipeline
   readonly bindGroup: GPUBindGroup
   readonly grid: (extent: Extent) => Grid
+  /** Another dispatch that does the same better for some extents. */
+  readonly variant?: (extent: Extent) => Dispatch
 }
 
 /** A buffer, or the numbers of a kernel's `Params`, bound at the same place in the list of bindings. */
@@ -76,9 +78,10 @@ export function bind(
 /** Records dispatches in order into one pass; returns how many were recorded. */
 export function record(pass: GPUComputePassEncoder, dispatches: readonly Dispatch[], extent: Extent): number {
   for (const dispatch of dispatches) {
-    const [x, y, z] = dispatch.grid(extent)
-    pass.setPipeline(dispatch.pipeline)
-    pass.setBindGroup(0, dispatch.bindGroup)
+    const { pipeline, bindGroup, grid } = dispatch.variant?.(extent) ?? dispatch
+    const [x, y, z] = grid(extent)
+    pass.setPipeline(pipeline)
+    pass.setBindGroup(0, bindGroup)
     pass.dispatchWorkgroups(x, y, z)
   }
   return dispatches.length

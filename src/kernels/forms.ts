@@ -8,9 +8,16 @@ export interface KernelForms {
   /** Products whose rows are spread freely over groups. */
   matvec: MatvecForm
   qkv: QkvForms
-  gemm: GemmForm
+  /** Largest tiles first. */
+  gemms: readonly GemmForm[]
 }
 
+const TILES: readonly GemmForm[] = [
+  { rows: 8, columns: 8, lanesX: 16, lanesY: 16, stagedK4: 2 },
+  { rows: 4, columns: 4, lanesX: 16, lanesY: 16, stagedK4: 4 },
+  { rows: 4, columns: 2, lanesX: 16, lanesY: 8, stagedK4: 8 },
+  { rows: 2, columns: 2, lanesX: 16, lanesY: 8, stagedK4: 8 },
+]
 const SUBGROUP_ROWS: MatvecForm = { workgroup: 32, lanes: 32, rowsPerSlot: 2, adds: 'subgroups' }
 const HEAD_ROWS: MatvecForm = { workgroup: 256, lanes: 16, rowsPerSlot: 1, adds: 'memory' }
 const SHARED_ROWS: MatvecForm = { workgroup: 64, lanes: 16, rowsPerSlot: 2, adds: 'memory' }
@@ -27,7 +34,7 @@ export const KERNEL_FORMS: readonly Form<KernelForms>[] = [
     value: {
       matvec: { workgroup: 32, lanes: 1, rowsPerSlot: 2, adds: 'memory' },
       qkv: { heads: { workgroup: 32, lanes: 1, rowsPerSlot: 1, adds: 'memory' }, pairs: undefined },
-      gemm: { rows: 8, columns: 4, lanesX: 16, lanesY: 1, staged: false },
+      gemms: [{ rows: 8, columns: 4, lanesX: 16, lanesY: 1, stagedK4: 0 }],
     },
   },
   {
@@ -37,7 +44,7 @@ export const KERNEL_FORMS: readonly Form<KernelForms>[] = [
     value: {
       matvec: SUBGROUP_ROWS,
       qkv: { heads: HEAD_ROWS, pairs: SUBGROUP_ROWS },
-      gemm: { rows: 4, columns: 4, lanesX: 8, lanesY: 8, staged: true },
+      gemms: TILES,
     },
   },
   {
@@ -47,7 +54,7 @@ export const KERNEL_FORMS: readonly Form<KernelForms>[] = [
     value: {
       matvec: SHARED_ROWS,
       qkv: { heads: HEAD_ROWS, pairs: SHARED_ROWS },
-      gemm: { rows: 4, columns: 4, lanesX: 8, lanesY: 8, staged: true },
+      gemms: TILES,
     },
   },
 ]

@@ -1,22 +1,49 @@
-import { type GemmOptions, gemmShader } from '../../shaders/gemm.wgsl.js'
+import { columnsPerLane, type GemmChoice, type GemmForm, gemmShader } from '../../shaders/gemm.wgsl.js'
 import type { GpuDevice } from '../gpu/device.js'
-import { bind, type Dispatch, type ParamsArena } from '../gpu/dispatch.js'
+import { bind, type Dispatch, type Extent, type Grid, type ParamsArena } from '../gpu/dispatch.js'
 
-/** Host side of shaders/gemm.wgsl.ts. `z` is bound for the masked epilogue only. */
-export async function gemmKernel(gpu: GpuDevice, options: GemmOptions) {
-  const { rows: tileRows, columns, lanesX, lanesY } = options.form
+/** Groups below which a GPU is not full: smaller tiles then do the same work in more of them. */
+const ENOUGH_GROUPS = 256
+
+/**
+ * Host side of shaders/gemm.wgsl.ts. `z` is bound for the masked epilogue only; `label` tells its products from others' in a profile. The form
+ * follows from the rows of the chunk.
+ */
+export async function gemmKernel(gpu: GpuDevice, { forms, ...options }: GemmChoice, label = 'gemm') {
   const z = options.epilogue === 'add-masked' ? 'read' : 'none'
   const bindings = ['read', 'read', 'read', 'read', 'write', 'uniform', z] as const
-  const kernel = await gpu.pipelines.compile('gemm', gemmShader(options), bindings)
+  const kernels = await Promise.all(
+    forms.map((form) => gpu.pipelines.compile('gemm', gemmShader({ ...options, form }), bindings)),
+  )
+  const gridOf = (form: GemmForm, { rows }: Extent): Grid => [
+    Math.ceil(options.n / (columnsPerLane({ form, epilogue: options.epilogue }) * form.lanesX)),
+    Math.ceil(rows / (form.rows * form.lanesY)),
+    1,
+  ]
+  const chosen = (extent: Extent): number => {
+    const found = forms.findIndex((form) => {
+      const [x, y] = gridOf(form, extent)
+      return x * y >= ENOUGH_GROUPS
+    })
+    return found < 0 ? forms.length - 1 : found
+  }
   return (
     arena: ParamsArena,
     b: { plan: GPUBuffer; x: GPUBuffer; weights: GPUBuffer; vectors: GPUBuffer; y: GPUBuffer; z?: GPUBuffer },
     params: { slot: number; firstRow: number; bias: number; z: number },
-  ): Dispatch =>
-    bind(
-      arena,
-      kernel,
-      [b.plan, b.x, b.weights, b.vectors, b.y, [params.slot, params.firstRow, params.bias, params.z], b.z],
-      ({ rows }) => [Math.ceil(options.n / (columns * lanesX)), Math.ceil(rows / (tileRows * lanesY)), 1],
+  ): Dispatch => {
+    const resources = [
+      b.plan,
+      b.x,
+      b.weights,
+      b.vectors,
+      b.y,
+      [params.slot, params.firstRow, params.bias, params.z],
+      b.z,
+    ]
+    const variants = kernels.map((kernel, i) =>
+      bind(arena, { ...kernel, label }, resources, (extent) => gridOf(forms[i] as GemmForm, extent)),
     )
+    return { ...(variants[0] as Dispatch), variant: (extent) => variants[chosen(extent)] as Dispatch }
+  }
 }

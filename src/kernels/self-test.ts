@@ -51,9 +51,9 @@ export async function formsGiveRightResults(gpu: GpuDevice, forms: KernelForms, 
   }
   try {
     const options = { k4: k / 4, n, outputStride: n, dtype: 'f32', bias: false, rows: 'all', gather: false } as const
-    const [matvec, gemm, prefill] = await Promise.all([
+    const [matvec, gemms, prefill] = await Promise.all([
       downDecodeKernel(gpu, { d: n, k4: k / 4, bias: false, dtype: 'f32', obey: 'always', form: forms.matvec }),
-      gemmKernel(gpu, { ...options, epilogue: 'store', form: forms.gemm }),
+      Promise.all(forms.gemms.map((form) => gemmKernel(gpu, { ...options, epilogue: 'store', forms: [form] }))),
       attentionPrefillKernel(gpu, o),
     ])
 
@@ -68,9 +68,12 @@ export async function formsGiveRightResults(gpu: GpuDevice, forms: KernelForms, 
     const y = upload(new Float32Array(n))
     const single = await run(matvec(arena, { plan, a: xs, weights, vectors, x: y }, { slot: 0, bias: 0 }), y, n)
 
-    const ys = upload(zero)
-    const params = { slot: 0, firstRow: 0, bias: 0, z: 0 }
-    const all = await run(gemm(arena, { plan, x: xs, weights, vectors, y: ys }, params), ys, rows * n)
+    const products: Float32Array[] = []
+    for (const gemm of gemms) {
+      const ys = upload(zero)
+      const params = { slot: 0, firstRow: 0, bias: 0, z: 0 }
+      products.push(await run(gemm(arena, { plan, x: xs, weights, vectors, y: ys }, params), ys, rows * n))
+    }
 
     const q = numbers(3, rows * heads * headDim)
     const width = kvHeads * headDim
@@ -85,7 +88,9 @@ export async function formsGiveRightResults(gpu: GpuDevice, forms: KernelForms, 
       )
     const reference = attention(q, part(0), part(width), allRows, heads, kvHeads, headDim)
 
-    return close(single, expected.subarray(0, n)) && close(all, expected) && close(attended, reference)
+    return (
+      close(single, expected.subarray(0, n)) && products.every((y) => close(y, expected)) && close(attended, reference)
+    )
   } finally {
     arena.destroy()
     for (const buffer of buffers) gpu.memory.destroy(buffer)

@@ -4,7 +4,7 @@ import { SkipstoneError } from '../errors.js'
 import type { DtypeOption } from '../model/matrix-dtypes.js'
 import type { GenerateOptions } from '../sdk/options.js'
 import { parsePolicy } from '../skip/registry.js'
-import { SHAPE_NAMES } from '../study/synthetic.js'
+import { SMALL_SHAPES } from '../study/synthetic.js'
 import type { AdapterName } from './adapters.js'
 import type { CommonOptions } from './commands/context.js'
 import type { Request } from './commands/index.js'
@@ -59,7 +59,7 @@ export const USAGE = `skipstone generate   (--prompt TEXT | --ids 1,2,3) [--max-
                      [--top-k K] [--top-p P] [--min-p P] [--repetition-penalty R] [--seed 0] [--logits FILE] [--trace FILE]
 skipstone eval       (--text FILE | --ids-file FILE) [--context N]
 skipstone compare    --policies a,b,c --prompt TEXT [--sweep]
-skipstone bench      [--shape NAME] [--skip 0,0.25,0.5,0.75] [--tokens 64,256,512] [--repeats 3] [--phase prefill|decode]
+skipstone bench      [--shape NAME] [--skip 0,0.25,0.5,0.75] [--tokens 64,256,512] [--repeats 3] [--phase prefill|decode] [--profile]
 skipstone inspect
 skipstone convert    (--routers FILE | --lora DIR) --out FILE
 all of them: [--model DIR|FILE|URL|NAME] [--policy NAME[:key=value,...]] [--routers DIR|FILE] [--lora DIR] [--dtype stored|f32|f16|q8|q4]
@@ -78,7 +78,6 @@ export function parseArguments(argv: readonly string[]): Invocation {
   }
   const values = parse(command, spec, rest)
   if (values['profile-file'] !== undefined) throw unsupported('--profile-file')
-  if (values.profile) throw unsupported('--profile')
   const text = (name: string) => values[name] as string | undefined
   const file = (name: string) => {
     const value = text(name)
@@ -184,10 +183,11 @@ function request(command: string, common: CommonOptions, values: Values): Reques
         command,
         dtype: common.dtype,
         ...(common.gpuBudget !== undefined && { gpuBudget: common.gpuBudget }),
-        shapes: text('shape')?.split(',') ?? SHAPE_NAMES,
+        shapes: text('shape')?.split(',') ?? SMALL_SHAPES,
         skips: list('skip', text('skip') ?? '0,0.25,0.5,0.75'),
         tokens: list('tokens', text('tokens') ?? '64,256,512'),
         repeats: whole('repeats', values, 3),
+        profile: values.profile === true,
         phases: values.phase === undefined ? PHASES : [oneOf('phase', text('phase') as string, PHASES)],
       }
     case 'convert': {

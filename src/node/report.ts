@@ -1,6 +1,7 @@
 import { cpus, type } from 'node:os'
 import { noTraffic } from '../model/weight-stream.js'
 import type { Evaluation } from '../study/evaluate.js'
+import type { ProfileResult } from '../study/profile.js'
 import type { BenchResult } from './commands/bench.js'
 import type { CompareResult } from './commands/compare.js'
 import type { ConvertOutcome } from './commands/convert.js'
@@ -59,7 +60,32 @@ function compared({ runs, sweep }: CompareResult): string {
   return [...texts, ...table].join('\n')
 }
 
-function benchmarked({ adapter, dtype, form, rows }: BenchResult, command: string): string {
+function profileTable({ limits, rows }: ProfileResult): string {
+  const lines = rows.map((r) =>
+    [
+      '',
+      r.shape,
+      r.phase,
+      r.tokens,
+      r.kernel,
+      r.dispatches,
+      r.ms.toFixed(3),
+      percent(r.share),
+      r.ofLimit === null ? '–' : r.ofLimit.toFixed(3),
+      '',
+    ]
+      .join(' | ')
+      .trim(),
+  )
+  return `Limits: reading ${(limits.bytesPerSecond / 1e9).toFixed(1)} GB/s, arithmetic ${(limits.flops / 1e9).toFixed(0)} GFLOP/s (f32, 512 x 2048 x 2048)
+
+| shape | phase | tokens | kernel | dispatches | ms | share | of limit |
+|${' --- |'.repeat(8)}
+${lines.join('\n')}
+`
+}
+
+function benchmarked({ adapter, dtype, form, rows, profile }: BenchResult, command: string): string {
   const machine = `${cpus()[0]?.model.trim() ?? 'unknown processor'}, ${cpus().length} cores, ${type()}, Node ${process.version}`
   const streams = rows.some((r) => r.streamedBytesPerToken !== undefined)
   const header =
@@ -85,11 +111,13 @@ function benchmarked({ adapter, dtype, form, rows }: BenchResult, command: strin
       .join(' | ')
       .trim(),
   )
-  return `Machine: ${machine}
+  const head = `Machine: ${machine}
 Adapter: ${adapter}
 Weights: ${dtype}; kernel form: ${form}
 Command: ${command}
-
+`
+  if (profile) return `${head}${profileTable(profile)}`
+  return `${head}
 ${header}
 |${' --- |'.repeat(streams ? 12 : 11)}
 ${lines.join('\n')}

@@ -1,4 +1,4 @@
-import type { GemmOptions } from '../../shaders/gemm.wgsl.js'
+import type { GemmChoice } from '../../shaders/gemm.wgsl.js'
 import type { Obey } from '../../shaders/snippets/obey.js'
 import type { ParamsArena } from '../gpu/dispatch.js'
 import { attentionPrefillKernel } from '../kernels/attention-prefill.js'
@@ -20,8 +20,10 @@ export async function prefillKernels(target: Target, variant: Variant) {
   const { config, d4, ff4, queryWidth, kvWidth } = shape
   const { heads, kvHeads, headDim, hiddenSize: d, rmsNormEps: eps, qkNorm } = config
 
-  const gemm = (matrix: MatrixName, o: Omit<GemmOptions, 'dtype' | 'form'>) =>
-    perDtype(target, matrix, (dtype) => gemmKernel(gpu, { ...o, dtype, form: choice.form.value.gemm }))
+  const gemm = (matrix: MatrixName, o: Omit<GemmChoice, 'dtype' | 'forms'>) =>
+    perDtype(target, matrix, (dtype) =>
+      gemmKernel(gpu, { ...o, dtype, forms: choice.form.value.gemms }, `gemm ${matrix}`),
+    )
   const make = async (obey: Obey) => {
     const rows = obey === 'skip' ? 'active' : 'all'
     const epilogue = obey === 'masked' ? 'add-masked' : 'add'

@@ -10,8 +10,19 @@ export class Recorder {
 
   add(dispatches: readonly Dispatch[], extent: Extent): void {
     if (dispatches.length === 0) return
+    const { counters, profile } = this.engine
+    if (profile) {
+      for (const dispatch of dispatches) {
+        const timestampWrites = profile.next(dispatch.label)
+        const pass = this.encoder().beginComputePass(timestampWrites && { timestampWrites })
+        record(pass, [dispatch], extent)
+        pass.end()
+      }
+      counters.dispatches += dispatches.length
+      return
+    }
     this.#pass ??= this.#open().beginComputePass()
-    this.engine.counters.dispatches += record(this.#pass, dispatches, extent)
+    counters.dispatches += record(this.#pass, dispatches, extent)
   }
 
   /** For copies behind what was added. */

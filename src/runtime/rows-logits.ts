@@ -21,7 +21,7 @@ export async function rowsLogits(
     rows: 'all',
     gather: false,
     epilogue: 'store',
-    form: target.choice.form.value.gemm,
+    forms: target.choice.form.value.gemms,
   })
   const bound = { plan, x: scratch.u, weights: weights.head, vectors: weights.vectors, y: logits }
   return [...states, head(arena, bound, { slot: 0, firstRow: 0, bias: 0, z: 0 })]

@@ -17,9 +17,15 @@ interface SyntheticShape {
 const SHAPES: Readonly<Record<string, SyntheticShape>> = {
   'syn-15m': { layers: 6, hiddenSize: 288, intermediateSize: 768, heads: 6, kvHeads: 6, vocabSize: 32000 },
   'syn-135m': { layers: 30, hiddenSize: 576, intermediateSize: 1536, heads: 9, kvHeads: 3, vocabSize: 49152 },
+  // The sizes of Llama 3.2 1B and of Llama 3.1 8B with the head tied to the embedding.
+  'syn-1b': { layers: 16, hiddenSize: 2048, intermediateSize: 8192, heads: 32, kvHeads: 8, vocabSize: 128256 },
+  'syn-8b': { layers: 32, hiddenSize: 4096, intermediateSize: 14336, heads: 32, kvHeads: 8, vocabSize: 128256 },
 }
 
 export const SHAPE_NAMES = Object.keys(SHAPES)
+
+/** Those that any device runs. */
+export const SMALL_SHAPES = ['syn-15m', 'syn-135m']
 
 /** @throws `bad-option` for a name that is not in `SHAPE_NAMES`. */
 export function syntheticConfig(name: string): ModelConfig {
@@ -53,6 +59,12 @@ const PERIOD = 1 << 20
 export function syntheticCheckpoint(config: ModelConfig): Checkpoint {
   const shapes = tensorShapes(config)
   const noise = uniformNoise()
+  const scaled = new Map<number, Float32Array>()
+  const noiseFor = (fanIn: number): Float32Array => {
+    const known = scaled.get(fanIn) ?? noise.map((value) => value * Math.sqrt(12 / fanIn))
+    scaled.set(fanIn, known)
+    return known
+  }
   const entries = new Map<string, TensorEntry>()
   for (const [name, shape] of shapes) {
     const bytes = 4 * shape.reduce((product, n) => product * n, 1)
@@ -65,8 +77,13 @@ export function syntheticCheckpoint(config: ModelConfig): Checkpoint {
       const shape = shapes.get(name) as readonly number[]
       const values = new Float32Array((end - start) / 4)
       if (shape.length === 1) return new Uint8Array(values.fill(1).buffer)
-      const scale = Math.sqrt(12 / (shape[1] as number))
-      for (let i = 0; i < values.length; i++) values[i] = scale * (noise[(start / 4 + i) % PERIOD] as number)
+      const source = noiseFor(shape[1] as number)
+      for (let i = 0; i < values.length; ) {
+        const from = (start / 4 + i) % PERIOD
+        const part = source.subarray(from, from + values.length - i)
+        values.set(part, i)
+        i += part.length
+      }
       return new Uint8Array(values.buffer)
     },
   }

@@ -64,7 +64,7 @@ gpuSuite('forms', (bench) => {
 
     it.each<[string, Partial<KernelForms>]>([
       // Half of the columns of a tile are never computed.
-      ['gemm', { gemm: { ...serial.value.gemm, columns: 3.5 } }],
+      ['gemm', { gemms: [{ ...serial.value.gemms[0]!, columns: 3.5 }] }],
       // The lanes of a row are not all added.
       ['matvec', { matvec: { ...shared.value.matvec, lanes: 6, workgroup: 66 } }],
       // A loop that starts at 1.5u: no shader at all.

@@ -45,6 +45,13 @@ const CHUNKS = [
   { name: 'no row', mask: Array(35).fill(0) },
 ]
 
+/** Every form once; for the larger tiles, which take long to compile, some of the variants. */
+const FORMS = [...new Set(KERNEL_FORMS.flatMap(({ value }) => value.gemms))].map((form) => {
+  const large = form.stagedK4 > 0 && form.rows * form.columns > 4
+  const variants = large ? [VARIANTS[0]!, VARIANTS[3]!, VARIANTS[6]!] : VARIANTS
+  return { name: `${form.rows}x${form.columns} by ${form.lanesX}x${form.lanesY}`, form, variants }
+})
+
 gpuSuite('gemm', (bench) => {
   const prng = new Prng(3)
   const x = noise(prng, CAPACITY * K)
@@ -52,8 +59,8 @@ gpuSuite('gemm', (bench) => {
   const vectors = vectorTable({ bias })
   const residual = noise(prng, CAPACITY * 76)
 
-  for (const { name, value } of KERNEL_FORMS) {
-    describe.each(VARIANTS)(`${name}, $epilogue, $rows rows, $dtype`, (variant) => {
+  for (const { name, form, variants } of FORMS) {
+    describe.each(variants)(`${name}, $epilogue, $rows rows, $dtype`, (variant) => {
       const { epilogue, outputStride: stride, dtype } = variant
       const n = epilogue === 'silu-up' ? 2 * N : N
       const { bytes, stored } = randomMatrix(prng, FIRST_ROW + n, K, dtype)
@@ -71,7 +78,7 @@ gpuSuite('gemm', (bench) => {
         const from = variant.rows === 'active' ? activeRows(mask) : range(mask.length)
         const adds = epilogue === 'add' || epilogue === 'add-masked'
         const before = residual.slice(0, CAPACITY * stride)
-        const kernel = await gemmKernel(gpu, { ...variant, k4: Math.ceil(K / 4), n: N, form: value.gemm })
+        const kernel = await gemmKernel(gpu, { ...variant, k4: Math.ceil(K / 4), n: N, forms: [form] })
         const buffers = {
           plan: bench.upload(planOf({ rows: mask.length, start: 4, capacity: CAPACITY, execute: [[1], mask] })),
           x: bench.upload(padRows(x, K)),

@@ -97,7 +97,7 @@ const RUN: Record<string, Run> = {
     // Halves are exact in f32: an f16 case is one whose f16 form holds the same values.
     const isF16 = storeMatrix(c.floats('weight'), k, 'f16').stored.every((v, i) => v === c.floats('weight')[i])
     const dtype = isF16 ? 'f16' : 'f32'
-    const kernel = await gemmKernel(bench.gpu, { ...PRODUCT, k4: k / 4, n, outputStride: n, dtype, form: forms.gemm })
+    const kernel = await gemmKernel(bench.gpu, { ...PRODUCT, k4: k / 4, n, outputStride: n, dtype, forms: forms.gemms })
     const buffers = {
       plan: bench.upload(planOf({ rows: capacity, capacity, execute: [mask] })),
       x: bench.upload(c.floats('x')),
@@ -139,7 +139,7 @@ const RUN: Record<string, Run> = {
       outputStride: n,
       rows: 'all',
       gather: false,
-      form: forms.gemm,
+      forms: forms.gemms,
     })
     const buffers = {
       source: bench.upload(c.floats('weight')),
@@ -175,7 +175,7 @@ const RUN: Record<string, Run> = {
       rows: 'all',
       gather: false,
       epilogue: 'silu-up',
-      form: forms.gemm,
+      forms: forms.gemms,
     })
     const buffers = {
       plan: bench.upload(planOf({ rows, capacity: rows })),
@@ -204,7 +204,7 @@ const RUN: Record<string, Run> = {
     const execute = [...c.ints('execute')]
     const slot = planSlot(0, rows)
     const norm = await rmsNormKernel(bench.gpu, { d, d4, eps, rows: 'active' })
-    const product = { ...PRODUCT, gather: false, form: forms.gemm }
+    const product = { ...PRODUCT, gather: false, forms: forms.gemms }
     const first = await gemmKernel(bench.gpu, {
       ...product,
       k4: d4,

@@ -4,6 +4,7 @@ import { loadWeights } from '../../model/weights.js'
 import { Engine } from '../../runtime/engine.js'
 import { chooseTarget } from '../../runtime/target.js'
 import { type BenchRow, bench } from '../../study/bench.js'
+import { type ProfileResult, profile } from '../../study/profile.js'
 import { syntheticCheckpoint, syntheticConfig } from '../../study/synthetic.js'
 import type { CommandContext, CommonOptions } from './context.js'
 
@@ -13,6 +14,8 @@ export interface BenchCommand extends Pick<CommonOptions, 'dtype' | 'gpuBudget'>
   readonly tokens: readonly number[]
   readonly repeats: number
   readonly phases: readonly BenchRow['phase'][]
+  /** Time single kernels instead of whole runs. */
+  readonly profile: boolean
 }
 
 export interface BenchResult {
@@ -20,6 +23,8 @@ export interface BenchResult {
   dtype: string
   form: string
   rows: BenchRow[]
+  /** With `profile`, instead of rows. */
+  profile?: ProfileResult
 }
 
 /** Times synthetic shapes. The masked control runs at one share: what it computes does not depend on it. */
@@ -38,6 +43,7 @@ export async function benchCommand(context: CommandContext, options: BenchComman
   const gpu = await GpuDevice.open(context.gpu ? { gpu: context.gpu } : {})
   try {
     const rows: BenchRow[] = []
+    let profiled: ProfileResult | undefined
     let form = ''
     for (const [shape, config] of configs) {
       const weights = await loadWeights(gpu, config, syntheticCheckpoint(config), {
@@ -51,12 +57,15 @@ export async function benchCommand(context: CommandContext, options: BenchComman
         const masked = options.skips.filter((s) => s > 0).slice(-1)
         const { skips, tokens, repeats, phases } = options
         const { signal, progress } = context
-        rows.push(...(await bench(engine, { shape, skips, tokens, repeats, phases, masked, signal, progress })))
+        if (options.profile) {
+          const found = await profile(engine, { shape, tokens, phases, signal })
+          profiled = { limits: found.limits, rows: [...(profiled?.rows ?? []), ...found.rows] }
+        } else rows.push(...(await bench(engine, { shape, skips, tokens, repeats, phases, masked, signal, progress })))
       } finally {
         engine.destroy()
       }
     }
-    return { adapter: gpu.adapterName, dtype: options.dtype, form, rows }
+    return { adapter: gpu.adapterName, dtype: options.dtype, form, rows, ...(profiled && { profile: profiled }) }
   } finally {
     gpu.destroy()
   }

@@ -1,0 +1,87 @@
+import type { GpuDevice } from '../gpu/device.js'
+import { type Dispatch, ParamsArena, record } from '../gpu/dispatch.js'
+import { candidates } from '../gpu/forms.js'
+import { workDone } from '../gpu/readback.js'
+import { KERNEL_FORMS } from '../kernels/forms.js'
+import { gemmKernel } from '../kernels/gemm.js'
+import { readSumKernel } from '../kernels/read-sum.js'
+
+/** What a device reaches at most, in kernels that do nothing else. */
+export interface DeviceLimits {
+  /** Bytes a second of the best reading kernel. */
+  readonly bytesPerSecond: number
+  /** Floating-point operations a second of the best matrix product in f32, 512 × 2048 × 2048. */
+  readonly flops: number
+}
+
+const ROUNDS = 3
+const ROWS = 512
+const WIDTH = 2048
+
+export async function measureLimits(gpu: GpuDevice): Promise<DeviceLimits> {
+  const arena = new ParamsArena(gpu)
+  const buffers: GPUBuffer[] = []
+  const storage = (bytes: number) => {
+    const buffer = gpu.memory.storage('limits', bytes)
+    buffers.push(buffer)
+    return buffer
+  }
+  try {
+    const bytes = gpu.isSoftware ? 64 << 20 : 512 << 20
+    const source = storage(bytes)
+    let bytesPerSecond = 0
+    for (const perInvocation of [4, 16]) {
+      const groups = bytes / 16 / 256 / perInvocation
+      const read = await readSumKernel(gpu, { groups, perInvocation })
+      const dispatch = read(arena, { source, sums: storage(4 * groups * 256) })
+      bytesPerSecond = Math.max(bytesPerSecond, bytes / (await seconds(gpu, dispatch, gpu.isSoftware ? 1 : 8)))
+    }
+    const rows = Array.from({ length: ROWS }, (_, row) => row)
+    const plan = gpu.memory.upload('limits', Uint32Array.of(ROWS, 0, 0, 0, ROWS, ...rows))
+    buffers.push(plan)
+    const [x, weights, y, vectors] = [
+      storage(4 * ROWS * WIDTH),
+      storage(4 * WIDTH * WIDTH),
+      storage(4 * ROWS * WIDTH),
+      storage(16),
+    ]
+    let flops = 0
+    for (const form of candidates(gpu, KERNEL_FORMS)) {
+      for (const gemm of form.value.gemms) {
+        const kernel = await gemmKernel(gpu, {
+          k4: WIDTH / 4,
+          n: WIDTH,
+          outputStride: WIDTH,
+          dtype: 'f32',
+          bias: false,
+          rows: 'all',
+          gather: false,
+          epilogue: 'store',
+          forms: [gemm],
+        })
+        const dispatch = kernel(arena, { plan, x, weights, vectors, y }, { slot: 0, firstRow: 0, bias: 0, z: 0 })
+        flops = Math.max(flops, (2 * ROWS * WIDTH * WIDTH) / (await seconds(gpu, dispatch, gpu.isSoftware ? 1 : 8)))
+      }
+    }
+    return { bytesPerSecond, flops }
+  } finally {
+    arena.destroy()
+    for (const buffer of buffers) gpu.memory.destroy(buffer)
+  }
+}
+
+/** Of the fastest of some rounds, the first of which compiles and warms up. */
+async function seconds(gpu: GpuDevice, dispatch: Dispatch, times: number): Promise<number> {
+  let least = Number.POSITIVE_INFINITY
+  for (let round = 0; round <= ROUNDS; round++) {
+    const encoder = gpu.device.createCommandEncoder()
+    const pass = encoder.beginComputePass()
+    for (let i = 0; i < times; i++) record(pass, [dispatch], { rows: ROWS, context: ROWS })
+    pass.end()
+    const started = performance.now()
+    gpu.device.queue.submit([encoder.finish()])
+    await workDone(gpu)
+    if (round > 0) least = Math.min(least, (performance.now() - started) / 1000 / times)
+  }
+  return least
+}
