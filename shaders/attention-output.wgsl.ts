@@ -85,6 +85,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     }
     for (var s = 0u; s < used; s++) { factors[first + s] = exp(statistics(2u * (first + s)) - maximum) / weight; }
   }
+  // The vectors of the product need all of them.
+  workgroupBarrier();
   let slot = lane / ${o.form.lanes}u;
   let row = group.x * ${rowsPerGroup(o.form)}u + slot;
   ${product.body}

@@ -121,8 +121,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       // Cache row: all K heads, then all V heads; both follow the queries in the weights' row order.
       let at = position * ${2 * o.kvHeads * o.headDim}u + row${i} - ${o.heads * o.headDim}u;
       if (row${i} < ${o.heads * o.headDim}u) {
-        q[row${i}] = a * c - b * s;
-        q[row${i} + ${half}u] = b * c + a * s;
+        ${o.predicated ? 'if (plan[params.slot] != 0u)' : ''} {
+          q[row${i}] = a * c - b * s;
+          q[row${i} + ${half}u] = b * c + a * s;
+        }
       } else if (row${i} < ${(o.heads + o.kvHeads) * o.headDim}u) {
         kv[at] = a * c - b * s;
         kv[at + ${half}u] = b * c + a * s;
@@ -152,8 +154,7 @@ function headsShader(o: QkvDecodeOptions): string {
     row: (i) => `index * ${o.headDim}u + min(slot + ${i * slots}u, ${o.headDim - 1}u)`,
     input: { norm: { d: o.d, eps: o.eps } },
   })
-  // The product's own reduction has the same name, where it has one.
-  const reduce = o.qkNorm && form.lanes > 1 ? workgroupReduce(workgroup, ['sum']) : ''
+  const reduce = o.qkNorm ? workgroupReduce(workgroup, ['sum']) : ''
   return module(
     product,
     wgsl`

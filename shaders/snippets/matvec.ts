@@ -1,8 +1,8 @@
 import { chunksOf } from './chunks.js'
 import { eps } from './norm.js'
 import { loopBound } from './plan.js'
-import { unroll, workgroupReduce } from './reduce.js'
-import { readWeights, type WeightDtype, weightElement } from './weights.js'
+import { unroll } from './reduce.js'
+import type { WeightDtype } from './weights.js'
 
 /**
  * How a matrix-vector product is spread over invocations. `lanes` invocations share a row of the matrix; each of the
@@ -58,118 +58,84 @@ export interface Matvec {
   holds: string
 }
 
-export function matvec(o: MatvecOptions): Matvec {
-  return o.form.lanes === 1 ? serial(o) : shared(o)
-}
-
-/** A row per invocation; the vector passes through workgroup memory in tiles of 2048 values. */
-function serial({ form, k4, dtype, binding, count, row, input }: MatvecOptions): Matvec {
-  const { workgroup } = form
-  const tile4 = Math.min(TILE4, k4)
-  const norm = 'norm' in input ? input.norm : undefined
-  return {
-    extensions: '',
-    parameters: '',
-    holds: 'true',
-    declarations: `
-@group(0) @binding(${binding}) var<storage, read> weights: array<${weightElement(dtype)}>;
-${readWeights(dtype, k4)}
-${loopBound}
-var<workgroup> tile: array<vec4f, ${tile4}>;
-${norm ? workgroupReduce(workgroup, ['sum']) : ''}
-${'norm' in input ? 'fn inputVector(i: u32) -> vec4f { return x[rowStart() + i] * vectors[params.norm + i]; }' : input.code}`,
-    body: `
-${norm ? measure(norm, k4, workgroup) : ''}
-${unroll(count, (i) => `  let base${i} = weightStart(${row(i)});\n  var acc${i} = vec4f();`)}
-  for (var first = 0u; first < bound(${k4}u); first += ${tile4}u) {
-    let size = min(${tile4}u, bound(${k4}u) - first);
-    workgroupBarrier();
-    for (var i = lane; i < size; i += ${workgroup}u) { tile[i] = inputVector(first + i)${norm ? ' * inverseRms' : ''}; }
-    workgroupBarrier();
-    for (var i = 0u; i < size; i++) {
-      let v = tile[i];
-${unroll(count, (i) => `      acc${i} = fma(weight(base${i}, first + i), v, acc${i});`)}
-    }
-  }
-${unroll(count, (i) => `  let sum${i} = ${total(`acc${i}`)};`)}`,
-  }
-}
-
 const total = (v: string) => `${v}.x + ${v}.y + ${v}.z + ${v}.w`
-
-function measure({ d, eps: epsilon }: { d: number; eps: number }, k4: number, workgroup: number): string {
-  return `
-  var squares = 0.0;
-  for (var i = lane; i < bound(${k4}u); i += ${workgroup}u) {
-    let v = x[rowStart() + i];
-    squares += dot(v, v);
-  }
-  let inverseRms = 1.0 / sqrt(workgroupSum(lane, squares) / ${d}.0 + ${eps(epsilon)});`
-}
 
 /**
  * Lanes stride over the chunks of a row. With a norm, each lane squares what it reads on the way, and the products are scaled at the end: no
  * pass over the vector goes before.
  */
-function shared({ form, k4, dtype, binding, count, row, input }: MatvecOptions): Matvec {
+export function matvec({ form, k4, dtype, binding, count, row, input }: MatvecOptions): Matvec {
   const { workgroup, lanes } = form
   const chunks = chunksOf(dtype, k4)
   const { vectors } = chunks
   const norm = 'norm' in input ? input.norm : undefined
-  const tiled = 'tile' in input && input.tile
-  const tile4 = tiled ? Math.min(TILE4, Math.ceil(k4 / vectors) * vectors) : k4
-  const sums = count + (norm ? 1 : 0)
+  const padded4 = Math.ceil(k4 / vectors) * vectors
+  // With one lane to a row every invocation would scale the vector for itself.
+  const tiled = 'tile' in input ? input.tile : lanes === 1 && padded4 <= TILE4
+  const tile4 = tiled ? Math.min(TILE4, padded4) : k4
+  const oneTile = tiled && padded4 <= TILE4
+  const squaresInTile = tiled && norm !== undefined
+  const sums = count + (norm && !squaresInTile ? 1 : 0)
   const vector = (i: number) => {
     const at = `c * ${vectors}u + ${i}u`
-    const read = tiled ? `tile[${at} - first]` : `inputVector(${at})`
+    const read = oneTile ? `tile[${at}]` : tiled ? `tile[${at} - first]` : `inputVector(${at})`
     return chunks.count * vectors === k4 || tiled
       ? read
       : `select(vec4f(), inputVector(min(${at}, ${k4 - 1}u)), ${at} < ${k4}u)`
   }
+  const bounded = (n: number) => (lanes === 1 ? `bound(${n}u)` : `${n}u`)
   const xs = Array.from({ length: vectors }, (_, i) => `x${i}`)
+  const readsNorm = norm !== undefined && !tiled
+  const [from, to] =
+    oneTile || !tiled
+      ? ['part', bounded(chunks.count)]
+      : [`first / ${vectors}u + part`, `min((first + ${tile4}u) / ${vectors}u, ${bounded(chunks.count)})`]
   const loop = `
-    for (var c = ${tiled ? `first / ${vectors}u + part` : 'part'}; c < ${tiled ? `min(first / ${vectors}u + ${tile4 / vectors}u, ${chunks.count}u)` : `${chunks.count}u`}; c += ${lanes}u) {
-${unroll(vectors, (i) => (norm ? `      let v${i} = ${vector(i)};\n      squares = fma(v${i}, v${i}, squares);` : `      let x${i} = ${vector(i)};`))}
-${norm ? unroll(vectors, (i) => `      let x${i} = v${i} * vectors[params.norm + min(c * ${vectors}u + ${i}u, ${k4 - 1}u)];`) : ''}
+    for (var c = ${from}; c < ${to}; c += ${lanes}u) {
+${unroll(vectors, (i) => (readsNorm ? `      let v${i} = ${vector(i)};\n      squares = fma(v${i}, v${i}, squares);` : `      let x${i} = ${vector(i)};`))}
+${readsNorm ? unroll(vectors, (i) => `      let x${i} = v${i} * vectors[params.norm + min(c * ${vectors}u + ${i}u, ${k4 - 1}u)];`) : ''}
 ${unroll(count, (i) => `      acc${i} = chunk(base${i}, c, ${xs.join(', ')}, acc${i});`)}
     }`
+  const accumulators = `
+${unroll(count, (i) => `  let base${i} = chunkStart(${row(i)});\n  var acc${i} = vec4f();`)}`
+  const fill = (first: string) => `
+    for (var i = lane; i < ${tile4}u; i += ${workgroup}u) {
+      if (${first}i < ${k4}u) {
+        let v = inputVector(${first}i);
+        tile[i] = v${squaresInTile ? ' * vectors[params.norm + i];\n        squares += dot(v, v)' : ''};
+      }
+    }
+    ${squaresInTile ? 'squareSums[lane] = squares;' : ''}
+    workgroupBarrier();`
   return {
     extensions: form.adds === 'subgroups' ? 'enable subgroups;' : '',
     parameters:
       form.adds === 'subgroups'
         ? ', @builtin(subgroup_size) subgroupSize: u32, @builtin(subgroup_invocation_id) subgroupLane: u32'
         : '',
-    holds: 'part == 0u',
+    holds: lanes === 1 ? 'true' : 'part == 0u',
     declarations: `
 @group(0) @binding(${binding}) var<storage, read> weights: array<${chunks.element}>;
 ${chunks.declarations}
 ${loopBound}
 ${tiled ? `var<workgroup> tile: array<vec4f, ${tile4}>;` : ''}
-${unroll(sums, (i) => `var<workgroup> parts${i}: array<f32, ${workgroup}>;`)}
+${squaresInTile ? `var<workgroup> squareSums: array<f32, ${workgroup}>;` : ''}
+${lanes === 1 ? '' : unroll(sums, (i) => `var<workgroup> parts${i}: array<f32, ${workgroup}>;`)}
 ${'norm' in input ? 'fn inputVector(i: u32) -> vec4f { return x[rowStart() + i]; }' : input.code}`,
     body: `
-  let part = lane % ${lanes}u;
-${unroll(count, (i) => `  let base${i} = chunkStart(${row(i)});\n  var acc${i} = vec4f();`)}
-${norm ? '  var squares = vec4f();' : ''}
-${
-  tiled
-    ? `  for (var first = 0u; first < bound(${k4}u); first += ${tile4}u) {
-    workgroupBarrier();
-    for (var i = lane; i < ${tile4}u; i += ${workgroup}u) {
-      if (first + i < ${k4}u) { tile[i] = inputVector(first + i); }
-    }
-    workgroupBarrier();
-${loop}
-  }`
-    : loop
-}
+  let part = ${lanes === 1 ? '0u' : `lane % ${lanes}u`};
+${norm ? `  var squares = ${squaresInTile ? '0.0' : 'vec4f()'};` : ''}
+${oneTile ? `${fill('')}${accumulators}${loop}` : accumulators}
+${oneTile ? '' : tiled ? `  for (var first = 0u; first < bound(${k4}u); first += ${tile4}u) {\n    workgroupBarrier();${fill('first + ')}${loop}\n  }` : loop}
 ${addLanes(form, sums, (i) => total(i < count ? `acc${i}` : 'squares'))}
+${squaresInTile ? `  var total${count} = 0.0;\n  for (var i = 0u; i < bound(${workgroup}u); i++) { total${count} += squareSums[i]; }` : ''}
 ${unroll(count, (i) => `  let sum${i} = total${i}${norm ? ` / sqrt(total${count} / ${norm.d}.0 + ${eps(norm.eps)})` : ''};`)}`,
   }
 }
 
 /** Leaves sums over the lanes of a slot in `total0 .. total{sums - 1}`. */
 function addLanes({ workgroup, lanes, adds }: MatvecForm, sums: number, value: (i: number) => string): string {
+  if (lanes === 1) return unroll(sums, (i) => `  let total${i} = ${value(i)};`)
   if (adds === 'subgroups') {
     return `
 ${unroll(sums, (i) => `  let subgroupTotal${i} = subgroupAdd(${value(i)});`)}

@@ -3,6 +3,14 @@ import { SPLIT_TILE } from '../../shaders/snippets/splits.js'
 import type { GpuDevice } from '../gpu/device.js'
 import { bind, type Dispatch, type ParamsArena } from '../gpu/dispatch.js'
 
+/** The most heads, up to `limit`, that a group can handle: they must share keys and values, and be equally many in all groups. */
+export function headsPerGroup(heads: number, kvHeads: number, limit: number): number {
+  const shared = heads / kvHeads
+  let most = Math.min(limit, shared)
+  while (shared % most !== 0) most--
+  return most
+}
+
 /** Host side of shaders/attention-decode.wgsl.ts. */
 export async function attentionDecodeKernel(gpu: GpuDevice, options: AttentionDecodeOptions) {
   const kernel = await gpu.pipelines.compile('attention-decode', attentionDecodeShader(options), [
@@ -18,7 +26,7 @@ export async function attentionDecodeKernel(gpu: GpuDevice, options: AttentionDe
     params: { slot: number },
   ): Dispatch =>
     bind(arena, kernel, [b.plan, b.q, b.kv, b.splitSums, [params.slot]], ({ context }) => [
-      options.heads,
+      options.heads / options.headsPerGroup,
       Math.min(options.splits, Math.ceil(context / SPLIT_TILE)),
       1,
     ])

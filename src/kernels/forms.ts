@@ -8,6 +8,8 @@ export interface KernelForms {
   /** Products whose rows are spread freely over groups. */
   matvec: MatvecForm
   qkv: QkvForms
+  /** Decode attention in which heads that share keys and values are handled together, at most so many. */
+  headsTogether: number
   /** Largest tiles first. */
   gemms: readonly GemmForm[]
 }
@@ -18,6 +20,7 @@ const TILES: readonly GemmForm[] = [
   { rows: 4, columns: 2, lanesX: 16, lanesY: 8, stagedK4: 8 },
   { rows: 2, columns: 2, lanesX: 16, lanesY: 8, stagedK4: 8 },
 ]
+const SERIAL_ROWS: MatvecForm = { workgroup: 32, lanes: 1, rowsPerSlot: 2, adds: 'memory' }
 const SUBGROUP_ROWS: MatvecForm = { workgroup: 32, lanes: 32, rowsPerSlot: 2, adds: 'subgroups' }
 const HEAD_ROWS: MatvecForm = { workgroup: 256, lanes: 16, rowsPerSlot: 1, adds: 'memory' }
 const SHARED_ROWS: MatvecForm = { workgroup: 64, lanes: 16, rowsPerSlot: 2, adds: 'memory' }
@@ -32,8 +35,9 @@ export const KERNEL_FORMS: readonly Form<KernelForms>[] = [
     requires: [],
     suits: (gpu) => gpu.isSoftware,
     value: {
-      matvec: { workgroup: 32, lanes: 1, rowsPerSlot: 2, adds: 'memory' },
-      qkv: { heads: { workgroup: 32, lanes: 1, rowsPerSlot: 1, adds: 'memory' }, pairs: undefined },
+      matvec: SERIAL_ROWS,
+      qkv: { heads: { workgroup: 32, lanes: 1, rowsPerSlot: 1, adds: 'memory' }, pairs: SERIAL_ROWS },
+      headsTogether: 4,
       gemms: [{ rows: 8, columns: 4, lanesX: 16, lanesY: 1, stagedK4: 0 }],
     },
   },
@@ -44,6 +48,7 @@ export const KERNEL_FORMS: readonly Form<KernelForms>[] = [
     value: {
       matvec: SUBGROUP_ROWS,
       qkv: { heads: HEAD_ROWS, pairs: SUBGROUP_ROWS },
+      headsTogether: 1,
       gemms: TILES,
     },
   },
@@ -54,6 +59,7 @@ export const KERNEL_FORMS: readonly Form<KernelForms>[] = [
     value: {
       matvec: SHARED_ROWS,
       qkv: { heads: HEAD_ROWS, pairs: SHARED_ROWS },
+      headsTogether: 1,
       gemms: TILES,
     },
   },

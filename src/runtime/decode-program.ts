@@ -1,6 +1,6 @@
 import type { Obey } from '../../shaders/snippets/obey.js'
 import type { ParamsArena } from '../gpu/dispatch.js'
-import { attentionDecodeKernel } from '../kernels/attention-decode.js'
+import { attentionDecodeKernel, headsPerGroup } from '../kernels/attention-decode.js'
 import { attentionOutputKernel } from '../kernels/attention-output.js'
 import { downDecodeKernel } from '../kernels/down-decode.js'
 import { embedKernel } from '../kernels/embed.js'
@@ -18,7 +18,7 @@ export async function decodeKernels(target: Target, variant: Variant) {
   const { gpu, shape, choice } = target
   const { config, d4, ff4, splits } = shape
   const { heads, kvHeads, headDim, hiddenSize: d, rmsNormEps: eps } = config
-  const { matvec, qkv: qkvForms } = choice.form.value
+  const { matvec, qkv: qkvForms, headsTogether } = choice.form.value
   const make = async (obey: Obey) => {
     const [qkv, attention, output, gateUp, down] = await Promise.all([
       perDtype(target, 'qkv', (dtype) =>
@@ -36,7 +36,14 @@ export async function decodeKernels(target: Target, variant: Variant) {
           forms: qkvForms,
         }),
       ),
-      attentionDecodeKernel(gpu, { heads, kvHeads, headDim, splits, predicated: obey === 'skip' }),
+      attentionDecodeKernel(gpu, {
+        heads,
+        kvHeads,
+        headDim,
+        splits,
+        predicated: obey === 'skip',
+        headsPerGroup: headsPerGroup(heads, kvHeads, headsTogether),
+      }),
       perDtype(target, 'o', (dtype) =>
         attentionOutputKernel(gpu, { d, heads, headDim, splits, bias: config.outputBias, dtype, obey, form: matvec }),
       ),

@@ -11,11 +11,12 @@ const LONGEST = Math.max(...CONTEXTS)
 
 const VARIANTS = [
   // Grouped queries, a head size that is no power of two, and parts that grow beyond one tile.
-  { heads: 6, kvHeads: 2, headDim: 20, splits: 3, predicated: true },
-  { heads: 4, kvHeads: 4, headDim: 64, splits: 16, predicated: false },
+  { heads: 6, kvHeads: 2, headDim: 20, splits: 3, predicated: true, headsPerGroup: 3 },
+  { heads: 6, kvHeads: 2, headDim: 20, splits: 3, predicated: true, headsPerGroup: 1 },
+  { heads: 4, kvHeads: 4, headDim: 64, splits: 16, predicated: false, headsPerGroup: 1 },
   // The largest head: every invocation owns a column, and a vec4 of positions is shared by none.
-  { heads: 3, kvHeads: 1, headDim: 256, splits: 2, predicated: true },
-  { heads: 2, kvHeads: 2, headDim: 4, splits: 1, predicated: false },
+  { heads: 3, kvHeads: 1, headDim: 256, splits: 2, predicated: true, headsPerGroup: 3 },
+  { heads: 2, kvHeads: 2, headDim: 4, splits: 1, predicated: false, headsPerGroup: 1 },
 ]
 
 gpuSuite('attention-decode', (bench) => {

@@ -64,7 +64,7 @@ const RUN: Record<string, Run> = {
     const [positions, kvHeads] = c.shape('k') as [number, number]
     const d = heads * headDim
     const options = { heads, kvHeads, headDim, splits: 2 }
-    const attend = await attentionDecodeKernel(bench.gpu, { ...options, predicated: true })
+    const attend = await attentionDecodeKernel(bench.gpu, { ...options, predicated: true, headsPerGroup: 1 })
     const output = await attentionOutputKernel(bench.gpu, {
       ...options,
       d,
