@@ -1,12 +1,21 @@
 import type { GemmForm } from '../../shaders/gemm.wgsl.js'
 import type { QkvForms } from '../../shaders/qkv-decode.wgsl.js'
 import type { MatvecForm } from '../../shaders/snippets/matvec.js'
+import type { WeightDtype } from '../../shaders/snippets/weights.js'
 import type { Form } from '../gpu/forms.js'
+
+/** A matrix of `rows` × `k`, of which a product takes rows from so many parts at once (gate and up: 2). */
+export interface Matrix {
+  rows: number
+  k: number
+  dtype: WeightDtype
+  parts: 1 | 2
+}
 
 /** How the matrix kernels are laid out on a device. */
 export interface KernelForms {
-  /** Products whose rows are spread freely over groups. */
-  matvec: MatvecForm
+  /** A product with one vector. */
+  matvec: (matrix: Matrix) => MatvecForm
   qkv: QkvForms
   /** Decode attention in which heads that share keys and values are handled together, at most so many. */
   headsTogether: number
@@ -21,9 +30,19 @@ const TILES: readonly GemmForm[] = [
   { rows: 2, columns: 2, lanesX: 16, lanesY: 8, stagedK4: 8 },
 ]
 const SERIAL_ROWS: MatvecForm = { workgroup: 32, lanes: 1, rowsPerSlot: 2, adds: 'memory' }
-const SUBGROUP_ROWS: MatvecForm = { workgroup: 32, lanes: 32, rowsPerSlot: 2, adds: 'subgroups' }
+const SUBGROUP_ROWS: MatvecForm = { workgroup: 64, lanes: 64, rowsPerSlot: 2, adds: 'subgroups' }
 const HEAD_ROWS: MatvecForm = { workgroup: 256, lanes: 16, rowsPerSlot: 1, adds: 'memory' }
 const SHARED_ROWS: MatvecForm = { workgroup: 64, lanes: 16, rowsPerSlot: 2, adds: 'memory' }
+
+/** Rows that an invocation takes of a large matrix: the fewer bytes a load brings, the more of them have to be on their way. */
+const ROWS_OF_LARGE: Readonly<Partial<Record<WeightDtype, number>>> = { q8: 4, q4: 8 }
+
+/** Long rows take more lanes. Measured on an H200. */
+function subgroupRows({ rows, k, dtype, parts }: Matrix): MatvecForm {
+  const lanes = k > rows ? 128 : 64
+  const rowsPerSlot = Math.max(1, (rows >= 2048 ? (ROWS_OF_LARGE[dtype] ?? 2) : 2) / parts)
+  return { workgroup: lanes, lanes, rowsPerSlot, adds: 'subgroups' }
+}
 
 /**
  * The portable forms, best first. Both use nothing optional; they differ in what they expect of memory. Shapes were
@@ -35,7 +54,7 @@ export const KERNEL_FORMS: readonly Form<KernelForms>[] = [
     requires: [],
     suits: (gpu) => gpu.isSoftware,
     value: {
-      matvec: SERIAL_ROWS,
+      matvec: () => SERIAL_ROWS,
       qkv: { heads: { workgroup: 32, lanes: 1, rowsPerSlot: 1, adds: 'memory' }, pairs: SERIAL_ROWS },
       headsTogether: 4,
       gemms: [{ rows: 8, columns: 4, lanesX: 16, lanesY: 1, stagedK4: 0 }],
@@ -46,7 +65,7 @@ export const KERNEL_FORMS: readonly Form<KernelForms>[] = [
     requires: ['subgroups'],
     suits: (gpu) => !gpu.isSoftware,
     value: {
-      matvec: SUBGROUP_ROWS,
+      matvec: subgroupRows,
       qkv: { heads: HEAD_ROWS, pairs: SUBGROUP_ROWS },
       headsTogether: 1,
       gemms: TILES,
@@ -57,7 +76,7 @@ export const KERNEL_FORMS: readonly Form<KernelForms>[] = [
     requires: [],
     suits: (gpu) => !gpu.isSoftware,
     value: {
-      matvec: SHARED_ROWS,
+      matvec: () => SHARED_ROWS,
       qkv: { heads: HEAD_ROWS, pairs: SHARED_ROWS },
       headsTogether: 1,
       gemms: TILES,

@@ -52,7 +52,14 @@ export async function formsGiveRightResults(gpu: GpuDevice, forms: KernelForms, 
   try {
     const options = { k4: k / 4, n, outputStride: n, dtype: 'f32', bias: false, rows: 'all', gather: false } as const
     const [matvec, gemms, prefill] = await Promise.all([
-      downDecodeKernel(gpu, { d: n, k4: k / 4, bias: false, dtype: 'f32', obey: 'always', form: forms.matvec }),
+      downDecodeKernel(gpu, {
+        d: n,
+        k4: k / 4,
+        bias: false,
+        dtype: 'f32',
+        obey: 'always',
+        form: forms.matvec({ rows: n, k, dtype: 'f32', parts: 1 }),
+      }),
       Promise.all(forms.gemms.map((form) => gemmKernel(gpu, { ...options, epilogue: 'store', forms: [form] }))),
       attentionPrefillKernel(gpu, o),
     ])

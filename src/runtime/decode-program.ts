@@ -6,6 +6,7 @@ import { downDecodeKernel } from '../kernels/down-decode.js'
 import { embedKernel } from '../kernels/embed.js'
 import { gateUpDecodeKernel } from '../kernels/gate-up-decode.js'
 import { qkvDecodeKernel } from '../kernels/qkv-decode.js'
+import { matrixShapes } from '../model/layer-matrices.js'
 import type { Engine } from './engine.js'
 import { perDtype } from './per-dtype.js'
 import { perObey } from './per-obey.js'
@@ -19,6 +20,7 @@ export async function decodeKernels(target: Target, variant: Variant) {
   const { config, d4, ff4, splits } = shape
   const { heads, kvHeads, headDim, hiddenSize: d, rmsNormEps: eps } = config
   const { matvec, qkv: qkvForms, headsTogether } = choice.form.value
+  const shapes = matrixShapes(config)
   const make = async (obey: Obey) => {
     const [qkv, attention, output, gateUp, down] = await Promise.all([
       perDtype(target, 'qkv', (dtype) =>
@@ -45,14 +47,39 @@ export async function decodeKernels(target: Target, variant: Variant) {
         headsPerGroup: headsPerGroup(heads, kvHeads, headsTogether),
       }),
       perDtype(target, 'o', (dtype) =>
-        attentionOutputKernel(gpu, { d, heads, headDim, splits, bias: config.outputBias, dtype, obey, form: matvec }),
+        attentionOutputKernel(gpu, {
+          d,
+          heads,
+          headDim,
+          splits,
+          bias: config.outputBias,
+          dtype,
+          obey,
+          form: matvec({ ...shapes.o, dtype, parts: 1 }),
+        }),
       ),
       perDtype(target, 'gateUp', (dtype) => {
         const ff = config.intermediateSize
-        return gateUpDecodeKernel(gpu, { d, k4: d4, ff, eps, bias: config.mlpBias, dtype, obey, form: matvec })
+        return gateUpDecodeKernel(gpu, {
+          d,
+          k4: d4,
+          ff,
+          eps,
+          bias: config.mlpBias,
+          dtype,
+          obey,
+          form: matvec({ rows: ff, k: d, dtype, parts: 2 }),
+        })
       }),
       perDtype(target, 'down', (dtype) =>
-        downDecodeKernel(gpu, { d, k4: ff4, bias: config.mlpBias, dtype, obey, form: matvec }),
+        downDecodeKernel(gpu, {
+          d,
+          k4: ff4,
+          bias: config.mlpBias,
+          dtype,
+          obey,
+          form: matvec({ ...shapes.down, dtype, parts: 1 }),
+        }),
       ),
     ])
     return { qkv, attention, output, gateUp, down }

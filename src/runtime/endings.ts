@@ -26,7 +26,14 @@ export async function endingKernels({ gpu, shape, capacity, dtypes, choice }: Ta
   const { hiddenSize: d, vocabSize: vocab, rmsNormEps: eps } = config
   const [pack, head, sample] = await Promise.all([
     policy.scoring && packBitsKernel(gpu, { sublayers, capacity, stride: recordStride(shape, margins), margins }),
-    headKernel(gpu, { d, k4, vocab, eps, dtype: dtypes.head, form: choice.form.value.matvec }),
+    headKernel(gpu, {
+      d,
+      k4,
+      vocab,
+      eps,
+      dtype: dtypes.head,
+      form: choice.form.value.matvec({ rows: vocab, k: d, dtype: dtypes.head, parts: 1 }),
+    }),
     sampleKernel(gpu),
   ])
   return { pack, head, sample }

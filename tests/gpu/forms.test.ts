@@ -53,7 +53,8 @@ gpuSuite('forms', (bench) => {
   })
 
   describe('the self-test of the kernels', () => {
-    const [serial, shared] = KERNEL_FORMS as [Form<KernelForms>, Form<KernelForms>]
+    const serial = KERNEL_FORMS[0]!
+    const shared = KERNEL_FORMS.find(({ name }) => name === 'shared-rows')!
 
     const attention = { heads: 6, kvHeads: 2, headDim: 8, rows: 'all' } as const
 
@@ -66,9 +67,9 @@ gpuSuite('forms', (bench) => {
       // Half of the columns of a tile are never computed.
       ['gemm', { gemms: [{ ...serial.value.gemms[0]!, columns: 3.5 }] }],
       // The lanes of a row are not all added.
-      ['matvec', { matvec: { ...shared.value.matvec, lanes: 6, workgroup: 66 } }],
+      ['matvec', { matvec: (m) => ({ ...shared.value.matvec(m), lanes: 6, workgroup: 66 }) }],
       // A loop that starts at 1.5u: no shader at all.
-      ['uncompilable', { matvec: { ...shared.value.matvec, lanes: 3, workgroup: 63 } }],
+      ['uncompilable', { matvec: (m) => ({ ...shared.value.matvec(m), lanes: 3, workgroup: 63 }) }],
     ])('rejects a broken %s form, which is then stepped over', async (_, broken) => {
       const forms: Form<KernelForms>[] = [
         { ...serial, name: 'broken', value: { ...serial.value, ...broken } },

@@ -36,7 +36,11 @@ gpuSuite('attention-output', (bench) => {
       }
       const run = async (o: { context: number; rows?: number; word?: number }) => {
         const { gpu, arena } = bench
-        const kernel = await attentionOutputKernel(gpu, { ...variant, d: D, form: value.matvec })
+        const kernel = await attentionOutputKernel(gpu, {
+          ...variant,
+          d: D,
+          form: value.matvec({ rows: D, k: heads * headDim, dtype: variant.dtype, parts: 1 }),
+        })
         const used = usedParts(o.context)
         // Parts without positions are not written by the attention: they may hold anything.
         const isUsed = (cell: number) => cell % splits < used

@@ -18,6 +18,9 @@ const VARIANTS = [
   { k: 768, dtype: 'q6_k', obey: 'always', bias: false },
 ] as const
 
+/** Rows that the form is chosen for: of large matrices an invocation takes more at a time. */
+const LIKE = 4096
+
 gpuSuite('down-decode', (bench) => {
   for (const variant of VARIANTS) {
     const { k, dtype, obey } = variant
@@ -31,7 +34,12 @@ gpuSuite('down-decode', (bench) => {
     describe.each(KERNEL_FORMS)(`$name, ${dtype}, ${obey}`, ({ value }) => {
       const run = async (rows: number, word: number) => {
         const { gpu, arena } = bench
-        const kernel = await downDecodeKernel(gpu, { ...variant, d: D, k4: Math.ceil(k / 4), form: value.matvec })
+        const kernel = await downDecodeKernel(gpu, {
+          ...variant,
+          d: D,
+          k4: Math.ceil(k / 4),
+          form: value.matvec({ rows: LIKE, k, dtype: variant.dtype, parts: 1 }),
+        })
         const buffers = {
           plan: bench.upload(planOf({ rows, start: 9, capacity: 1, execute: [[1], [word]] })),
           a: bench.upload(padRows(a, k)),

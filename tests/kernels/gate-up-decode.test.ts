@@ -18,6 +18,9 @@ const VARIANTS = [
   { d: 256, dtype: 'q4_k', obey: 'always', bias: false, eps: 1e-5 },
 ] as const
 
+/** Rows that the form is chosen for: of large matrices an invocation takes more at a time. */
+const LIKE = 4096
+
 gpuSuite('gate-up-decode', (bench) => {
   for (const variant of VARIANTS) {
     const { d, dtype, obey, eps } = variant
@@ -32,7 +35,12 @@ gpuSuite('gate-up-decode', (bench) => {
     describe.each(KERNEL_FORMS)(`$name, ${dtype}, ${obey}`, ({ value }) => {
       const run = async (rows: number, word: number) => {
         const { gpu, arena } = bench
-        const kernel = await gateUpDecodeKernel(gpu, { ...variant, k4: Math.ceil(d / 4), ff: FF, form: value.matvec })
+        const kernel = await gateUpDecodeKernel(gpu, {
+          ...variant,
+          k4: Math.ceil(d / 4),
+          ff: FF,
+          form: value.matvec({ rows: LIKE, k: d, dtype: variant.dtype, parts: 2 }),
+        })
         const buffers = {
           plan: bench.upload(planOf({ rows, start: 9, capacity: 1, execute: [[1], [word]] })),
           x: bench.upload(padRows(x, d)),

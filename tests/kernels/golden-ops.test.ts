@@ -71,7 +71,7 @@ const RUN: Record<string, Run> = {
       bias: false,
       dtype: 'f32',
       obey: 'skip',
-      form: forms.matvec,
+      form: forms.matvec(MATRIX),
     })
     const buffers = {
       plan: bench.upload(planOf({ rows: 1, start: positions - 1, capacity: 1, execute: [[1]] })),
@@ -118,7 +118,7 @@ const RUN: Record<string, Run> = {
       bias: false,
       dtype,
       obey: 'skip',
-      form: forms.matvec,
+      form: forms.matvec(MATRIX),
     })
     const x = bench.inout(new Float32Array(n))
     const a = bench.upload(takeRows(c.floats('x'), [...indices], k))
@@ -238,7 +238,7 @@ const RUN: Record<string, Run> = {
     expectGolden(c, 'y', takeRows(await bench.floats(buffers.x), range(rows), d, 4 * d4))
 
     if (rows > 1) return
-    const common = { bias: false, dtype: 'f32', obey: 'skip', form: forms.matvec } as const
+    const common = { bias: false, dtype: 'f32', obey: 'skip', form: forms.matvec(MATRIX) } as const
     const up = await gateUpDecodeKernel(bench.gpu, { ...common, d, k4: d4, ff, eps })
     const down = await downDecodeKernel(bench.gpu, { ...common, d, k4: ff4 })
     const x = bench.inout(padRows(c.floats('h'), d))
@@ -410,6 +410,7 @@ const RUN: Record<string, Run> = {
 /** Without a kernel so far: `gate`, a policy of a later issue, and `adamw`, which belongs to training. */
 const NO_KERNEL = ['gate', 'adamw']
 
+const MATRIX = { rows: 96, k: 64, dtype: 'f32', parts: 1 } as const
 const PRODUCT = { dtype: 'f32', bias: false, rows: 'active', gather: true, epilogue: 'store' } as const
 
 // Nothing to collect where the data is absent: the suite is then reported as skipped.

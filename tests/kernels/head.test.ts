@@ -17,7 +17,9 @@ const VARIANTS = [
 
 gpuSuite('head', (bench) => {
   const cases = [
-    ...KERNEL_FORMS.flatMap(({ name, value }) => VARIANTS.map((v) => ({ name, form: value.matvec, ...v }))),
+    ...KERNEL_FORMS.flatMap(({ name, value }) =>
+      VARIANTS.map((v) => ({ name, form: value.matvec({ rows: 4096, k: 64, dtype: v.dtype, parts: 1 }), ...v })),
+    ),
     // One row a group: more groups than one dimension of a dispatch takes here.
     {
       name: 'two rows of groups',
