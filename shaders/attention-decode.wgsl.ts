@@ -1,17 +1,22 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
 import { loopBound } from './snippets/plan.js'
-import { unroll } from './snippets/reduce.js'
-import { SPLIT_TILE, splitLength } from './snippets/splits.js'
+import { unroll, workgroupReduce } from './snippets/reduce.js'
+import { type Splits, splitLength } from './snippets/splits.js'
 
 export interface AttentionDecodeOptions {
   heads: number
   kvHeads: number
   headDim: number
-  splits: number
+  splits: Splits
   predicated: boolean
   /** Heads that a group handles; they share their keys and values. Divides heads / kvHeads. */
   headsPerGroup: number
+  /** Loops over a head's values are unrolled: GPUs then load ahead; CPUs behind WebGPU only compile longer. */
+  unrolled: boolean
 }
+
+/** Values that an invocation loads at a time. */
+const VALUES_AHEAD = 4
 
 /**
  * Attention of one query over the cache, split over the context: each group takes some heads and one part of the
@@ -23,17 +28,66 @@ export interface AttentionDecodeOptions {
  *   kv       f32 [context, 2 kvHeads headDim]
  *   splitSums  f32 [heads, splits, headDim] sums, then [heads, splits, 2] (maximum, weight); written
  *
- * A tile of 64 positions is scored with one invocation to a position, then applied to the values with one to four columns of every
+ * A tile of positions is scored with one invocation to a position, then applied to the values with one column of every
  * parts-th position: two barriers a tile.
  *
- * Dispatch: (heads / headsPerGroup, parts that the longest context of the submit needs, 1) groups of 64.
+ * Dispatch: (heads / headsPerGroup, parts that the longest context of the submit needs, 1) groups of `splits.tile`.
  */
 export function attentionDecodeShader(o: AttentionDecodeOptions): string {
   const d4 = o.headDim / 4
-  const parts = Math.max(1, Math.floor(SPLIT_TILE / d4))
+  const parts = Math.max(1, Math.floor(o.splits.tile / d4))
   const rowWords4 = (2 * o.kvHeads * o.headDim) / 4
   const heads = o.headsPerGroup
+  const { most, tile } = o.splits
+  const bounded = (n: number) => (o.unrolled ? `${n}u` : `bound(${n}u)`)
   const each = (line: (h: number) => string) => unroll(heads, line)
+  const valueAt = (j: string) =>
+    `kv[(first + ${j}) * ${rowWords4}u + ${(o.kvHeads * o.headDim) / 4}u + kvColumn + column]`
+  // GPUs: an invocation makes the weight of its position, and values are loaded ahead.
+  const sharedWeights = `
+    ${each(
+      (h) => `{
+      let next = max(maximum${h}, workgroupMax(lane, score${h}));
+      let kept = exp(maximum${h} - next);
+      let p = select(0.0, exp(score${h} - next), position < end);
+      scores[${h * tile}u + lane] = p;
+      weight${h} = weight${h} * kept + p;
+      sum${h} *= kept;
+      maximum${h} = next;
+    }`,
+    )}
+    workgroupBarrier();
+    if (part < ${parts}u) {
+      for (var j = part; j < count; j += ${parts * VALUES_AHEAD}u) {
+        ${unroll(VALUES_AHEAD, (s) => `let j${s} = min(j + ${s * parts}u, count - 1u); let v${s} = ${valueAt(`j${s}`)};`)}
+        ${unroll(VALUES_AHEAD, (s) => each((h) => `sum${h} = fma(vec4f(select(0.0, scores[${h * tile}u + j${s}], j + ${s * parts}u < count)), v${s}, sum${h});`))}
+      }
+    }`
+  // CPUs behind WebGPU: barriers are dearer than making weights again for every column.
+  const ownWeights = `
+    ${each((h) => `scores[${h * tile}u + lane] = score${h};`)}
+    workgroupBarrier();
+    if (part < ${parts}u) {
+      ${each((h) => `var next${h} = maximum${h};`)}
+      for (var j = 0u; j < count; j++) {
+        ${each((h) => `next${h} = max(next${h}, scores[${h * tile}u + j]);`)}
+      }
+      ${each(
+        (h) => `let kept${h} = exp(maximum${h} - next${h});
+      sum${h} *= kept${h};
+      weight${h} *= kept${h};
+      maximum${h} = next${h};`,
+      )}
+      for (var j = part; j < count; j += ${parts}u) {
+        let v = ${valueAt('j')};
+        ${each(
+          (h) => `let p${h} = exp(scores[${h * tile}u + j] - maximum${h});
+        weight${h} += p${h};
+        sum${h} = fma(vec4f(p${h}), v, sum${h});`,
+        )}
+      }
+    }
+    workgroupBarrier();`
   return wgsl`
 struct Params { slot: u32 }
 @group(0) @binding(0) var<storage, read> plan: array<u32>;
@@ -44,11 +98,11 @@ struct Params { slot: u32 }
 ${splitLength(o.splits)}
 ${loopBound}
 var<workgroup> query: array<vec4f, ${heads * d4}>;
-var<workgroup> scores: array<f32, ${heads * SPLIT_TILE}>;
+var<workgroup> scores: array<f32, ${heads * tile}>;
 var<workgroup> sums: array<vec4f, ${parts * d4}>;
-var<workgroup> weights: array<f32, ${parts}>;
+${o.unrolled ? workgroupReduce(tile, ['sum', 'max']) : `var<workgroup> weights: array<f32, ${parts}>;`}
 
-@compute @workgroup_size(${SPLIT_TILE})
+@compute @workgroup_size(${tile})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   if (plan[0] == 0u) { return; }
   #if ${o.predicated}
@@ -60,7 +114,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let end = min(begin + splitLength(length), length);
   let firstHead = group.x * ${heads}u;
   let kvColumn = firstHead / ${o.heads / o.kvHeads}u * ${d4}u;
-  for (var i = lane; i < bound(${heads * d4}u); i += ${SPLIT_TILE}u) {
+  for (var i = lane; i < bound(${heads * d4}u); i += ${tile}u) {
     query[i] = q[firstHead * ${d4}u + i] * ${(1 / Math.sqrt(o.headDim)).toPrecision(9)}f;
   }
   workgroupBarrier();
@@ -68,56 +122,33 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let part = lane / ${d4}u;
   let column = lane % ${d4}u;
   ${each((h) => `var sum${h} = vec4f(); var maximum${h} = -3.0e38; var weight${h} = 0.0;`)}
-  for (var first = begin; first < end; first += ${SPLIT_TILE}u) {
+  for (var first = begin; first < end; first += ${tile}u) {
     let position = first + lane;
     let row = min(position, end - 1u) * ${rowWords4}u + kvColumn;
     ${each((h) => `var dots${h} = vec4f();`)}
-    for (var i = 0u; i < bound(${d4}u); i++) {
+    for (var i = 0u; i < ${bounded(d4)}; i++) {
       let k = kv[row + i];
       ${each((h) => `dots${h} = fma(query[${h * d4}u + i], k, dots${h});`)}
     }
-    ${each((h) => `scores[${h * SPLIT_TILE}u + lane] = select(-3.0e38, dots${h}.x + dots${h}.y + dots${h}.z + dots${h}.w, position < end);`)}
-    workgroupBarrier();
-    let count = min(${SPLIT_TILE}u, end - first);
-    if (part < ${parts}u) {
-      ${each((h) => `var next${h} = maximum${h};`)}
-      for (var j = 0u; j < count; j++) {
-        ${each((h) => `next${h} = max(next${h}, scores[${h * SPLIT_TILE}u + j]);`)}
-      }
-      ${each(
-        (h) => `let kept${h} = exp(maximum${h} - next${h});
-      sum${h} *= kept${h};
-      weight${h} *= kept${h};
-      maximum${h} = next${h};`,
-      )}
-      for (var j = part; j < count; j += ${parts}u) {
-        let v = kv[(first + j) * ${rowWords4}u + ${(o.kvHeads * o.headDim) / 4}u + kvColumn + column];
-        ${each(
-          (h) => `let p${h} = exp(scores[${h * SPLIT_TILE}u + j] - maximum${h});
-        weight${h} += p${h};
-        sum${h} = fma(vec4f(p${h}), v, sum${h});`,
-        )}
-      }
-    }
-    workgroupBarrier();
+    let count = min(${tile}u, end - first);
+    ${each((h) => `let score${h} = select(-3.0e38, dots${h}.x + dots${h}.y + dots${h}.z + dots${h}.w, position < end);`)}
+    ${o.unrolled ? sharedWeights : ownWeights}
   }
   ${each(
     (h) => `{
     if (part < ${parts}u) { sums[part * ${d4}u + column] = sum${h}; }
-    if (part < ${parts}u && column == 0u) { weights[part] = weight${h}; }
-    workgroupBarrier();
-    let cell = (firstHead + ${h}u) * ${o.splits}u + group.y;
-    for (var i = lane; i < ${d4}u; i += ${SPLIT_TILE}u) {
+    ${o.unrolled ? `let weight = workgroupSum(lane, weight${h});` : `if (part < ${parts}u && column == 0u) { weights[part] = weight${h}; }\n    workgroupBarrier();`}
+    let cell = (firstHead + ${h}u) * ${most}u + group.y;
+    for (var i = lane; i < ${d4}u; i += ${tile}u) {
       var total = vec4f();
       for (var j = 0u; j < bound(${parts}u); j++) { total += sums[j * ${d4}u + i]; }
       for (var c = 0u; c < 4u; c++) { splitSums[cell * ${o.headDim}u + i * 4u + c] = total[c]; }
     }
     if (lane == 0u) {
-      var total = 0.0;
-      for (var j = 0u; j < bound(${parts}u); j++) { total += weights[j]; }
-      let stats = ${o.heads * o.splits * o.headDim}u + cell * 2u;
+      ${o.unrolled ? '' : `var weight = 0.0;\n      for (var j = 0u; j < bound(${parts}u); j++) { weight += weights[j]; }`}
+      let stats = ${o.heads * most * o.headDim}u + cell * 2u;
       splitSums[stats] = maximum${h};
-      splitSums[stats + 1u] = total;
+      splitSums[stats + 1u] = weight;
     }
     ${h + 1 < heads ? 'workgroupBarrier();' : ''}
   }`,

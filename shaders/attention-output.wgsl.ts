@@ -2,14 +2,14 @@ import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
 import { type MatvecForm, matvec, rowsPerGroup } from './snippets/matvec.js'
 import { type Obey, obeyGuard } from './snippets/obey.js'
 import { unroll } from './snippets/reduce.js'
-import { splitLength } from './snippets/splits.js'
+import { type Splits, splitLength } from './snippets/splits.js'
 import type { WeightDtype } from './snippets/weights.js'
 
 export interface AttentionOutputOptions {
   d: number
   heads: number
   headDim: number
-  splits: number
+  splits: Splits
   bias: boolean
   dtype: WeightDtype
   obey: Obey
@@ -46,7 +46,7 @@ fn inputVector(i: u32) -> vec4f {
   let head = i / ${head4}u;
   var sum = vec4f();
   for (var s = 0u; s < used; s++) {
-    sum += factors[head * ${o.splits}u + s] * splitSums[(head * ${o.splits}u + s) * ${head4}u + i % ${head4}u];
+    sum += factors[head * ${o.splits.most}u + s] * splitSums[(head * ${o.splits.most}u + s) * ${head4}u + i % ${head4}u];
   }
   return sum;
 }`,
@@ -62,10 +62,10 @@ ${product.declarations}
 @group(0) @binding(4) var<storage, read_write> x: array<f32>;
 @group(0) @binding(5) var<uniform> params: Params;
 ${splitLength(o.splits)}
-var<workgroup> factors: array<f32, ${o.heads * o.splits}>;
+var<workgroup> factors: array<f32, ${o.heads * o.splits.most}>;
 var<private> used: u32;
 fn statistics(index: u32) -> f32 {
-  let at = ${o.heads * o.splits * o.headDim}u + index;
+  let at = ${o.heads * o.splits.most * o.headDim}u + index;
   return splitSums[at / 4u][at % 4u];
 }
 
@@ -76,7 +76,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let length = plan[1] + 1u;
   used = (length + splitLength(length) - 1u) / splitLength(length);
   for (var head = lane; head < bound(${o.heads}u); head += ${o.form.workgroup}u) {
-    let first = head * ${o.splits}u;
+    let first = head * ${o.splits.most}u;
     var maximum = statistics(2u * first);
     for (var s = 1u; s < used; s++) { maximum = max(maximum, statistics(2u * (first + s))); }
     var weight = 0.0;

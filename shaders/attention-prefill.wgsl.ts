@@ -7,6 +7,8 @@ export interface AttentionPrefillOptions {
   kvHeads: number
   headDim: number
   rows: Rows
+  /** Loops over a head's values and over keys are unrolled: GPUs then load ahead; CPUs behind WebGPU take minutes to compile that. */
+  unrolled: boolean
 }
 
 const THREADS = 64
@@ -32,6 +34,7 @@ export function queriesPerGroup(headDim: number): 8 | 16 {
 export function attentionPrefillShader(o: AttentionPrefillOptions): string {
   const d4 = o.headDim / 4
   const tile = queriesPerGroup(o.headDim)
+  const bounded = (n: number) => (o.unrolled ? `${n}u` : `bound(${n}u)`)
   const rowWords4 = (2 * o.kvHeads * o.headDim) / 4
   const values4 = (o.kvHeads * o.headDim) / 4
   // Scores: 8 invocations across keys with 4 keys each, 8 across queries.
@@ -82,7 +85,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     workgroupBarrier();
     ${unroll(scoredKeys, (j) => `let key${j} = first + keyLane + ${8 * j}u; let k${j} = min(key${j}, lastPosition) * ${rowWords4}u + kvColumn;`)}
     ${unroll(scoredQueries, (r) => unroll(scoredKeys, (j) => `var s${r}_${j} = vec4f();`))}
-    for (var c = 0u; c < bound(${d4}u); c++) {
+    for (var c = 0u; c < ${bounded(d4)}; c++) {
       ${unroll(scoredQueries, (r) => `let q${r} = queries[(queryLane + ${8 * r}u) * ${d4}u + c];`)}
       ${unroll(scoredKeys, (j) => `{ let k = kv[k${j} + c]; ${unroll(scoredQueries, (r) => `s${r}_${j} = fma(q${r}, k, s${r}_${j});`)} }`)}
     }
@@ -96,10 +99,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     workgroupBarrier();
     if (lane < ${tile}u) {
       var highest = maximum[lane];
-      for (var j = 0u; j < bound(${KEYS}u); j++) { highest = max(highest, scores[lane * ${KEYS}u + j]); }
+      for (var j = 0u; j < ${bounded(KEYS)}; j++) { highest = max(highest, scores[lane * ${KEYS}u + j]); }
       let keep = exp(maximum[lane] - highest);
       var total = weight[lane] * keep;
-      for (var j = 0u; j < bound(${KEYS}u); j++) {
+      for (var j = 0u; j < ${bounded(KEYS)}; j++) {
         // A masked score lies so far below that its weight is exactly 0: key 0 is visible to every query.
         let p = exp(scores[lane * ${KEYS}u + j] - highest);
         scores[lane * ${KEYS}u + j] = p;
@@ -112,8 +115,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     workgroupBarrier();
     if (rowLane < ${rowStep}u) {
       ${unroll(sumRows, (i) => `sum${i} *= kept[row${i}];`)}
-      for (var j = 0u; j < min(bound(${KEYS}u), lastPosition + 1u - first); j++) {
-        let v = kv[(first + j) * ${rowWords4}u + ${values4}u + kvColumn + column];
+      for (var j = 0u; j < ${o.unrolled ? `${KEYS}u` : `min(bound(${KEYS}u), lastPosition + 1u - first)`}; j++) {
+        let v = kv[${o.unrolled ? 'min(first + j, lastPosition)' : '(first + j)'} * ${rowWords4}u + ${values4}u + kvColumn + column];
         ${unroll(sumRows, (i) => `sum${i} = fma(vec4f(scores[row${i} * ${KEYS}u + j]), v, sum${i});`)}
       }
     }

@@ -5,6 +5,9 @@ import { workgroupReduce } from './snippets/reduce.js'
 /** Token id in a ring record that says: no token, a stop token was sampled in an earlier step. */
 export const NO_TOKEN = 0xffffffff
 
+/** Logits that an invocation loads at a time. */
+const AHEAD = 8
+
 /**
  * Chooses the next token and prepares the next step: repetition penalty on tokens seen, temperature, top-k, top-p,
  * min-p, then a draw by the Gumbel-max trick; temperature 0 is the arg-max, and the lowest index wins ties. The rule
@@ -105,13 +108,20 @@ fn main(@builtin(local_invocation_index) lane: u32) {
   let counter = plan[1] + rows;
   var value = -3.0e38;
   var index = settings.vocab;
-  for (var i = lane; i < settings.vocab; i += 256u) {
-    var candidate = adjusted(i);
-    if (settings.temperature > 0.0) {
-      if (sortable(candidate) < threshold || candidate < least) { continue; }
-      candidate += gumbel(counter, i);
+  // Several loads on their way at a time: a large vocabulary is a long walk for one group.
+  for (var first = lane; first < settings.vocab; first += ${256 * AHEAD}u) {
+    var candidates: array<f32, ${AHEAD}>;
+    for (var s = 0u; s < ${AHEAD}u; s++) { candidates[s] = adjusted(min(first + s * 256u, settings.vocab - 1u)); }
+    for (var s = 0u; s < ${AHEAD}u; s++) {
+      let i = first + s * 256u;
+      var candidate = candidates[s];
+      if (i >= settings.vocab) { continue; }
+      if (settings.temperature > 0.0) {
+        if (sortable(candidate) < threshold || candidate < least) { continue; }
+        candidate += gumbel(counter, i);
+      }
+      if (index == settings.vocab || candidate > value) { value = candidate; index = i; }
     }
-    if (index == settings.vocab || candidate > value) { value = candidate; index = i; }
   }
   bestValue[lane] = value;
   bestIndex[lane] = index;

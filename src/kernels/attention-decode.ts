@@ -1,5 +1,5 @@
 import { type AttentionDecodeOptions, attentionDecodeShader } from '../../shaders/attention-decode.wgsl.js'
-import { SPLIT_TILE } from '../../shaders/snippets/splits.js'
+import { partsOf } from '../../shaders/snippets/splits.js'
 import type { GpuDevice } from '../gpu/device.js'
 import { bind, type Dispatch, type ParamsArena } from '../gpu/dispatch.js'
 
@@ -27,7 +27,7 @@ export async function attentionDecodeKernel(gpu: GpuDevice, options: AttentionDe
   ): Dispatch =>
     bind(arena, kernel, [b.plan, b.q, b.kv, b.splitSums, [params.slot]], ({ context }) => [
       options.heads / options.headsPerGroup,
-      Math.min(options.splits, Math.ceil(context / SPLIT_TILE)),
+      partsOf(options.splits, context),
       1,
     ])
 }

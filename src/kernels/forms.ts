@@ -1,6 +1,7 @@
 import type { GemmForm } from '../../shaders/gemm.wgsl.js'
 import type { QkvForms } from '../../shaders/qkv-decode.wgsl.js'
 import type { MatvecForm } from '../../shaders/snippets/matvec.js'
+import type { Splits } from '../../shaders/snippets/splits.js'
 import type { WeightDtype } from '../../shaders/snippets/weights.js'
 import type { Form } from '../gpu/forms.js'
 
@@ -12,20 +13,24 @@ export interface Matrix {
   parts: 1 | 2
 }
 
-/** How the matrix kernels are laid out on a device. */
+export interface AttentionForm extends Pick<Splits, 'tile' | 'least'> {
+  /** In decode, heads that share keys and values are handled together, at most so many. */
+  headsTogether: number
+  unrolled: boolean
+}
+
+/** How kernels are laid out on a device. */
 export interface KernelForms {
   /** A product with one vector. */
   matvec: (matrix: Matrix) => MatvecForm
   qkv: QkvForms
-  /** Decode attention in which heads that share keys and values are handled together, at most so many. */
-  headsTogether: number
+  attention: AttentionForm
   /** Largest tiles first. */
   gemms: readonly GemmForm[]
 }
 
 const TILES: readonly GemmForm[] = [
-  { rows: 8, columns: 8, lanesX: 16, lanesY: 16, stagedK4: 2 },
-  { rows: 4, columns: 4, lanesX: 16, lanesY: 16, stagedK4: 4 },
+  { rows: 8, columns: 4, lanesX: 16, lanesY: 8, stagedK4: 4 },
   { rows: 4, columns: 2, lanesX: 16, lanesY: 8, stagedK4: 8 },
   { rows: 2, columns: 2, lanesX: 16, lanesY: 8, stagedK4: 8 },
 ]
@@ -33,6 +38,8 @@ const SERIAL_ROWS: MatvecForm = { workgroup: 32, lanes: 1, rowsPerSlot: 2, adds:
 const SUBGROUP_ROWS: MatvecForm = { workgroup: 64, lanes: 64, rowsPerSlot: 2, adds: 'subgroups' }
 const HEAD_ROWS: MatvecForm = { workgroup: 256, lanes: 16, rowsPerSlot: 1, adds: 'memory' }
 const SHARED_ROWS: MatvecForm = { workgroup: 64, lanes: 16, rowsPerSlot: 2, adds: 'memory' }
+
+const GPU_ATTENTION: AttentionForm = { tile: 256, least: 512, headsTogether: 1, unrolled: true }
 
 /** Rows that an invocation takes of a large matrix: the fewer bytes a load brings, the more of them have to be on their way. */
 const ROWS_OF_LARGE: Readonly<Partial<Record<WeightDtype, number>>> = { q8: 4, q4: 8 }
@@ -56,7 +63,7 @@ export const KERNEL_FORMS: readonly Form<KernelForms>[] = [
     value: {
       matvec: () => SERIAL_ROWS,
       qkv: { heads: { workgroup: 32, lanes: 1, rowsPerSlot: 1, adds: 'memory' }, pairs: SERIAL_ROWS },
-      headsTogether: 4,
+      attention: { tile: 64, least: 64, headsTogether: 4, unrolled: false },
       gemms: [{ rows: 8, columns: 4, lanesX: 16, lanesY: 1, stagedK4: 0 }],
     },
   },
@@ -67,7 +74,7 @@ export const KERNEL_FORMS: readonly Form<KernelForms>[] = [
     value: {
       matvec: subgroupRows,
       qkv: { heads: HEAD_ROWS, pairs: SUBGROUP_ROWS },
-      headsTogether: 1,
+      attention: GPU_ATTENTION,
       gemms: TILES,
     },
   },
@@ -78,7 +85,7 @@ export const KERNEL_FORMS: readonly Form<KernelForms>[] = [
     value: {
       matvec: () => SHARED_ROWS,
       qkv: { heads: HEAD_ROWS, pairs: SHARED_ROWS },
-      headsTogether: 1,
+      attention: GPU_ATTENTION,
       gemms: TILES,
     },
   },

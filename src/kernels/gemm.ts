@@ -3,7 +3,7 @@ import type { GpuDevice } from '../gpu/device.js'
 import { bind, type Dispatch, type Extent, type Grid, type ParamsArena } from '../gpu/dispatch.js'
 
 /** Groups below which a GPU is not full: smaller tiles then do the same work in more of them. */
-const ENOUGH_GROUPS = 256
+const ENOUGH_GROUPS = 128
 
 /**
  * Host side of shaders/gemm.wgsl.ts. `z` is bound for the masked epilogue only; `label` tells its products from others' in a profile. The form

@@ -61,7 +61,7 @@ export async function formsGiveRightResults(gpu: GpuDevice, forms: KernelForms, 
         form: forms.matvec({ rows: n, k, dtype: 'f32', parts: 1 }),
       }),
       Promise.all(forms.gemms.map((form) => gemmKernel(gpu, { ...options, epilogue: 'store', forms: [form] }))),
-      attentionPrefillKernel(gpu, o),
+      attentionPrefillKernel(gpu, { ...o, unrolled: forms.attention.unrolled }),
     ])
 
     const x = numbers(1, rows * k)

@@ -28,7 +28,7 @@ export async function createDawnGpu(adapter: AdapterName): Promise<DawnGpu> {
     if (gpu === undefined) throw new SkipstoneError('no-adapter', UNUSABLE[adapter])
     return { gpu, adapter }
   }
-  const gpu = dawn.create([])
+  const gpu = dawn.create(OPTIONS)
   if (await hasAdapter(gpu)) return { gpu, adapter }
   for (const software of ['lavapipe', 'swiftshader'] as const) {
     const manifest = findDriverManifest(software)
@@ -43,6 +43,9 @@ export async function createDawnGpu(adapter: AdapterName): Promise<DawnGpu> {
 }
 
 type Dawn = typeof import('webgpu')
+
+/** Browsers round timestamps against spying pages, to 0.07 ms and more; here they are what the device measures. */
+const OPTIONS = ['disable-dawn-features=timestamp_quantization']
 
 const UNUSABLE = {
   lavapipe:

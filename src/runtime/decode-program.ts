@@ -17,9 +17,10 @@ import type { Target } from './target.js'
 /** Compiles the kernels of `decodeProgram`. */
 export async function decodeKernels(target: Target, variant: Variant) {
   const { gpu, shape, choice } = target
-  const { config, d4, ff4, splits } = shape
+  const { config, d4, ff4 } = shape
   const { heads, kvHeads, headDim, hiddenSize: d, rmsNormEps: eps } = config
-  const { matvec, qkv: qkvForms, headsTogether } = choice.form.value
+  const { matvec, qkv: qkvForms, attention: form } = choice.form.value
+  const splits = { most: shape.splits, tile: form.tile, least: form.least }
   const shapes = matrixShapes(config)
   const make = async (obey: Obey) => {
     const [qkv, attention, output, gateUp, down] = await Promise.all([
@@ -44,7 +45,8 @@ export async function decodeKernels(target: Target, variant: Variant) {
         headDim,
         splits,
         predicated: obey === 'skip',
-        headsPerGroup: headsPerGroup(heads, kvHeads, headsTogether),
+        headsPerGroup: headsPerGroup(heads, kvHeads, form.headsTogether),
+        unrolled: form.unrolled,
       }),
       perDtype(target, 'o', (dtype) =>
         attentionOutputKernel(gpu, {

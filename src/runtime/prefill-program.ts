@@ -39,7 +39,7 @@ export async function prefillKernels(target: Target, variant: Variant) {
         epilogue: 'store',
       }),
       ropeRowsKernel(gpu, { heads, kvHeads, headDim, eps, qkNorm, rows, target: 'query' }),
-      attentionPrefillKernel(gpu, { heads, kvHeads, headDim, rows }),
+      attentionPrefillKernel(gpu, { heads, kvHeads, headDim, rows, unrolled: choice.form.value.attention.unrolled }),
       gemm('o', {
         k4: queryWidth / 4,
         n: d,

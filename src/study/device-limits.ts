@@ -1,7 +1,7 @@
 import type { GpuDevice } from '../gpu/device.js'
 import { type Dispatch, ParamsArena, record } from '../gpu/dispatch.js'
 import { candidates } from '../gpu/forms.js'
-import { workDone } from '../gpu/readback.js'
+import type { GpuProfile } from '../gpu/profile.js'
 import { KERNEL_FORMS } from '../kernels/forms.js'
 import { gemmKernel } from '../kernels/gemm.js'
 import { readSumKernel } from '../kernels/read-sum.js'
@@ -18,7 +18,7 @@ const ROUNDS = 3
 const ROWS = 512
 const WIDTH = 2048
 
-export async function measureLimits(gpu: GpuDevice): Promise<DeviceLimits> {
+export async function measureLimits(gpu: GpuDevice, timer: GpuProfile): Promise<DeviceLimits> {
   const arena = new ParamsArena(gpu)
   const buffers: GPUBuffer[] = []
   const storage = (bytes: number) => {
@@ -34,7 +34,7 @@ export async function measureLimits(gpu: GpuDevice): Promise<DeviceLimits> {
       const groups = bytes / 16 / 256 / perInvocation
       const read = await readSumKernel(gpu, { groups, perInvocation })
       const dispatch = read(arena, { source, sums: storage(4 * groups * 256) })
-      bytesPerSecond = Math.max(bytesPerSecond, bytes / (await seconds(gpu, dispatch, gpu.isSoftware ? 1 : 8)))
+      bytesPerSecond = Math.max(bytesPerSecond, bytes / (await seconds(gpu, timer, dispatch)))
     }
     const rows = Array.from({ length: ROWS }, (_, row) => row)
     const plan = gpu.memory.upload('limits', Uint32Array.of(ROWS, 0, 0, 0, ROWS, ...rows))
@@ -60,7 +60,7 @@ export async function measureLimits(gpu: GpuDevice): Promise<DeviceLimits> {
           forms: [gemm],
         })
         const dispatch = kernel(arena, { plan, x, weights, vectors, y }, { slot: 0, firstRow: 0, bias: 0, z: 0 })
-        flops = Math.max(flops, (2 * ROWS * WIDTH * WIDTH) / (await seconds(gpu, dispatch, gpu.isSoftware ? 1 : 8)))
+        flops = Math.max(flops, (2 * ROWS * WIDTH * WIDTH) / (await seconds(gpu, timer, dispatch)))
       }
     }
     return { bytesPerSecond, flops }
@@ -70,18 +70,17 @@ export async function measureLimits(gpu: GpuDevice): Promise<DeviceLimits> {
   }
 }
 
-/** Of the fastest of some rounds, the first of which compiles and warms up. */
-async function seconds(gpu: GpuDevice, dispatch: Dispatch, times: number): Promise<number> {
-  let least = Number.POSITIVE_INFINITY
+/** Of the fastest of some rounds, by the device's timestamps; the first round compiles and warms up. */
+async function seconds(gpu: GpuDevice, timer: GpuProfile, dispatch: Dispatch): Promise<number> {
+  const times = gpu.isSoftware ? 1 : 32
   for (let round = 0; round <= ROUNDS; round++) {
     const encoder = gpu.device.createCommandEncoder()
-    const pass = encoder.beginComputePass()
+    const timestampWrites = timer.next('limit')
+    const pass = encoder.beginComputePass(timestampWrites && { timestampWrites })
     for (let i = 0; i < times; i++) record(pass, [dispatch], { rows: ROWS, context: ROWS })
     pass.end()
-    const started = performance.now()
     gpu.device.queue.submit([encoder.finish()])
-    await workDone(gpu)
-    if (round > 0) least = Math.min(least, (performance.now() - started) / 1000 / times)
   }
-  return least
+  const rounds = (await timer.read()).slice(1)
+  return Math.min(...rounds.map(({ ms }) => ms)) / 1000 / times
 }

@@ -45,7 +45,7 @@ export async function profile(
   const sequence = new Sequence(engine, dense, { contextLength })
   const rows: ProfileRow[] = []
   try {
-    const limits = await measureLimits(engine.gpu)
+    const limits = await measureLimits(engine.gpu, timer)
     for (const tokens of options.tokens) {
       const ids = Array.from({ length: tokens }, (_, i) => (i * 7919) % vocabSize)
       for (const phase of options.phases) {

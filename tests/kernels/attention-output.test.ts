@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { planSlot } from '../../shaders/snippets/plan.js'
-import { maxSplits, SPLIT_TILE } from '../../shaders/snippets/splits.js'
+import { maxSplits } from '../../shaders/snippets/splits.js'
 import { attentionOutputKernel } from '../../src/kernels/attention-output.js'
 import { KERNEL_FORMS } from '../../src/kernels/forms.js'
 import { linear } from '../../src/kernels/reference/linear.js'
@@ -8,6 +8,7 @@ import { Prng } from '../fixtures/prng.js'
 import { expectClose, gpuSuite, noise, padRows, planOf, randomMatrix, range, vectorTable } from '../gpu/testing.js'
 
 const D = 75
+const TILE = 64
 const VARIANTS = [
   { heads: 5, headDim: 40, splits: 3, dtype: 'f32', obey: 'skip', bias: true },
   // So many heads that the context is cut into fewer parts.
@@ -31,13 +32,14 @@ gpuSuite('attention-output', (bench) => {
 
     describe.each(KERNEL_FORMS)(`$name, ${heads} heads of ${headDim}, ${splits} splits, ${obey}`, ({ value }) => {
       const usedParts = (context: number) => {
-        const tiles = Math.ceil(context / SPLIT_TILE)
+        const tiles = Math.ceil(context / TILE)
         return Math.ceil(tiles / Math.ceil(tiles / splits))
       }
       const run = async (o: { context: number; rows?: number; word?: number }) => {
         const { gpu, arena } = bench
         const kernel = await attentionOutputKernel(gpu, {
           ...variant,
+          splits: { most: splits, tile: TILE, least: TILE },
           d: D,
           form: value.matvec({ rows: D, k: heads * headDim, dtype: variant.dtype, parts: 1 }),
         })

@@ -7,12 +7,13 @@ import { activeRows, expectClose, gpuSuite, noise, planOf, range, takeRows } fro
 
 const CAPACITY = 70
 const VARIANTS = [
-  { heads: 6, kvHeads: 2, headDim: 20, rows: 'active' },
-  { heads: 2, kvHeads: 2, headDim: 4, rows: 'all' },
-  { heads: 3, kvHeads: 1, headDim: 40, rows: 'active' },
-  { heads: 4, kvHeads: 2, headDim: 64, rows: 'active' },
+  { heads: 6, kvHeads: 2, headDim: 20, rows: 'active', unrolled: false },
+  { heads: 6, kvHeads: 2, headDim: 20, rows: 'active', unrolled: true },
+  { heads: 2, kvHeads: 2, headDim: 4, rows: 'all', unrolled: true },
+  { heads: 3, kvHeads: 1, headDim: 40, rows: 'active', unrolled: false },
+  { heads: 4, kvHeads: 2, headDim: 64, rows: 'active', unrolled: false },
   // The largest, with smaller tiles.
-  { heads: 2, kvHeads: 1, headDim: 256, rows: 'active' },
+  { heads: 2, kvHeads: 1, headDim: 256, rows: 'active', unrolled: false },
 ] as const
 
 const CHUNKS = [
@@ -24,7 +25,7 @@ const CHUNKS = [
 ]
 
 gpuSuite('attention-prefill', (bench) => {
-  describe.each(VARIANTS)('$heads/$kvHeads heads of $headDim, $rows rows', (variant) => {
+  describe.each(VARIANTS)('$heads/$kvHeads heads of $headDim, $rows rows, unrolled: $unrolled', (variant) => {
     const { heads, kvHeads, headDim } = variant
     const prng = new Prng(headDim)
     const width = heads * headDim

@@ -45,6 +45,7 @@ const RUN: Record<string, Run> = {
       kvHeads,
       headDim,
       rows: 'active',
+      unrolled: false,
     })
     const buffers = {
       plan: bench.upload(planOf({ rows, start: past, capacity: rows, execute: [mask] })),
@@ -63,8 +64,13 @@ const RUN: Record<string, Run> = {
     const [, heads, headDim] = c.shape('q') as [number, number, number]
     const [positions, kvHeads] = c.shape('k') as [number, number]
     const d = heads * headDim
-    const options = { heads, kvHeads, headDim, splits: 2 }
-    const attend = await attentionDecodeKernel(bench.gpu, { ...options, predicated: true, headsPerGroup: 1 })
+    const options = { heads, kvHeads, headDim, splits: { most: 2, tile: 64, least: 64 } }
+    const attend = await attentionDecodeKernel(bench.gpu, {
+      ...options,
+      predicated: true,
+      headsPerGroup: 1,
+      unrolled: false,
+    })
     const output = await attentionOutputKernel(bench.gpu, {
       ...options,
       d,
