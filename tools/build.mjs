@@ -23,8 +23,27 @@ const workerAddress = {
   name: 'worker-address',
   enforce: 'pre',
   transform: (code, id) => (id.endsWith('src/worker/spawn.ts') ? code.replace(ENGINE_URL, '__ENGINE_URL__') : null),
-  renderChunk: (code) => code.replace('__ENGINE_URL__', "new URL('./engine.js', import.meta.url)"),
+  renderChunk: (code, { fileName }) =>
+    code.replace('__ENGINE_URL__', `new URL('${fileName.includes('/') ? '..' : '.'}/engine.js', import.meta.url)`),
 }
+
+/**
+ * What a page loads together lies together, which compresses better; each chunk has what its modules import and those before it do not
+ * have. Whoever only lists stored models does without the runtime, and whoever loads no GGUF without what reads it.
+ */
+const CHUNKS = [
+  { name: 'errors', test: /src\/errors\.ts$/ },
+  { name: 'core', test: /src\/index\.ts$/ },
+  // What a model and its counterpart in front of a worker share.
+  {
+    name: 'requests',
+    test: /src\/(storage\/hub|sdk\/(session-(request|state)|openai\/(completions|embeddings|text-completions)))\.ts$/,
+  },
+  { name: 'client', test: /src\/worker\/index\.ts$/ },
+  { name: 'store', test: /src\/storage\/(default-store|library)\.ts$/ },
+  { name: 'kernels', test: /\/(shaders|src\/kernels)\// },
+  { name: 'runtime', test: /src\/sdk\/(?!gguf)/ },
+].map((group, i, all) => ({ ...group, priority: all.length - i }))
 
 // The library leaves its dependencies to the embedder's bundler.
 const source = (file) => path.join(root, 'src', file)
@@ -42,7 +61,12 @@ await build({
       },
       formats: ['es'],
     },
-    { rolldownOptions: { external: isDependency, output: { chunkFileNames: 'chunks/[name].js' } } },
+    {
+      rolldownOptions: {
+        external: isDependency,
+        output: { chunkFileNames: 'chunks/[name].js', codeSplitting: { groups: CHUNKS } },
+      },
+    },
   ),
 })
 // The command line runs in Node; browsers' drivers and Dawn are found at run time where they are installed.

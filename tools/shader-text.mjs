@@ -2,5 +2,11 @@
 export const shaderText = {
   name: 'shader-text',
   enforce: 'pre',
-  transform: (code, id) => (id.includes('/shaders/') ? code.replace(/^[ \t]+/gm, '').replace(/^\/\/.*\n/gm, '') : null),
+  transform: (code, id) =>
+    id.includes('/shaders/')
+      ? code
+          .replace(/^[ \t]+/gm, '')
+          .replace(/^\/\/.*\n/gm, '')
+          .replace(/ ?([=*,;{}():<>+|&]+) ?/g, '$1')
+      : null,
 }

@@ -69,7 +69,7 @@ async function createWithDriver(dawn: Dawn, manifest: string): Promise<GPU | und
   const before = { VK_DRIVER_FILES: process.env.VK_DRIVER_FILES, VK_ICD_FILENAMES: process.env.VK_ICD_FILENAMES }
   Object.assign(process.env, variables)
   try {
-    const gpu = dawn.create(['backend=vulkan'])
+    const gpu = dawn.create([...OPTIONS, 'backend=vulkan'])
     // Asking for an adapter makes Dawn load the driver, so that the environment need not stay changed after it.
     return (await hasAdapter(gpu)) ? gpu : undefined
   } finally {
