@@ -77,7 +77,7 @@ function profileTable({ limits, rows }: ProfileResult): string {
       .join(' | ')
       .trim(),
   )
-  return `Limits: reading ${(limits.bytesPerSecond / 1e9).toFixed(1)} GB/s, arithmetic ${(limits.flops / 1e9).toFixed(0)} GFLOP/s (f32, 512 x 2048 x 2048)
+  return `Limits: reading ${(limits.bytesPerSecond / 1e9).toFixed(1)} GB/s, arithmetic ${(limits.flops / 1e9).toFixed(0)} GFLOP/s (f32)
 
 | shape | phase | tokens | kernel | dispatches | ms | share | of limit |
 |${' --- |'.repeat(8)}

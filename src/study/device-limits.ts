@@ -10,13 +10,12 @@ import { readSumKernel } from '../kernels/read-sum.js'
 export interface DeviceLimits {
   /** Bytes a second of the best reading kernel. */
   readonly bytesPerSecond: number
-  /** Floating-point operations a second of the best matrix product in f32, 512 × 2048 × 2048. */
+  /** Floating-point operations a second of the best matrix product in f32. */
   readonly flops: number
 }
 
 const ROUNDS = 3
 const ROWS = 512
-const WIDTH = 2048
 
 export async function measureLimits(gpu: GpuDevice, timer: GpuProfile): Promise<DeviceLimits> {
   const arena = new ParamsArena(gpu)
@@ -36,22 +35,23 @@ export async function measureLimits(gpu: GpuDevice, timer: GpuProfile): Promise<
       const dispatch = read(arena, { source, sums: storage(4 * groups * 256) })
       bytesPerSecond = Math.max(bytesPerSecond, bytes / (await seconds(gpu, timer, dispatch)))
     }
+    const width = gpu.isSoftware ? 1024 : 2048
     const rows = Array.from({ length: ROWS }, (_, row) => row)
     const plan = gpu.memory.upload('limits', Uint32Array.of(ROWS, 0, 0, 0, ROWS, ...rows))
     buffers.push(plan)
     const [x, weights, y, vectors] = [
-      storage(4 * ROWS * WIDTH),
-      storage(4 * WIDTH * WIDTH),
-      storage(4 * ROWS * WIDTH),
+      storage(4 * ROWS * width),
+      storage(4 * width * width),
+      storage(4 * ROWS * width),
       storage(16),
     ]
     let flops = 0
-    for (const form of candidates(gpu, KERNEL_FORMS)) {
+    for (const form of candidates(gpu, KERNEL_FORMS).filter(({ suits }) => suits(gpu))) {
       for (const gemm of form.value.gemms) {
         const kernel = await gemmKernel(gpu, {
-          k4: WIDTH / 4,
-          n: WIDTH,
-          outputStride: WIDTH,
+          k4: width / 4,
+          n: width,
+          outputStride: width,
           dtype: 'f32',
           bias: false,
           rows: 'all',
@@ -60,7 +60,7 @@ export async function measureLimits(gpu: GpuDevice, timer: GpuProfile): Promise<
           forms: [gemm],
         })
         const dispatch = kernel(arena, { plan, x, weights, vectors, y }, { slot: 0, firstRow: 0, bias: 0, z: 0 })
-        flops = Math.max(flops, (2 * ROWS * WIDTH * WIDTH) / (await seconds(gpu, timer, dispatch)))
+        flops = Math.max(flops, (2 * ROWS * width * width) / (await seconds(gpu, timer, dispatch)))
       }
     }
     return { bytesPerSecond, flops }

@@ -235,8 +235,7 @@ describe('mistakes give a typed error and status 1', () => {
     ['not-found', ['generate', '--prompt', 'a', '--routers', 'pebble/../..']],
     ['bad-option', ['generate', '--prompt', 'a', '--max-tokens', 'many']],
     ['not-found', ['eval', '--text', 'no-such-file']],
-    ['unsupported', ['bench', '--profile']],
-    ['bad-option', ['bench', '--shape', 'syn-1b']],
+    ['bad-option', ['bench', '--shape', 'syn-2b']],
   ])('%s: %j', async (code, args) => {
     // In this process: starting another one takes longer than all of them.
     let printed = ''
