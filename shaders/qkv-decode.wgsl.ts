@@ -22,12 +22,11 @@ export interface QkvDecodeOptions {
 /** A group owns a head, as the norm of queries and keys needs it, or pairs of values that turn together. */
 export interface QkvForms {
   heads: MatvecForm
-  /** Undefined: heads throughout. */
-  pairs: MatvecForm | undefined
+  pairs: MatvecForm
 }
 
 /** The form for pairs, where they may be spread freely; `rowsPerSlot` then counts single rows. */
-export function pairsForm({ forms, qkNorm }: Pick<QkvDecodeOptions, 'forms' | 'qkNorm'>): MatvecForm | undefined {
+function pairsForm({ forms, qkNorm }: Pick<QkvDecodeOptions, 'forms' | 'qkNorm'>): MatvecForm | undefined {
   return qkNorm ? undefined : forms.pairs
 }
 

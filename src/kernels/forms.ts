@@ -23,7 +23,7 @@ export interface AttentionForm extends Pick<Splits, 'tile' | 'least'> {
 export interface KernelForms {
   /** A product with one vector. */
   matvec: (matrix: Matrix) => MatvecForm
-  qkv: QkvForms
+  qkv: (matrix: Matrix) => QkvForms
   attention: AttentionForm
   /** Largest tiles first. */
   gemms: readonly GemmForm[]
@@ -35,26 +35,29 @@ const TILES: readonly GemmForm[] = [
   { rows: 2, columns: 2, lanesX: 16, lanesY: 8, stagedK4: 8 },
 ]
 const SERIAL_ROWS: MatvecForm = { workgroup: 32, lanes: 1, rowsPerSlot: 2, adds: 'memory' }
-const SUBGROUP_ROWS: MatvecForm = { workgroup: 64, lanes: 64, rowsPerSlot: 2, adds: 'subgroups' }
 const HEAD_ROWS: MatvecForm = { workgroup: 256, lanes: 16, rowsPerSlot: 1, adds: 'memory' }
-const SHARED_ROWS: MatvecForm = { workgroup: 64, lanes: 16, rowsPerSlot: 2, adds: 'memory' }
 
 const GPU_ATTENTION: AttentionForm = { tile: 256, least: 512, headsTogether: 1, unrolled: true }
 
 /** Rows that an invocation takes of a large matrix: the fewer bytes a load brings, the more of them have to be on their way. */
 const ROWS_OF_LARGE: Readonly<Partial<Record<WeightDtype, number>>> = { q8: 4, q4: 8 }
+const LARGE = 2048
 
-/** Long rows take more lanes. Measured on an H200. */
-function subgroupRows({ rows, k, dtype, parts }: Matrix): MatvecForm {
-  const lanes = k > rows ? 128 : 64
-  const rowsPerSlot = Math.max(1, (rows >= 2048 ? (ROWS_OF_LARGE[dtype] ?? 2) : 2) / parts)
-  return { workgroup: lanes, lanes, rowsPerSlot, adds: 'subgroups' }
+function rowsAtOnce({ rows, dtype, parts }: Matrix): number {
+  return Math.max(1, ((rows >= LARGE && ROWS_OF_LARGE[dtype]) || 2) / parts)
 }
 
-/**
- * The portable forms, best first. Both use nothing optional; they differ in what they expect of memory. Shapes were
- * measured on lavapipe (see BENCH.md); the GPU form follows what public kernels agree on and waits for its tuning.
- */
+/** Long rows take more lanes. */
+function subgroupRows(matrix: Matrix): MatvecForm {
+  const lanes = matrix.k > matrix.rows ? 128 : 64
+  return { workgroup: lanes, lanes, rowsPerSlot: rowsAtOnce(matrix), adds: 'subgroups' }
+}
+
+function sharedRows(matrix: Matrix): MatvecForm {
+  return { workgroup: 128, lanes: 64, rowsPerSlot: Math.min(4, rowsAtOnce(matrix)), adds: 'memory' }
+}
+
+/** Best first. `serial-rows` was measured on lavapipe, the others on an H200 (see BENCH.md). */
 export const KERNEL_FORMS: readonly Form<KernelForms>[] = [
   {
     name: 'serial-rows',
@@ -62,7 +65,7 @@ export const KERNEL_FORMS: readonly Form<KernelForms>[] = [
     suits: (gpu) => gpu.isSoftware,
     value: {
       matvec: () => SERIAL_ROWS,
-      qkv: { heads: { workgroup: 32, lanes: 1, rowsPerSlot: 1, adds: 'memory' }, pairs: SERIAL_ROWS },
+      qkv: () => ({ heads: { ...SERIAL_ROWS, rowsPerSlot: 1 }, pairs: SERIAL_ROWS }),
       attention: { tile: 64, least: 64, headsTogether: 4, unrolled: false },
       gemms: [{ rows: 8, columns: 4, lanesX: 16, lanesY: 1, stagedK4: 0 }],
     },
@@ -73,7 +76,7 @@ export const KERNEL_FORMS: readonly Form<KernelForms>[] = [
     suits: (gpu) => !gpu.isSoftware,
     value: {
       matvec: subgroupRows,
-      qkv: { heads: HEAD_ROWS, pairs: SUBGROUP_ROWS },
+      qkv: (matrix) => ({ heads: HEAD_ROWS, pairs: subgroupRows(matrix) }),
       attention: GPU_ATTENTION,
       gemms: TILES,
     },
@@ -83,8 +86,8 @@ export const KERNEL_FORMS: readonly Form<KernelForms>[] = [
     requires: [],
     suits: (gpu) => !gpu.isSoftware,
     value: {
-      matvec: () => SHARED_ROWS,
-      qkv: { heads: HEAD_ROWS, pairs: SHARED_ROWS },
+      matvec: sharedRows,
+      qkv: (matrix) => ({ heads: HEAD_ROWS, pairs: sharedRows(matrix) }),
       attention: GPU_ATTENTION,
       gemms: TILES,
     },

@@ -36,7 +36,7 @@ export async function decodeKernels(target: Target, variant: Variant) {
           qkNorm: config.qkNorm,
           dtype,
           predicated: obey === 'skip',
-          forms: qkvForms,
+          forms: qkvForms({ ...shapes.qkv, dtype, parts: 1 }),
         }),
       ),
       attentionDecodeKernel(gpu, {

@@ -20,6 +20,9 @@ const VARIANTS = [
   { d: 30, heads: 2, kvHeads: 1, headDim: 64, bias: false, qkNorm: false, dtype: 'f32', predicated: false },
 ] as const
 
+/** Rows that the form is chosen for: of large matrices an invocation takes more at a time. */
+const LIKE = 4096
+
 gpuSuite('qkv-decode', (bench) => {
   for (const variant of VARIANTS) {
     const { d, heads, kvHeads, headDim, dtype, qkNorm } = variant
@@ -50,7 +53,12 @@ gpuSuite('qkv-decode', (bench) => {
     describe.each(KERNEL_FORMS)(`$name, ${heads}/${kvHeads} heads of ${headDim}, ${dtype}`, ({ value }) => {
       const run = async (o: { position: number; rows?: number; word?: number }) => {
         const { gpu, arena } = bench
-        const kernel = await qkvDecodeKernel(gpu, { ...variant, k4: Math.ceil(d / 4), eps, forms: value.qkv })
+        const kernel = await qkvDecodeKernel(gpu, {
+          ...variant,
+          k4: Math.ceil(d / 4),
+          eps,
+          forms: value.qkv({ rows: LIKE, k: d, dtype: variant.dtype, parts: 1 }),
+        })
         const buffers = {
           plan: bench.upload(
             planOf({ rows: o.rows ?? 1, start: o.position, capacity: 1, execute: [[1], [o.word ?? 1]] }),
