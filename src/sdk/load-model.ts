@@ -22,9 +22,30 @@ import { TextCodec } from './text-codec.js'
 
 /** `loadModel` of load.ts, with what only this package uses of a model. */
 export async function loadEngineModel(source: ModelSource, options: LoadOptions = {}): Promise<EngineModel> {
-  const { signal, onProgress } = options
+  const { signal } = options
   throwIfAborted(signal)
   checkBudget(options.gpuBudget)
+  // Opens while files are read.
+  const opening = openGpu(options)
+  try {
+    return await load(source, options, opening)
+  } catch (error) {
+    opening.then(
+      (gpu) => gpu.destroy(),
+      () => undefined,
+    )
+    throw error
+  }
+}
+
+function openGpu({ gpu }: LoadOptions): Promise<GpuDevice> {
+  return GpuDevice.open(gpu ? { gpu } : {})
+}
+
+async function load(source: ModelSource, options: LoadOptions, opening: Promise<GpuDevice>): Promise<EngineModel> {
+  const { signal, onProgress } = options
+  // Whoever waits for it is told.
+  opening.catch(() => undefined)
   const folder = await openSource(source, options)
   onProgress?.({ phase: 'config', loaded: 0, total: 0 })
   const { files, config, checkpoint } = await openModelFiles(folder, signal)
@@ -40,8 +61,12 @@ export async function loadEngineModel(source: ModelSource, options: LoadOptions 
     readRouters(),
   ])
 
-  const openEngine = async (progress: LoadOptions['onProgress'], abort: AbortSignal | undefined) => {
-    const gpu = await GpuDevice.open(options.gpu ? { gpu: options.gpu } : {})
+  const openEngine = async (
+    device: Promise<GpuDevice>,
+    progress: LoadOptions['onProgress'],
+    abort: AbortSignal | undefined,
+  ) => {
+    const gpu = await device
     gpu.onLost = () => options.onDeviceLost?.(gpu.lostError().message)
     try {
       // Shaders compile while weights are on their way.
@@ -65,7 +90,7 @@ export async function loadEngineModel(source: ModelSource, options: LoadOptions 
       throw error
     }
   }
-  const engine = await openEngine(onProgress, signal)
+  const engine = await openEngine(opening, onProgress, signal)
   onProgress?.({ phase: 'ready', loaded: 0, total: 0 })
   return new EngineModel({
     config,
@@ -73,7 +98,7 @@ export async function loadEngineModel(source: ModelSource, options: LoadOptions 
     routers,
     engine,
     text: new TextCodec(files),
-    reopen: () => openEngine(undefined, undefined),
+    reopen: () => openEngine(openGpu(options), undefined, undefined),
   })
 }
 
