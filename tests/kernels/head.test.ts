@@ -13,6 +13,9 @@ const VARIANTS = [
   { d: 64, vocab: 3, dtype: 'bf16' },
   { d: 70, vocab: 97, dtype: 'q8' },
   { d: 136, vocab: 131, dtype: 'q4' },
+  // Longer than what a group keeps of a vector.
+  { d: 2054, vocab: 67, dtype: 'q8' },
+  { d: 2054, vocab: 67, dtype: 'f32' },
 ] as const
 
 gpuSuite('head', (bench) => {
