@@ -1,5 +1,5 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
-import { loopBound } from './snippets/plan.js'
+import { loopBound, loopEnd } from './snippets/plan.js'
 import { unroll, workgroupReduce } from './snippets/reduce.js'
 import { type Splits, splitLength } from './snippets/splits.js'
 
@@ -39,7 +39,6 @@ export function attentionDecodeShader(o: AttentionDecodeOptions): string {
   const rowWords4 = (2 * o.kvHeads * o.headDim) / 4
   const heads = o.headsPerGroup
   const { most, tile } = o.splits
-  const bounded = (n: number) => (o.unrolled ? `${n}u` : `bound(${n}u)`)
   const each = (line: (h: number) => string) => unroll(heads, line)
   const valueAt = (j: string) =>
     `kv[(first + ${j}) * ${rowWords4}u + ${(o.kvHeads * o.headDim) / 4}u + kvColumn + column]`
@@ -126,7 +125,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let position = first + lane;
     let row = min(position, end - 1u) * ${rowWords4}u + kvColumn;
     ${each((h) => `var dots${h} = vec4f();`)}
-    for (var i = 0u; i < ${bounded(d4)}; i++) {
+    for (var i = 0u; i < ${loopEnd(d4, o.unrolled)}; i++) {
       let k = kv[row + i];
       ${each((h) => `dots${h} = fma(query[${h * d4}u + i], k, dots${h});`)}
     }

@@ -1,5 +1,5 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
-import { type MatvecForm, matvec, rowsPerGroup } from './snippets/matvec.js'
+import { type MatvecForm, rowsPerGroup, rowsProduct } from './snippets/matvec.js'
 import { type Obey, obeyGuard } from './snippets/obey.js'
 import { unroll } from './snippets/reduce.js'
 import { type Splits, splitLength } from './snippets/splits.js'
@@ -32,13 +32,11 @@ export function attentionOutputShader(o: AttentionOutputOptions): string {
   const k4 = (o.heads * o.headDim) / 4
   const slots = o.form.workgroup / o.form.lanes
   const head4 = o.headDim / 4
-  const product = matvec({
+  const product = rowsProduct({
     form: o.form,
     k4,
     dtype: o.dtype,
-    binding: 2,
-    count: o.form.rowsPerSlot,
-    row: (i) => `min(row + ${i * slots}u, ${o.d - 1}u)`,
+    rows: o.d,
     input: {
       tile: true,
       code: `

@@ -1,5 +1,5 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
-import { loopBound, planRows, type Rows } from './snippets/plan.js'
+import { loopBound, loopEnd, planRows, type Rows } from './snippets/plan.js'
 import { unroll } from './snippets/reduce.js'
 
 export interface AttentionPrefillOptions {
@@ -34,7 +34,6 @@ export function queriesPerGroup(headDim: number): 8 | 16 {
 export function attentionPrefillShader(o: AttentionPrefillOptions): string {
   const d4 = o.headDim / 4
   const tile = queriesPerGroup(o.headDim)
-  const bounded = (n: number) => (o.unrolled ? `${n}u` : `bound(${n}u)`)
   const rowWords4 = (2 * o.kvHeads * o.headDim) / 4
   const values4 = (o.kvHeads * o.headDim) / 4
   // Scores: 8 invocations across keys with 4 keys each, 8 across queries.
@@ -85,7 +84,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     workgroupBarrier();
     ${unroll(scoredKeys, (j) => `let key${j} = first + keyLane + ${8 * j}u; let k${j} = min(key${j}, lastPosition) * ${rowWords4}u + kvColumn;`)}
     ${unroll(scoredQueries, (r) => unroll(scoredKeys, (j) => `var s${r}_${j} = vec4f();`))}
-    for (var c = 0u; c < ${bounded(d4)}; c++) {
+    for (var c = 0u; c < ${loopEnd(d4, o.unrolled)}; c++) {
       ${unroll(scoredQueries, (r) => `let q${r} = queries[(queryLane + ${8 * r}u) * ${d4}u + c];`)}
       ${unroll(scoredKeys, (j) => `{ let k = kv[k${j} + c]; ${unroll(scoredQueries, (r) => `s${r}_${j} = fma(q${r}, k, s${r}_${j});`)} }`)}
     }
@@ -99,10 +98,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     workgroupBarrier();
     if (lane < ${tile}u) {
       var highest = maximum[lane];
-      for (var j = 0u; j < ${bounded(KEYS)}; j++) { highest = max(highest, scores[lane * ${KEYS}u + j]); }
+      for (var j = 0u; j < ${loopEnd(KEYS, o.unrolled)}; j++) { highest = max(highest, scores[lane * ${KEYS}u + j]); }
       let keep = exp(maximum[lane] - highest);
       var total = weight[lane] * keep;
-      for (var j = 0u; j < ${bounded(KEYS)}; j++) {
+      for (var j = 0u; j < ${loopEnd(KEYS, o.unrolled)}; j++) {
         // A masked score lies so far below that its weight is exactly 0: key 0 is visible to every query.
         let p = exp(scores[lane * ${KEYS}u + j] - highest);
         scores[lane * ${KEYS}u + j] = p;

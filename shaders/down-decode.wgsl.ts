@@ -1,5 +1,5 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
-import { type MatvecForm, matvec, rowsPerGroup } from './snippets/matvec.js'
+import { type MatvecForm, rowsPerGroup, rowsProduct } from './snippets/matvec.js'
 import { type Obey, obeyGuard } from './snippets/obey.js'
 import { unroll } from './snippets/reduce.js'
 import type { WeightDtype } from './snippets/weights.js'
@@ -26,13 +26,11 @@ export interface DownDecodeOptions {
  */
 export function downDecodeShader(o: DownDecodeOptions): string {
   const slots = o.form.workgroup / o.form.lanes
-  const product = matvec({
+  const product = rowsProduct({
     form: o.form,
     k4: o.k4,
     dtype: o.dtype,
-    binding: 2,
-    count: o.form.rowsPerSlot,
-    row: (i) => `min(row + ${i * slots}u, ${o.d - 1}u)`,
+    rows: o.d,
     input: { code: 'fn inputVector(i: u32) -> vec4f { return a[i]; }', tile: false },
   })
   return wgsl`

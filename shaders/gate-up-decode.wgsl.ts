@@ -35,7 +35,6 @@ export function gateUpDecodeShader(o: GateUpDecodeOptions): string {
     form: o.form,
     k4: o.k4,
     dtype: o.dtype,
-    binding: 2,
     count: 2 * rows,
     row: (i) =>
       i < rows

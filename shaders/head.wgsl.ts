@@ -1,5 +1,5 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
-import { type MatvecForm, matvec, rowsPerGroup } from './snippets/matvec.js'
+import { type MatvecForm, rowsPerGroup, rowsProduct } from './snippets/matvec.js'
 import { unroll } from './snippets/reduce.js'
 import type { WeightDtype } from './snippets/weights.js'
 
@@ -25,13 +25,11 @@ export interface HeadOptions {
  */
 export function headShader(o: HeadOptions): string {
   const slots = o.form.workgroup / o.form.lanes
-  const product = matvec({
+  const product = rowsProduct({
     form: o.form,
     k4: o.k4,
     dtype: o.dtype,
-    binding: 2,
-    count: o.form.rowsPerSlot,
-    row: (i) => `min(row + ${i * slots}u, ${o.vocab - 1}u)`,
+    rows: o.vocab,
     input: { norm: { d: o.d, eps: o.eps } },
   })
   return wgsl`

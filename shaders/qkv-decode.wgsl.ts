@@ -16,26 +16,15 @@ export interface QkvDecodeOptions {
   dtype: WeightDtype
   /** Whether queries obey an execute word (routed attention), or always run. */
   predicated: boolean
-  forms: QkvForms
+  form: MatvecForm
 }
 
-/** A group owns a head, as the norm of queries and keys needs it, or pairs of values that turn together. */
-export interface QkvForms {
-  heads: MatvecForm
-  pairs: MatvecForm
-}
-
-/** The form for pairs, where they may be spread freely; `rowsPerSlot` then counts single rows. */
-function pairsForm({ forms, qkNorm }: Pick<QkvDecodeOptions, 'forms' | 'qkNorm'>): MatvecForm | undefined {
-  return qkNorm ? undefined : forms.pairs
-}
-
+/** Pairs of values that a slot makes; `rowsPerSlot` counts single rows. */
 const pairsPerSlot = (form: MatvecForm) => Math.max(1, form.rowsPerSlot / 2)
 
-export function qkvGroups(o: QkvDecodeOptions): number {
-  const heads = o.heads + 2 * o.kvHeads
-  const form = pairsForm(o)
-  return form ? Math.ceil((heads * o.headDim) / 2 / ((form.workgroup / form.lanes) * pairsPerSlot(form))) : heads
+export function qkvGroups({ heads, kvHeads, headDim, qkNorm, form }: QkvDecodeOptions): number {
+  const all = heads + 2 * kvHeads
+  return qkNorm ? all : Math.ceil((all * headDim) / 2 / ((form.workgroup / form.lanes) * pairsPerSlot(form)))
 }
 
 /**
@@ -50,12 +39,11 @@ export function qkvGroups(o: QkvDecodeOptions): number {
  *   kv       f32 [context, 2 kvHeads headDim]   K row then V row per position, written
  *   q        f32 [heads headDim], written
  *
- * Dispatch: (qkvGroups, 1, 1) groups: one head each, so that a head's norm and rotation stay in the group; or pairs of values, i and
- * i + headDim / 2 of a head, so that a rotation stays in the invocation.
+ * Dispatch: (qkvGroups, 1, 1) groups: pairs of values, i and i + headDim / 2 of a head, so that a rotation stays in the invocation; or with QK
+ * norm one head each, so that the norm stays in the group.
  */
 export function qkvDecodeShader(o: QkvDecodeOptions): string {
-  const form = pairsForm(o)
-  return form ? pairsShader(o, form) : headsShader(o)
+  return o.qkNorm ? headsShader(o) : pairsShader(o)
 }
 
 function module(product: Matvec, code: string): string {
@@ -76,7 +64,8 @@ ${code}
 `
 }
 
-function pairsShader(o: QkvDecodeOptions, form: MatvecForm): string {
+function pairsShader(o: QkvDecodeOptions): string {
+  const { form } = o
   const half = o.headDim / 2
   const pairs = pairsPerSlot(form)
   const slots = form.workgroup / form.lanes
@@ -85,7 +74,6 @@ function pairsShader(o: QkvDecodeOptions, form: MatvecForm): string {
     form,
     k4: o.k4,
     dtype: o.dtype,
-    binding: 2,
     count: 2 * pairs,
     row: (i) => `row${i >> 1}${i % 2 === 0 ? '' : ` + ${half}u`}`,
     input: { norm: { d: o.d, eps: o.eps } },
@@ -139,7 +127,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 }
 
 function headsShader(o: QkvDecodeOptions): string {
-  const form = o.forms.heads
+  const { form } = o
   const { workgroup } = form
   const slots = workgroup / form.lanes
   const perSlot = Math.ceil(o.headDim / slots)
@@ -148,16 +136,14 @@ function headsShader(o: QkvDecodeOptions): string {
     form,
     k4: o.k4,
     dtype: o.dtype,
-    binding: 2,
     count: perSlot,
     row: (i) => `index * ${o.headDim}u + min(slot + ${i * slots}u, ${o.headDim - 1}u)`,
     input: { norm: { d: o.d, eps: o.eps } },
   })
-  const reduce = o.qkNorm ? workgroupReduce(workgroup, ['sum']) : ''
   return module(
     product,
     wgsl`
-${reduce}
+${workgroupReduce(workgroup, ['sum'])}
 var<workgroup> head: array<f32, ${o.headDim}>;
 
 @compute @workgroup_size(${workgroup})
@@ -182,7 +168,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 
   let isValue = index >= ${o.heads + o.kvHeads}u;
   let position = plan[1];
-  #if ${o.qkNorm}
   var headSquares = 0.0;
   for (var i = lane; i < bound(${o.headDim}u); i += ${workgroup}u) { headSquares += head[i] * head[i]; }
   let scale = 1.0 / sqrt(workgroupSum(lane, headSquares) / ${o.headDim}.0 + ${eps(o.eps)});
@@ -191,7 +176,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     for (var i = lane; i < bound(${o.headDim}u); i += ${workgroup}u) { head[i] *= scale * vectorAt(weight, i); }
   }
   workgroupBarrier();
-  #endif
   // Cache row: all K heads, then all V heads; both follow the queries in the weights' row order.
   let cacheRow = position * ${2 * o.kvHeads * o.headDim}u + (index - ${o.heads}u) * ${o.headDim}u;
   if (isValue) {

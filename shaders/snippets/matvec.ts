@@ -1,6 +1,6 @@
 import { chunksOf } from './chunks.js'
 import { eps } from './norm.js'
-import { loopBound } from './plan.js'
+import { loopBound, loopEnd } from './plan.js'
 import { unroll } from './reduce.js'
 import type { WeightDtype } from './weights.js'
 
@@ -32,8 +32,6 @@ export interface MatvecOptions {
   /** Vectors of four values in a row of the matrix. */
   k4: number
   dtype: WeightDtype
-  /** Of the weights, `[n, k4]` of four. */
-  binding: number
   /** Rows that a slot works on, and which: an expression over `slot`. */
   count: number
   row: (i: number) => string
@@ -45,7 +43,7 @@ export interface MatvecOptions {
   input: { code: string; tile: boolean } | { norm: { d: number; eps: number } }
 }
 
-/** The parts of a kernel that multiplies a matrix with a vector. Needs the plan bound read-only. */
+/** The parts of a kernel that multiplies a matrix with a vector. Needs the plan bound read-only; the weights, `[n, k4]` of four, are binding 2. */
 export interface Matvec {
   /** Comes first in the module. */
   extensions: string
@@ -58,13 +56,22 @@ export interface Matvec {
   holds: string
 }
 
+/**
+ * A product with all `rows` of a matrix, in which group g makes rowsPerGroup of them; needs `row`, the first one of the slot. Behind the last
+ * row it is made again: nobody stores that.
+ */
+export function rowsProduct(o: Pick<MatvecOptions, 'form' | 'k4' | 'dtype' | 'input'> & { rows: number }): Matvec {
+  const slots = o.form.workgroup / o.form.lanes
+  return matvec({ ...o, count: o.form.rowsPerSlot, row: (i) => `min(row + ${i * slots}u, ${o.rows - 1}u)` })
+}
+
 const total = (v: string) => `${v}.x + ${v}.y + ${v}.z + ${v}.w`
 
 /**
  * Lanes stride over the chunks of a row. With a norm, each lane squares what it reads on the way, and the products are scaled at the end: no
  * pass over the vector goes before.
  */
-export function matvec({ form, k4, dtype, binding, count, row, input }: MatvecOptions): Matvec {
+export function matvec({ form, k4, dtype, count, row, input }: MatvecOptions): Matvec {
   const { workgroup, lanes } = form
   const chunks = chunksOf(dtype, k4)
   const { vectors } = chunks
@@ -83,13 +90,11 @@ export function matvec({ form, k4, dtype, binding, count, row, input }: MatvecOp
       ? read
       : `select(vec4f(), inputVector(min(${at}, ${k4 - 1}u)), ${at} < ${k4}u)`
   }
-  const bounded = (n: number) => (lanes === 1 ? `bound(${n}u)` : `${n}u`)
+  const end = loopEnd(chunks.count, lanes > 1)
   const xs = Array.from({ length: vectors }, (_, i) => `x${i}`)
   const readsNorm = norm !== undefined && !tiled
   const [from, to] =
-    oneTile || !tiled
-      ? ['part', bounded(chunks.count)]
-      : [`first / ${vectors}u + part`, `min((first + ${tile4}u) / ${vectors}u, ${bounded(chunks.count)})`]
+    oneTile || !tiled ? ['part', end] : [`first / ${vectors}u + part`, `min((first + ${tile4}u) / ${vectors}u, ${end})`]
   const loop = `
     for (var c = ${from}; c < ${to}; c += ${lanes}u) {
 ${unroll(vectors, (i) => (readsNorm ? `      let v${i} = ${vector(i)};\n      squares = fma(v${i}, v${i}, squares);` : `      let x${i} = ${vector(i)};`))}
@@ -115,7 +120,7 @@ ${unroll(count, (i) => `  let base${i} = chunkStart(${row(i)});\n  var acc${i} =
         : '',
     holds: lanes === 1 ? 'true' : 'part == 0u',
     declarations: `
-@group(0) @binding(${binding}) var<storage, read> weights: array<${chunks.element}>;
+@group(0) @binding(2) var<storage, read> weights: array<${chunks.element}>;
 ${chunks.declarations}
 ${loopBound}
 ${tiled ? `var<workgroup> tile: array<vec4f, ${tile4}>;` : ''}

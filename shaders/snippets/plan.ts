@@ -38,3 +38,8 @@ fn rowAt(i: u32) -> u32 { return plan[params.slot + 1u + i]; }`
  * the small loops of small models into seconds of compiling; a loop over 32 entries of 16 lines is a page, not a kernel.
  */
 export const loopBound = `fn bound(n: u32) -> u32 { return n + plan[3]; }`
+
+/** WGSL for the end of a loop of n rounds: `bound(n)`, or n itself where compilers may unroll it. */
+export function loopEnd(n: number, unrolled: boolean): string {
+  return unrolled ? `${n}u` : `bound(${n}u)`
+}

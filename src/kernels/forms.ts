@@ -1,5 +1,4 @@
 import type { GemmForm } from '../../shaders/gemm.wgsl.js'
-import type { QkvForms } from '../../shaders/qkv-decode.wgsl.js'
 import type { MatvecForm } from '../../shaders/snippets/matvec.js'
 import type { Splits } from '../../shaders/snippets/splits.js'
 import type { WeightDtype } from '../../shaders/snippets/weights.js'
@@ -23,7 +22,8 @@ export interface AttentionForm extends Pick<Splits, 'tile' | 'least'> {
 export interface KernelForms {
   /** A product with one vector. */
   matvec: (matrix: Matrix) => MatvecForm
-  qkv: (matrix: Matrix) => QkvForms
+  /** The QKV product where one group owns a head. */
+  heads: MatvecForm
   attention: AttentionForm
   /** Largest tiles first. */
   gemms: readonly GemmForm[]
@@ -35,9 +35,6 @@ const TILES: readonly GemmForm[] = [
   { rows: 2, columns: 2, lanesX: 16, lanesY: 8, stagedK4: 8 },
 ]
 const SERIAL_ROWS: MatvecForm = { workgroup: 32, lanes: 1, rowsPerSlot: 2, adds: 'memory' }
-const HEAD_ROWS: MatvecForm = { workgroup: 256, lanes: 16, rowsPerSlot: 1, adds: 'memory' }
-
-const GPU_ATTENTION: AttentionForm = { tile: 256, least: 512, headsTogether: 1, unrolled: true }
 
 /** Rows that an invocation takes of a large matrix: the fewer bytes a load brings, the more of them have to be on their way. */
 const ROWS_OF_LARGE: Readonly<Partial<Record<WeightDtype, number>>> = { q8: 4, q4: 8 }
@@ -57,6 +54,16 @@ function sharedRows(matrix: Matrix): MatvecForm {
   return { workgroup: 128, lanes: 64, rowsPerSlot: Math.min(4, rowsAtOnce(matrix)), adds: 'memory' }
 }
 
+/** Forms for GPUs, which differ in how lanes add. */
+function gpuForms(matvec: KernelForms['matvec']): KernelForms {
+  return {
+    matvec,
+    heads: { workgroup: 256, lanes: 16, rowsPerSlot: 1, adds: 'memory' },
+    attention: { tile: 256, least: 512, headsTogether: 1, unrolled: true },
+    gemms: TILES,
+  }
+}
+
 /** Best first. `serial-rows` was measured on lavapipe, the others on an H200 (see BENCH.md). */
 export const KERNEL_FORMS: readonly Form<KernelForms>[] = [
   {
@@ -65,7 +72,7 @@ export const KERNEL_FORMS: readonly Form<KernelForms>[] = [
     suits: (gpu) => gpu.isSoftware,
     value: {
       matvec: () => SERIAL_ROWS,
-      qkv: () => ({ heads: { ...SERIAL_ROWS, rowsPerSlot: 1 }, pairs: SERIAL_ROWS }),
+      heads: { ...SERIAL_ROWS, rowsPerSlot: 1 },
       attention: { tile: 64, least: 64, headsTogether: 4, unrolled: false },
       gemms: [{ rows: 8, columns: 4, lanesX: 16, lanesY: 1, stagedK4: 0 }],
     },
@@ -74,22 +81,7 @@ export const KERNEL_FORMS: readonly Form<KernelForms>[] = [
     name: 'subgroup-rows',
     requires: ['subgroups'],
     suits: (gpu) => !gpu.isSoftware,
-    value: {
-      matvec: subgroupRows,
-      qkv: (matrix) => ({ heads: HEAD_ROWS, pairs: subgroupRows(matrix) }),
-      attention: GPU_ATTENTION,
-      gemms: TILES,
-    },
+    value: gpuForms(subgroupRows),
   },
-  {
-    name: 'shared-rows',
-    requires: [],
-    suits: (gpu) => !gpu.isSoftware,
-    value: {
-      matvec: sharedRows,
-      qkv: (matrix) => ({ heads: HEAD_ROWS, pairs: sharedRows(matrix) }),
-      attention: GPU_ATTENTION,
-      gemms: TILES,
-    },
-  },
+  { name: 'shared-rows', requires: [], suits: (gpu) => !gpu.isSoftware, value: gpuForms(sharedRows) },
 ]

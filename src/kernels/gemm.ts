@@ -1,6 +1,7 @@
 import { columnsPerLane, type GemmChoice, type GemmForm, gemmShader } from '../../shaders/gemm.wgsl.js'
 import type { GpuDevice } from '../gpu/device.js'
 import { bind, type Dispatch, type Extent, type Grid, type ParamsArena } from '../gpu/dispatch.js'
+import type { CompiledKernel } from '../gpu/pipelines.js'
 
 /** Groups below which a GPU is not full: smaller tiles then do the same work in more of them. */
 const ENOUGH_GROUPS = 128
@@ -32,18 +33,16 @@ export async function gemmKernel(gpu: GpuDevice, { forms, ...options }: GemmChoi
     b: { plan: GPUBuffer; x: GPUBuffer; weights: GPUBuffer; vectors: GPUBuffer; y: GPUBuffer; z?: GPUBuffer },
     params: { slot: number; firstRow: number; bias: number; z: number },
   ): Dispatch => {
-    const resources = [
-      b.plan,
-      b.x,
-      b.weights,
-      b.vectors,
-      b.y,
-      [params.slot, params.firstRow, params.bias, params.z],
-      b.z,
-    ]
-    const variants = kernels.map((kernel, i) =>
-      bind(arena, { ...kernel, label }, resources, (extent) => gridOf(forms[i] as GemmForm, extent)),
+    const numbers = [params.slot, params.firstRow, params.bias, params.z]
+    const resources = [b.plan, b.x, b.weights, b.vectors, b.y, numbers, b.z]
+    const last = forms.length - 1
+    const bound = bind(arena, { ...(kernels[last] as CompiledKernel), label }, resources, (extent) =>
+      gridOf(forms[last] as GemmForm, extent),
     )
-    return { ...(variants[0] as Dispatch), variant: (extent) => variants[chosen(extent)] as Dispatch }
+    // What is bound is the same for every form, and so is its layout.
+    const variants = kernels.map(({ pipeline }, i): Dispatch => {
+      return { ...bound, pipeline, grid: (extent) => gridOf(forms[i] as GemmForm, extent) }
+    })
+    return { ...bound, variant: (extent) => variants[chosen(extent)] as Dispatch }
   }
 }

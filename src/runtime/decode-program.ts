@@ -19,7 +19,7 @@ export async function decodeKernels(target: Target, variant: Variant) {
   const { gpu, shape, choice } = target
   const { config, d4, ff4 } = shape
   const { heads, kvHeads, headDim, hiddenSize: d, rmsNormEps: eps } = config
-  const { matvec, qkv: qkvForms, attention: form } = choice.form.value
+  const { matvec, heads: headForm, attention: form } = choice.form.value
   const splits = { most: shape.splits, tile: form.tile, least: form.least }
   const shapes = matrixShapes(config)
   const make = async (obey: Obey) => {
@@ -36,7 +36,7 @@ export async function decodeKernels(target: Target, variant: Variant) {
           qkNorm: config.qkNorm,
           dtype,
           predicated: obey === 'skip',
-          forms: qkvForms({ ...shapes.qkv, dtype, parts: 1 }),
+          form: config.qkNorm ? headForm : matvec({ ...shapes.qkv, dtype, parts: 1 }),
         }),
       ),
       attentionDecodeKernel(gpu, {

@@ -1,8 +1,7 @@
 import type { GpuDevice } from '../gpu/device.js'
 import { type Dispatch, ParamsArena, record } from '../gpu/dispatch.js'
-import { candidates } from '../gpu/forms.js'
 import type { GpuProfile } from '../gpu/profile.js'
-import { KERNEL_FORMS } from '../kernels/forms.js'
+import type { KernelForms } from '../kernels/forms.js'
 import { gemmKernel } from '../kernels/gemm.js'
 import { readSumKernel } from '../kernels/read-sum.js'
 
@@ -17,7 +16,11 @@ export interface DeviceLimits {
 const ROUNDS = 3
 const ROWS = 512
 
-export async function measureLimits(gpu: GpuDevice, timer: GpuProfile): Promise<DeviceLimits> {
+export async function measureLimits(
+  gpu: GpuDevice,
+  timer: GpuProfile,
+  { gemms }: Pick<KernelForms, 'gemms'>,
+): Promise<DeviceLimits> {
   const arena = new ParamsArena(gpu)
   const buffers: GPUBuffer[] = []
   const storage = (bytes: number) => {
@@ -46,22 +49,20 @@ export async function measureLimits(gpu: GpuDevice, timer: GpuProfile): Promise<
       storage(16),
     ]
     let flops = 0
-    for (const form of candidates(gpu, KERNEL_FORMS).filter(({ suits }) => suits(gpu))) {
-      for (const gemm of form.value.gemms) {
-        const kernel = await gemmKernel(gpu, {
-          k4: width / 4,
-          n: width,
-          outputStride: width,
-          dtype: 'f32',
-          bias: false,
-          rows: 'all',
-          gather: false,
-          epilogue: 'store',
-          forms: [gemm],
-        })
-        const dispatch = kernel(arena, { plan, x, weights, vectors, y }, { slot: 0, firstRow: 0, bias: 0, z: 0 })
-        flops = Math.max(flops, (2 * ROWS * width * width) / (await seconds(gpu, timer, dispatch)))
-      }
+    for (const form of gemms) {
+      const kernel = await gemmKernel(gpu, {
+        k4: width / 4,
+        n: width,
+        outputStride: width,
+        dtype: 'f32',
+        bias: false,
+        rows: 'all',
+        gather: false,
+        epilogue: 'store',
+        forms: [form],
+      })
+      const dispatch = kernel(arena, { plan, x, weights, vectors, y }, { slot: 0, firstRow: 0, bias: 0, z: 0 })
+      flops = Math.max(flops, (2 * ROWS * width * width) / (await seconds(gpu, timer, dispatch)))
     }
     return { bytesPerSecond, flops }
   } finally {

@@ -57,7 +57,7 @@ gpuSuite('qkv-decode', (bench) => {
           ...variant,
           k4: Math.ceil(d / 4),
           eps,
-          forms: value.qkv({ rows: LIKE, k: d, dtype: variant.dtype, parts: 1 }),
+          form: qkNorm ? value.heads : value.matvec({ rows: LIKE, k: d, dtype, parts: 1 }),
         })
         const buffers = {
           plan: bench.upload(
