@@ -20,6 +20,14 @@ function packagedPage(): string | undefined {
 }
 
 async function bundle(entry: string): Promise<string> {
+  return (await bundlePage(entry, { codeSplitting: false })).map(({ code }) => code).join('')
+}
+
+/** The scripts of a page that runs `entry`, the first of them `page.js`: all in one, or as many as an application's bundler makes of it. */
+export async function bundlePage(
+  entry: string,
+  output: { readonly codeSplitting: boolean },
+): Promise<{ fileName: string; code: string }[]> {
   const { build } = await import('vite')
   const result = await build({
     configFile: false,
@@ -33,9 +41,9 @@ async function bundle(entry: string): Promise<string> {
       minify: false,
       target: 'esnext',
       lib: { entry, formats: ['es'], fileName: 'page' },
-      rolldownOptions: { output: { codeSplitting: false } },
+      rolldownOptions: { output },
     },
   })
   const outputs = (Array.isArray(result) ? result : 'output' in result ? [result] : []).flatMap(({ output }) => output)
-  return outputs.map((part) => (part.type === 'chunk' ? part.code : '')).join('')
+  return outputs.flatMap((part) => (part.type === 'chunk' ? [{ fileName: part.fileName, code: part.code }] : []))
 }

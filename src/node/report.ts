@@ -60,10 +60,12 @@ function compared({ runs, sweep }: CompareResult): string {
   return [...texts, ...table].join('\n')
 }
 
+/** A row of a table in Markdown. */
+const tableRow = (cells: readonly (string | number)[]) => `| ${cells.join(' | ')} |`
+
 function profileTable({ limits, rows }: ProfileResult): string {
   const lines = rows.map((r) =>
-    [
-      '',
+    tableRow([
       r.shape,
       r.phase,
       r.tokens,
@@ -72,10 +74,7 @@ function profileTable({ limits, rows }: ProfileResult): string {
       r.ms.toFixed(3),
       percent(r.share),
       r.ofLimit === null ? '–' : r.ofLimit.toFixed(3),
-      '',
-    ]
-      .join(' | ')
-      .trim(),
+    ]),
   )
   return `Limits: reading ${(limits.bytesPerSecond / 1e9).toFixed(1)} GB/s, arithmetic ${(limits.flops / 1e9).toFixed(0)} GFLOP/s (f32)
 
@@ -92,8 +91,7 @@ function benchmarked({ adapter, dtype, form, rows, profile }: BenchResult, comma
     '| shape | phase | tokens | mode | skip | ms | dispatches/layer | waits/token | speedup | ideal | of ideal |' +
     (streams ? ' streamed/token |' : '')
   const lines = rows.map((r) =>
-    [
-      '',
+    tableRow([
       r.shape,
       r.phase,
       r.tokens,
@@ -106,10 +104,7 @@ function benchmarked({ adapter, dtype, form, rows, profile }: BenchResult, comma
       r.idealSpeedup.toFixed(3),
       r.ofIdeal === null ? '–' : r.ofIdeal.toFixed(3),
       ...(streams ? [r.streamedBytesPerToken === undefined ? '–' : megabytes(r.streamedBytesPerToken)] : []),
-      '',
-    ]
-      .join(' | ')
-      .trim(),
+    ]),
   )
   const head = `Machine: ${machine}
 Adapter: ${adapter}

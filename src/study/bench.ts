@@ -6,6 +6,7 @@ import { Sequence } from '../runtime/sequence.js'
 import { dense } from '../skip/dense.js'
 import { forced } from '../skip/forced.js'
 import { median } from './median.js'
+import { syntheticIds } from './synthetic.js'
 import { decodeBytes, prefillFlops, type Visit } from './work.js'
 
 export interface BenchRow {
@@ -128,7 +129,7 @@ async function demandRealLogits(sequence: Sequence): Promise<void> {
 }
 
 async function prefillOnce(engine: Engine, sequence: Sequence, tokens: number): Promise<Sample> {
-  const ids = Array.from({ length: tokens }, (_, i) => (i * 7919) % engine.shape.config.vocabSize)
+  const ids = syntheticIds(tokens, engine.shape.config.vocabSize)
   sequence.rewind(0)
   const waits = sequence.waits
   const started = performance.now()

@@ -7,6 +7,7 @@ import { Sequence } from '../runtime/sequence.js'
 import { dense } from '../skip/dense.js'
 import { type DeviceLimits, measureLimits } from './device-limits.js'
 import { median } from './median.js'
+import { syntheticIds } from './synthetic.js'
 
 /** One kernel's part of a dense prefill, or of one dense decode step. */
 export interface ProfileRow {
@@ -45,9 +46,9 @@ export async function profile(
   const sequence = new Sequence(engine, dense, { contextLength })
   const rows: ProfileRow[] = []
   try {
-    const limits = await measureLimits(engine.gpu, timer)
+    const limits = await measureLimits(engine.gpu, timer, engine.target.choice.form.value)
     for (const tokens of options.tokens) {
-      const ids = Array.from({ length: tokens }, (_, i) => (i * 7919) % vocabSize)
+      const ids = syntheticIds(tokens, vocabSize)
       for (const phase of options.phases) {
         const rounds: Map<string, { ms: number; dispatches: number }>[] = []
         for (let round = 0; round <= ROUNDS; round++) {
@@ -96,7 +97,7 @@ function phaseRows(
   return kernels
     .map((kernel): ProfileRow => {
       const time = ms.get(kernel) as number
-      const work = phase === 'decode' ? decodeBytes(engine, kernel, tokens) : prefillFlops(engine, kernel, tokens)
+      const work = phase === 'decode' ? kernelBytes(engine, kernel, tokens) : kernelFlops(engine, kernel, tokens)
       const dispatches = rounds[0]?.get(kernel)?.dispatches ?? 0
       const ofLimit = work === undefined ? null : work / (time / 1000) / limit
       return { shape, phase, tokens, kernel, dispatches, ms: time, share: time / all, ofLimit }
@@ -112,7 +113,7 @@ const DECODE_MATRICES: Readonly<Record<string, MatrixName>> = {
 }
 
 /** Bytes that a kernel reads in all layers of a step; undefined where they are few. */
-function decodeBytes({ shape, weights }: Engine, kernel: string, context: number): number | undefined {
+function kernelBytes({ shape, weights }: Engine, kernel: string, context: number): number | undefined {
   const { config } = shape
   const matrix = DECODE_MATRICES[kernel]
   if (matrix) {
@@ -125,7 +126,7 @@ function decodeBytes({ shape, weights }: Engine, kernel: string, context: number
 }
 
 /** Floating-point operations of a kernel in all layers; undefined where they are few. */
-function prefillFlops({ shape }: Engine, kernel: string, tokens: number): number | undefined {
+function kernelFlops({ shape }: Engine, kernel: string, tokens: number): number | undefined {
   const { config } = shape
   const matrix = /^gemm (\w+)$/.exec(kernel)?.[1] as MatrixName | undefined
   if (matrix) {

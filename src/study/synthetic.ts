@@ -49,6 +49,11 @@ export function syntheticConfig(name: string): ModelConfig {
   }
 }
 
+/** A prompt of so many ids, spread over the vocabulary. */
+export function syntheticIds(count: number, vocabSize: number): number[] {
+  return Array.from({ length: count }, (_, i) => (i * 7919) % vocabSize)
+}
+
 /** Values repeat after this many numbers: no kernel can tell, and a large model is made in a second. */
 const PERIOD = 1 << 20
 
