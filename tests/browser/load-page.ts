@@ -31,8 +31,8 @@ const actions = {
   },
 
   /**
-   * Milliseconds that the least takes: reading every chunk of the stored model, writing as many bytes to the GPU, both in turns, and the
-   * same while the model's pipelines compile as they do behind a load, until those are done too.
+   * Milliseconds that the least takes: reading every chunk of the stored model, writing as many bytes to buffers that are there, both in
+   * turns into new buffers, as a load has to, and the same while the model's pipelines compile as they do behind a load, until those are done too.
    */
   async bare(o: { url: string; file: string }): Promise<Record<'read' | 'upload' | 'both' | 'compiling', number>> {
     const { url, file } = o
@@ -40,29 +40,36 @@ const actions = {
     const ledger = (await store.ledger(`${url}${file}`))!
     const { config, checkpoint } = await openModelFiles(await openSource(url, {}))
     const gpu = await GpuDevice.open()
-    const buffers = ledger.chunks.map((_, index) => gpu.memory.storage(`chunk ${index}`, ledger.chunkBytes))
-    await workDone(gpu)
+    const makeBuffers = () => ledger.chunks.map((_, index) => gpu.memory.storage(`chunk ${index}`, ledger.chunkBytes))
     let chunk = new Uint8Array(ledger.chunkBytes)
-    const pass = async (reads: boolean, writes: boolean) => {
-      const start = performance.now()
-      for (const [index, buffer] of buffers.entries()) {
+    const pass = async (reads: boolean, buffers: readonly GPUBuffer[] | undefined) => {
+      for (const index of ledger.chunks.keys()) {
         if (reads) chunk = (await store.get(ledger.url, index, chunk.buffer))!
-        if (writes) gpu.device.queue.writeBuffer(buffer, 0, chunk)
-        if (writes && index % 2 === 1) await workDone(gpu)
+        if (buffers) gpu.device.queue.writeBuffer(buffers[index] as GPUBuffer, 0, chunk)
+        if (buffers && index % 2 === 1) await workDone(gpu)
       }
       await workDone(gpu)
+    }
+    const timed = async (work: () => Promise<unknown>) => {
+      const start = performance.now()
+      await work()
       return performance.now() - start
     }
-    // The first write to a buffer is the dear one: its memory comes with it.
-    const both = await pass(true, true)
-    const read = await pass(true, false)
-    const upload = await pass(false, true)
-    const start = performance.now()
-    const target = chooseTarget(gpu, config, resolveDtypes('stored', config, checkpoint, undefined), 'all')
-    const compiled = target.then((t) => compileAhead(t, dense).first)
-    await pass(true, true)
-    await compiled
-    const compiling = performance.now() - start
+    const read = await timed(() => pass(true, undefined))
+    let buffers: GPUBuffer[] = []
+    const both = await timed(() => {
+      buffers = makeBuffers()
+      return pass(true, buffers)
+    })
+    const upload = await timed(() => pass(false, buffers))
+    for (const buffer of buffers) gpu.memory.destroy(buffer)
+    await workDone(gpu)
+    const compiling = await timed(async () => {
+      const target = chooseTarget(gpu, config, resolveDtypes('stored', config, checkpoint, undefined), 'all')
+      const compiled = target.then((t) => compileAhead(t, dense).first)
+      await pass(true, makeBuffers())
+      await compiled
+    })
     gpu.destroy()
     return { read, upload, both, compiling }
   },
