@@ -8,7 +8,8 @@ export interface AttentionDecodeOptions {
   kvHeads: number
   headDim: number
   splits: Splits
-  predicated: boolean
+  /** Where the execute word is: nowhere, as all positions attend; in the plan's slot; or in the sign of a margin, where the rows of a batch are decided. */
+  obeys: 'nothing' | 'plan' | 'margin'
   /** Heads that a group handles; they share their keys and values. Divides heads / kvHeads. */
   headsPerGroup: number
   /** Loops over a head's values are unrolled: GPUs then load ahead; CPUs behind WebGPU only compile longer. */
@@ -27,6 +28,7 @@ const VALUES_AHEAD = 4
  *   q        f32 [heads, headDim]
  *   kv       f32 [context, 2 kvHeads headDim]
  *   splitSums  f32 [heads, splits, headDim] sums, then [heads, splits, 2] (maximum, weight); written
+ *   z        f32, read, for margins only: z[params.z] >= 0 executes
  *
  * A tile of positions is scored with one invocation to a position, then applied to the values with one column of every
  * parts-th position: two barriers a tile.
@@ -88,12 +90,15 @@ export function attentionDecodeShader(o: AttentionDecodeOptions): string {
     }
     workgroupBarrier();`
   return wgsl`
-struct Params { slot: u32 }
+struct Params { slot: u32, z: u32 }
 @group(0) @binding(0) var<storage, read> plan: array<u32>;
 @group(0) @binding(1) var<storage, read> q: array<vec4f>;
 @group(0) @binding(2) var<storage, read> kv: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> splitSums: array<f32>;
 @group(0) @binding(4) var<uniform> params: Params;
+#if ${o.obeys === 'margin'}
+@group(0) @binding(5) var<storage, read> z: array<f32>;
+#endif
 ${splitLength(o.splits)}
 ${loopBound}
 var<workgroup> query: array<vec4f, ${heads * d4}>;
@@ -104,8 +109,10 @@ ${o.unrolled ? workgroupReduce(tile, ['sum', 'max']) : `var<workgroup> weights: 
 @compute @workgroup_size(${tile})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   if (plan[0] == 0u) { return; }
-  #if ${o.predicated}
+  #if ${o.obeys === 'plan'}
   if (plan[params.slot] == 0u) { return; }
+  #elif ${o.obeys === 'margin'}
+  if (z[params.z] < 0.0) { return; }
   #endif
   let length = plan[1] + 1u;
   let begin = group.y * splitLength(length);

@@ -1,4 +1,5 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
+import { type Positions, positionOf } from './snippets/plan.js'
 import { pcgHash } from './snippets/random.js'
 import { storeScore } from './snippets/score.js'
 
@@ -6,6 +7,7 @@ export interface ForcedMaskOptions {
   capacity: number
   count: 1 | 2
   writesPlan: boolean
+  positions: Positions
 }
 
 /**
@@ -27,6 +29,7 @@ struct Params { sublayer: u32, seed: u32 }
 @group(0) @binding(3) var<uniform> params: Params;
 ${pcgHash}
 ${storeScore(o)}
+${positionOf(o.positions)}
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u) {
@@ -34,7 +37,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   if (row >= ${o.writesPlan ? '1u' : 'plan[0]'}) { return; }
   for (var s = 0u; s < ${o.count}u; s++) {
     let sublayer = params.sublayer + s;
-    storeScore(sublayer, row, uniform24(pcgHash(params.seed, plan[1] + row, sublayer)));
+    storeScore(sublayer, row, uniform24(pcgHash(params.seed, positionOf(row), sublayer)));
   }
 }
 `

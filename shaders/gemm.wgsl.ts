@@ -29,10 +29,10 @@ export interface GemmOptions {
   /** Read input row rowAt(i) instead of row i. */
   gather: boolean
   /**
-   * What happens to a product: stored at row i; added to row rowAt(i) of the residual stream; the same but only where
+   * What happens to a product: stored at row i, or at row rowAt(i); added to row rowAt(i) of the residual stream; the same but only where
    * z >= 0 (masked control); or combined as silu(gate) · up, where weights hold n rows of gate, then n rows of up.
    */
-  epilogue: 'store' | 'add' | 'add-masked' | 'silu-up'
+  epilogue: 'store' | 'scatter' | 'add' | 'add-masked' | 'silu-up'
   form: GemmForm
 }
 
@@ -76,6 +76,8 @@ export function gemmShader(o: GemmOptions): string {
     switch (o.epilogue) {
       case 'store':
         return `y[i * ${o.outputStride}u + column] = ${value};`
+      case 'scatter':
+        return `y[rowAt(i) * ${o.outputStride}u + column] = ${value};`
       case 'add':
         return `y[rowAt(i) * ${o.outputStride}u + column] += ${value};`
       case 'add-masked':

@@ -9,7 +9,8 @@ export interface PackBitsOptions {
 
 /**
  * Packs the decisions of a chunk into its ring records: bit i of a row (word i >> 5, bit i & 31) = sublayer i executed.
- * With `margins`, the record also gets the 2L margins as f32 bits.
+ * With `margins`, the record also gets the 2L margins as f32 bits. A row of a batch belongs to a sequence with a plan and a ring of its own: `params.row` says
+ * which row of z is its first.
  *
  *   plan  u32, read
  *   z     f32 [2L, capacity]   margins; execute iff z >= 0
@@ -20,9 +21,11 @@ export interface PackBitsOptions {
 export function packBitsShader(o: PackBitsOptions): string {
   const words = Math.ceil(o.sublayers / 32)
   return wgsl`
+struct Params { row: u32 }
 @group(0) @binding(0) var<storage, read> plan: array<u32>;
 @group(0) @binding(1) var<storage, read> z: array<f32>;
 @group(0) @binding(2) var<storage, read_write> ring: array<u32>;
+@group(0) @binding(3) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -32,13 +35,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   for (var word = lane; word < ${words}u; word += 64u) {
     var bits = 0u;
     for (var bit = 0u; bit < min(32u, ${o.sublayers}u - word * 32u); bit++) {
-      bits |= select(0u, 1u << bit, z[(word * 32u + bit) * ${o.capacity}u + row] >= 0.0);
+      bits |= select(0u, 1u << bit, z[(word * 32u + bit) * ${o.capacity}u + params.row + row] >= 0.0);
     }
     ring[record + word] = bits;
   }
   #if ${o.margins}
   for (var s = lane; s < ${o.sublayers}u; s += 64u) {
-    ring[record + ${words}u + s] = bitcast<u32>(z[s * ${o.capacity}u + row]);
+    ring[record + ${words}u + s] = bitcast<u32>(z[s * ${o.capacity}u + params.row + row]);
   }
   #endif
 }

@@ -1,6 +1,6 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
 import { eps } from './snippets/norm.js'
-import { loopBound, planRows, type Rows } from './snippets/plan.js'
+import { loopBound, type Positions, planRows, positionOf, type Rows } from './snippets/plan.js'
 
 export interface RopeRowsOptions {
   heads: number
@@ -11,6 +11,9 @@ export interface RopeRowsOptions {
   rows: Rows
   /** Queries are turned in place; keys are turned and values copied into the cache. */
   target: 'query' | 'key-value'
+  positions: Positions
+  /** Values between rows of queries; by default they have nothing between them. */
+  stride?: number
 }
 
 /**
@@ -19,7 +22,7 @@ export interface RopeRowsOptions {
  *   plan     u32, read
  *   rope     f32 [context, headDim]   cos of the first half, sin of the second, per position
  *   vectors  f32, QK norm weights at params.norm (units of 4)
- *   query:      out  f32 [capacity, heads headDim], row i at position start + rowAt(i), read and written
+ *   query:      out  f32 [capacity, heads headDim], row i at the position of row rowAt(i), read and written
  *   key-value:  source f32 [capacity, 2 kvHeads headDim]; out f32 [context, 2 kvHeads headDim], the cache, written
  *
  * Dispatch: (heads, ceil(rows / 64), 1) groups of 64 for queries, (2 kvHeads, ..) for keys and values: one invocation
@@ -28,7 +31,7 @@ export interface RopeRowsOptions {
 export function ropeRowsShader(o: RopeRowsOptions): string {
   const half = o.headDim / 2
   const isQuery = o.target === 'query'
-  const stride = isQuery ? o.heads * o.headDim : 2 * o.kvHeads * o.headDim
+  const stride = isQuery ? (o.stride ?? o.heads * o.headDim) : 2 * o.kvHeads * o.headDim
   const source = isQuery ? 'out' : 'source'
   return wgsl`
 struct Params { slot: u32, norm: u32 }
@@ -41,6 +44,7 @@ struct Params { slot: u32, norm: u32 }
 @group(0) @binding(4) var<storage, read_write> out: array<f32>;
 @group(0) @binding(5) var<uniform> params: Params;
 ${planRows(o.rows)}
+${positionOf(o.positions)}
 ${loopBound}
 
 @compute @workgroup_size(64)
@@ -48,7 +52,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let i = group.y * 64u + lane;
   if (i >= rowCount()) { return; }
   let head = group.x;
-  let position = plan[1] + rowAt(i);
+  let position = positionOf(rowAt(i));
   let origin = i * ${stride}u + head * ${o.headDim}u;
   let place = ${isQuery ? 'origin' : `position * ${stride}u + head * ${o.headDim}u`};
   #if ${!isQuery}

@@ -21,6 +21,23 @@ export function planWords(sublayers: number, capacity: number): number {
   return planSlot(sublayers, capacity)
 }
 
+/**
+ * Where rows stand in their sequences. Those of one sequence follow each other; those of a batch belong to a sequence each, and the plan has
+ * a word with the position of every row, from `firstWord` on.
+ */
+export type Positions = 'consecutive' | { readonly firstWord: number }
+
+/** Positions of a batch: behind the slots. */
+export function batchPositions(sublayers: number, capacity: number): Exclude<Positions, 'consecutive'> {
+  return { firstWord: planWords(sublayers, capacity) }
+}
+
+/** WGSL `positionOf(row)`: needs `plan: array<u32>`. */
+export function positionOf(positions: Positions): string {
+  const position = positions === 'consecutive' ? 'plan[1] + row' : `plan[${positions.firstWord}u + row]`
+  return `fn positionOf(row: u32) -> u32 { return ${position}; }`
+}
+
 /** Which rows a row-wise kernel runs: every row of the chunk, or those that the slot in `params.slot` lists. */
 export type Rows = 'all' | 'active'
 

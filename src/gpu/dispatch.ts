@@ -22,8 +22,11 @@ export interface Dispatch {
   readonly variant?: (extent: Extent) => Dispatch
 }
 
+/** A buffer, or a part of one. */
+export type BoundBuffer = GPUBuffer | { readonly buffer: GPUBuffer; readonly offset: number; readonly size: number }
+
 /** A buffer, or the numbers of a kernel's `Params`, bound at the same place in the list of bindings. */
-export type Bound = GPUBuffer | Params | undefined
+export type Bound = BoundBuffer | Params | undefined
 
 /** Numbers of a uniform struct in order: u32 unless wrapped as `{ f32 }`. */
 export type Params = readonly (number | { f32: number })[]
@@ -68,8 +71,8 @@ export function bind(
   const entries: GPUBindGroupEntry[] = []
   resources.forEach((resource, binding) => {
     if (resource === undefined || kernel.bindings[binding] === 'none') return
-    const buffer = Array.isArray(resource) ? arena.add(resource as Params) : (resource as GPUBuffer)
-    entries.push({ binding, resource: { buffer } })
+    const bound = Array.isArray(resource) ? arena.add(resource as Params) : (resource as BoundBuffer)
+    entries.push({ binding, resource: 'offset' in bound ? bound : { buffer: bound } })
   })
   const bindGroup = arena.gpu.device.createBindGroup({ label: kernel.label, layout: kernel.layout, entries })
   return { label: kernel.label, pipeline: kernel.pipeline, bindGroup, grid }

@@ -1,6 +1,6 @@
 import { type AdjustLogitsOptions, adjustLogitsShader } from '../../shaders/adjust-logits.wgsl.js'
 import type { GpuDevice } from '../gpu/device.js'
-import { bind, type Dispatch, type ParamsArena } from '../gpu/dispatch.js'
+import { type BoundBuffer, bind, type Dispatch, type ParamsArena } from '../gpu/dispatch.js'
 import type { Binding } from '../gpu/pipelines.js'
 
 export type { AdjustLogitsOptions }
@@ -35,7 +35,7 @@ export async function adjustLogitsKernel(gpu: GpuDevice, options: AdjustLogitsOp
     arena: ParamsArena,
     b: {
       plan: GPUBuffer
-      logits: GPUBuffer
+      logits: BoundBuffer
       out: GPUBuffer
       amounts: GPUBuffer
       bias?: GPUBuffer | undefined

@@ -1,6 +1,6 @@
 import { type RopeRowsOptions, ropeRowsShader } from '../../shaders/rope-rows.wgsl.js'
 import type { GpuDevice } from '../gpu/device.js'
-import { bind, type Dispatch, type ParamsArena } from '../gpu/dispatch.js'
+import { type BoundBuffer, bind, type Dispatch, type ParamsArena } from '../gpu/dispatch.js'
 
 /** Host side of shaders/rope-rows.wgsl.ts. `source` is bound for keys and values only. */
 export async function ropeRowsKernel(gpu: GpuDevice, options: RopeRowsOptions) {
@@ -14,7 +14,7 @@ export async function ropeRowsKernel(gpu: GpuDevice, options: RopeRowsOptions) {
   ])
   return (
     arena: ParamsArena,
-    b: { plan: GPUBuffer; rope: GPUBuffer; vectors: GPUBuffer; source?: GPUBuffer; out: GPUBuffer },
+    b: { plan: GPUBuffer; rope: GPUBuffer; vectors: GPUBuffer; source?: BoundBuffer; out: GPUBuffer },
     params: { slot: number; norm: number },
   ): Dispatch =>
     bind(arena, kernel, [b.plan, b.rope, b.vectors, b.source, b.out, [params.slot, params.norm]], ({ rows }) => [

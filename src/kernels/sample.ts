@@ -1,6 +1,6 @@
 import { sampleShader } from '../../shaders/sample.wgsl.js'
 import type { GpuDevice } from '../gpu/device.js'
-import { bind, type Dispatch, type ParamsArena } from '../gpu/dispatch.js'
+import { type BoundBuffer, bind, type Dispatch, type ParamsArena } from '../gpu/dispatch.js'
 
 /** Numbers of the sampling rule; see kernels/reference/sampling.ts. 0 turns top-k and min-p off, 1 top-p and the penalty. */
 export interface SampleSettings {
@@ -38,7 +38,7 @@ export async function sampleKernel(gpu: GpuDevice) {
   return (
     arena: ParamsArena,
     b: {
-      logits: GPUBuffer
+      logits: BoundBuffer
       seen: GPUBuffer
       stops: GPUBuffer
       plan: GPUBuffer

@@ -7,6 +7,7 @@ import { embedKernel } from '../kernels/embed.js'
 import { gateUpDecodeKernel } from '../kernels/gate-up-decode.js'
 import { qkvDecodeKernel } from '../kernels/qkv-decode.js'
 import { matrixShapes } from '../model/layer-matrices.js'
+import { decodeSplits } from './decode-splits.js'
 import type { Engine } from './engine.js'
 import { perDtype } from './per-dtype.js'
 import { perObey } from './per-obey.js'
@@ -20,7 +21,7 @@ export async function decodeKernels(target: Target, variant: Variant) {
   const { config, d4, ff4 } = shape
   const { heads, kvHeads, headDim, hiddenSize: d, rmsNormEps: eps } = config
   const { matvec, heads: headForm, attention: form } = choice.form.value
-  const splits = { most: shape.splits, tile: form.tile, least: form.least }
+  const splits = decodeSplits(target)
   const shapes = matrixShapes(config)
   const make = async (obey: Obey) => {
     const [qkv, attention, output, gateUp, down] = await Promise.all([
@@ -44,7 +45,7 @@ export async function decodeKernels(target: Target, variant: Variant) {
         kvHeads,
         headDim,
         splits,
-        predicated: obey === 'skip',
+        obeys: obey === 'skip' ? 'plan' : 'nothing',
         headsPerGroup: headsPerGroup(heads, kvHeads, form.headsTogether),
         unrolled: form.unrolled,
       }),
@@ -88,7 +89,7 @@ export async function decodeKernels(target: Target, variant: Variant) {
   }
   const [of, route, embed] = await Promise.all([
     perObey(variant, shape.sublayers, make),
-    routingKernels(target, variant, { singleRow: true }),
+    routingKernels(target, variant, { singleRow: true, positions: 'consecutive' }),
     embedKernel(gpu, { width4: d4, stride4: d4, dtype: target.dtypes.embedding }),
   ])
   return { of, route, embed }
@@ -120,7 +121,7 @@ export async function decodeProgram(engine: Engine, arena: ParamsArena, inputs: 
           { plan, x, weights: w.qkv, vectors, rope: cache.rope, kv, q },
           { slot, norm: w.inputNorm, bias: w.qkvBias, qkNorm: w.qkNorm },
         ),
-        attention.attention(arena, { plan, q, kv, splitSums }, { slot }),
+        attention.attention(arena, { plan, q, kv, splitSums }, { slot, z: 0 }),
         attention.output(layer)(arena, { plan, splitSums, weights: w.o, vectors, x }, { slot, bias: w.oBias }),
       ],
       mlp: [

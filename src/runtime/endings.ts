@@ -43,7 +43,7 @@ export async function endings(engine: Engine, arena: ParamsArena, inputs: Progra
   const { pack, head, sample } = await endingKernels(engine.target, inputs)
   const { weights, scratch } = engine
   const { buffers } = inputs
-  const packing = pack ? [pack(arena, buffers)] : []
+  const packing = pack ? [pack(arena, buffers, { row: 0 })] : []
   const { x, logits } = scratch
   const score = [
     ...packing,

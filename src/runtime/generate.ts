@@ -1,4 +1,5 @@
 import { throwIfAborted } from '../errors.js'
+import { decodeQueue, type Submitted } from './decode-queue.js'
 import { type TokenLogprobs, tokenLogprobs } from './logprobs.js'
 import { Pace } from './pace.js'
 import type { DecodeRecord, StepRecord } from './records.js'
@@ -85,19 +86,22 @@ export async function* generateTokens(
   // Logits are read behind the last step of a submit.
   const pace = new Pace(ahead === 1 || wantsLogprobs ? 1 : o.stepsPerSubmit)
   let lastDone = 0
-  const inFlight: { steps: number; submitted: number; read: () => Promise<DecodeRecord[]> }[] = []
+  const inFlight: (Submitted & { submitted: number })[] = []
+  // Whose next step depends on what the CPU makes of the last one cannot wait for others.
+  const queue = decodeQueue(sequence.engine)
+  const isShared = ahead > 1 && !wantsLogprobs
+  const leave = isShared ? queue.enter(sequence) : () => undefined
   try {
     while (left > 0 || inFlight.length > 0) {
       throwIfAborted(o.signal)
       while (left > 0 && inFlight.length < ahead) {
         if (constraint) sequence.allow(constraint.mask())
         const steps = Math.min(left, pace.steps, sequence.engine.capacity)
-        inFlight.push({
-          steps,
-          submitted: performance.now(),
-          read: await sequence.decode(steps, o.signal, { logits: wantsLogprobs }),
-        })
-        left -= steps
+        const next = isShared
+          ? await queue.decode(sequence, steps, o.signal)
+          : { steps, read: await sequence.decode(steps, o.signal, { logits: wantsLogprobs }) }
+        inFlight.push({ ...next, submitted: performance.now() })
+        left -= next.steps
       }
       const oldest = inFlight.shift()
       if (!oldest) break
@@ -115,6 +119,7 @@ export async function* generateTokens(
       }
     }
   } finally {
+    leave()
     // Read-back buffers return to the ring only when they were read.
     await Promise.allSettled(inFlight.map((submit) => submit.read()))
   }

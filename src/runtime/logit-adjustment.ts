@@ -1,4 +1,4 @@
-import type { Dispatch, ParamsArena } from '../gpu/dispatch.js'
+import type { BoundBuffer, Dispatch, ParamsArena } from '../gpu/dispatch.js'
 import { type AdjustLogitsOptions, AMOUNTS_BYTES, adjustAmounts, adjustLogitsKernel } from '../kernels/adjust-logits.js'
 import type { Engine } from './engine.js'
 import type { Sampling } from './sampling.js'
@@ -47,18 +47,19 @@ export class LogitAdjustment {
     arena: ParamsArena,
     { plan, ids }: Pick<SequenceBuffers, 'plan' | 'ids'>,
     part: 'prompt' | 'step',
+    logits: BoundBuffer = this.engine.scratch.logits,
   ): Promise<{ dispatch: Dispatch; logits: GPUBuffer } | undefined> {
     // Behind the prompt nothing was generated, and the first id is the prompt's.
     const variant = { ...this.#wanted, penalties: this.#wanted.penalties && part === 'step' }
     if (!anything(variant)) return undefined
-    const { gpu, scratch, shape } = this.engine
+    const { gpu, shape } = this.engine
     const { vocabSize: vocab } = shape.config
     const kernel = await adjustLogitsKernel(gpu, variant)
     if (this.#destroyed) return undefined
     const out = this.#storage('adjusted logits', vocab)
     const buffers = {
       plan,
-      logits: scratch.logits,
+      logits,
       out,
       amounts: this.#amounts(),
       bias: variant.bias ? this.#storage('bias', vocab) : undefined,

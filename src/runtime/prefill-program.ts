@@ -1,14 +1,12 @@
-import type { GemmChoice } from '../../shaders/gemm.wgsl.js'
 import type { Obey } from '../../shaders/snippets/obey.js'
 import type { ParamsArena } from '../gpu/dispatch.js'
 import { attentionPrefillKernel } from '../kernels/attention-prefill.js'
 import { embedKernel } from '../kernels/embed.js'
-import { gemmKernel } from '../kernels/gemm.js'
 import { rmsNormKernel } from '../kernels/rms-norm.js'
 import { ropeRowsKernel } from '../kernels/rope-rows.js'
-import type { MatrixName } from '../model/layer-matrices.js'
 import type { Engine } from './engine.js'
-import { perDtype } from './per-dtype.js'
+import { layerGemm } from './layer-gemm.js'
+import { mlpRows } from './mlp-rows.js'
 import { perObey } from './per-obey.js'
 import type { LayerProgram, Program, ProgramInputs, Variant } from './program.js'
 import { routingKernels } from './routing.js'
@@ -17,19 +15,14 @@ import type { Target } from './target.js'
 /** Compiles the kernels of `prefillProgram`. */
 export async function prefillKernels(target: Target, variant: Variant) {
   const { gpu, shape, choice } = target
-  const { config, d4, ff4, queryWidth, kvWidth } = shape
+  const { config, d4, queryWidth, kvWidth } = shape
   const { heads, kvHeads, headDim, hiddenSize: d, rmsNormEps: eps, qkNorm } = config
+  const positions = 'consecutive'
 
-  const gemm = (matrix: MatrixName, o: Omit<GemmChoice, 'dtype' | 'forms'>) =>
-    perDtype(target, matrix, (dtype) =>
-      gemmKernel(gpu, { ...o, dtype, forms: choice.form.value.gemms }, `gemm ${matrix}`),
-    )
   const make = async (obey: Obey) => {
     const rows = obey === 'skip' ? 'active' : 'all'
-    const epilogue = obey === 'masked' ? 'add-masked' : 'add'
-    const [norm, query, turn, attention, output, gateUp, down] = await Promise.all([
-      rmsNormKernel(gpu, { d, d4, eps, rows }),
-      gemm('qkv', {
+    const [query, turn, attention, output, mlp] = await Promise.all([
+      layerGemm(target, 'qkv', {
         k4: d4,
         n: queryWidth,
         outputStride: queryWidth,
@@ -38,44 +31,27 @@ export async function prefillKernels(target: Target, variant: Variant) {
         gather: rows === 'active',
         epilogue: 'store',
       }),
-      ropeRowsKernel(gpu, { heads, kvHeads, headDim, eps, qkNorm, rows, target: 'query' }),
+      ropeRowsKernel(gpu, { heads, kvHeads, headDim, eps, qkNorm, rows, target: 'query', positions }),
       attentionPrefillKernel(gpu, { heads, kvHeads, headDim, rows, unrolled: choice.form.value.attention.unrolled }),
-      gemm('o', {
+      layerGemm(target, 'o', {
         k4: queryWidth / 4,
         n: d,
         outputStride: 4 * d4,
         bias: config.outputBias,
         rows,
         gather: false,
-        epilogue,
+        epilogue: obey === 'masked' ? 'add-masked' : 'add',
       }),
-      gemm('gateUp', {
-        k4: d4,
-        n: config.intermediateSize,
-        outputStride: 4 * ff4,
-        bias: config.mlpBias,
-        rows,
-        gather: false,
-        epilogue: 'silu-up',
-      }),
-      gemm('down', {
-        k4: ff4,
-        n: d,
-        outputStride: 4 * d4,
-        bias: config.mlpBias,
-        rows,
-        gather: false,
-        epilogue,
-      }),
+      mlpRows(target, obey),
     ])
-    return { norm, query, turn, attention, output, gateUp, down }
+    return { query, turn, attention, output, mlp }
   }
   const [of, route, embed, normAll, keysValues, append] = await Promise.all([
     perObey(variant, shape.sublayers, make),
-    routingKernels(target, variant, { singleRow: false }),
+    routingKernels(target, variant, { singleRow: false, positions }),
     embedKernel(gpu, { width4: d4, stride4: d4, dtype: target.dtypes.embedding }),
     rmsNormKernel(gpu, { d, d4, eps, rows: 'all' }),
-    gemm('qkv', {
+    layerGemm(target, 'qkv', {
       k4: d4,
       n: kvWidth,
       outputStride: kvWidth,
@@ -92,6 +68,7 @@ export async function prefillKernels(target: Target, variant: Variant) {
       qkNorm,
       rows: 'all',
       target: 'key-value',
+      positions,
     }),
   ])
   return { of, route, embed, normAll, keysValues, append }
@@ -109,7 +86,7 @@ export async function prefillProgram(engine: Engine, arena: ParamsArena, inputs:
   const { queryWidth } = engine.shape
   const { buffers, cache } = inputs
 
-  const { x, u, q, attended, keysValues, inner } = scratch
+  const { x, u, q, attended, keysValues } = scratch
   const { vectors } = weights
   const { plan, ids, z } = buffers
   const { rope } = cache
@@ -117,10 +94,8 @@ export async function prefillProgram(engine: Engine, arena: ParamsArena, inputs:
   const layers = weights.layers.map((w, layer): LayerProgram => {
     const r = route(engine, arena, buffers, layer)
     const attention = of(r.attention)
-    const mlp = of(r.mlp)
     const kv = cache.kv[layer] as GPUBuffer
     const slot = r.attentionSlot
-    const zAttention = 2 * layer * capacity
     return {
       ...r.program,
       attention: [
@@ -142,22 +117,10 @@ export async function prefillProgram(engine: Engine, arena: ParamsArena, inputs:
         attention.output(layer)(
           arena,
           { plan, x: attended, weights: w.o, vectors, y: x, z },
-          { slot, firstRow: 0, bias: w.oBias, z: zAttention },
+          { slot, firstRow: 0, bias: w.oBias, z: 2 * layer * capacity },
         ),
       ],
-      mlp: [
-        mlp.norm(arena, { plan, x, vectors, u }, { slot: r.mlpSlot, norm: w.postNorm }),
-        mlp.gateUp(layer)(
-          arena,
-          { plan, x: u, weights: w.gateUp, vectors, y: inner },
-          { slot: r.mlpSlot, firstRow: 0, bias: w.gateUpBias, z: 0 },
-        ),
-        mlp.down(layer)(
-          arena,
-          { plan, x: inner, weights: w.down, vectors, y: x, z },
-          { slot: r.mlpSlot, firstRow: 0, bias: w.downBias, z: zAttention + capacity },
-        ),
-      ],
+      mlp: of(r.mlp).mlp(engine, arena, buffers, { layer, weights: w, mlpSlot: r.mlpSlot }),
     }
   })
   return { embed: kernels.embed(arena, { plan, ids, table: weights.embedding, x }), layers }

@@ -1,5 +1,5 @@
 import type { Obey } from '../../shaders/snippets/obey.js'
-import { planSlot } from '../../shaders/snippets/plan.js'
+import { type Positions, planSlot } from '../../shaders/snippets/plan.js'
 import type { Dispatch, ParamsArena } from '../gpu/dispatch.js'
 import { compactKernel } from '../kernels/compact.js'
 import { forcedMaskKernel } from '../kernels/forced-mask.js'
@@ -9,8 +9,11 @@ import type { SkipPolicy } from '../skip/policy.js'
 import type { Engine } from './engine.js'
 import { obeyOf } from './per-obey.js'
 import type { LayerProgram, Variant } from './program.js'
-import type { SequenceBuffers } from './sequence-buffers.js'
+import type { PolicyBuffers, SequenceBuffers } from './sequence-buffers.js'
 import type { Target } from './target.js'
+
+/** What decides rows: a sequence's buffers, or a batch's. */
+export type RoutingBuffers = PolicyBuffers & Pick<SequenceBuffers, 'plan' | 'z'>
 
 /** How one layer is decided, and how the kernels of its sublayers obey. */
 export interface LayerRouting {
@@ -29,14 +32,14 @@ export interface LayerRouting {
 export async function routingKernels(
   target: Target,
   variant: Variant,
-  { singleRow }: { singleRow: boolean },
-): Promise<(engine: Engine, arena: ParamsArena, buffers: SequenceBuffers, layer: number) => LayerRouting> {
+  { singleRow, positions }: { singleRow: boolean; positions: Positions },
+): Promise<(engine: Engine, arena: ParamsArena, buffers: RoutingBuffers, layer: number) => LayerRouting> {
   const { gpu, capacity } = target
   const { policy } = variant
   // One row needs no list of the rows that run.
   const gathers = policy.scoring !== undefined && !singleRow
   const [score, one, both] = await Promise.all([
-    scorer(target, policy, singleRow),
+    scorer(target, policy, { capacity, writesPlan: singleRow, positions }),
     gathers && compactKernel(gpu, { capacity, count: 1 }),
     gathers && compactKernel(gpu, { capacity, count: 2 }),
   ])
@@ -77,29 +80,30 @@ export async function routingKernels(
   }
 }
 
-type Score = (engine: Engine, arena: ParamsArena, buffers: SequenceBuffers, sublayer: number, count: 1 | 2) => Dispatch
+type Score = (engine: Engine, arena: ParamsArena, buffers: RoutingBuffers, sublayer: number, count: 1 | 2) => Dispatch
 
 /** Compiles the policy's scoring kernel for one and for two neighbouring sublayers. */
-async function scorer(target: Target, policy: SkipPolicy, singleRow: boolean): Promise<Score> {
-  const { scoring } = policy
-  const { gpu, capacity } = target
-  const common = { capacity, writesPlan: singleRow }
+async function scorer(
+  { gpu, shape }: Target,
+  { name, scoring }: SkipPolicy,
+  { positions, ...common }: { capacity: number; writesPlan: boolean; positions: Positions },
+): Promise<Score> {
   if (!scoring) {
     return () => {
-      throw new Error(`policy ${policy.name} routes a sublayer but has no scoring rule`)
+      throw new Error(`policy ${name} routes a sublayer but has no scoring rule`)
     }
   }
   if (scoring.kind === 'lot') {
     const [one, two] = await Promise.all([
-      forcedMaskKernel(gpu, { ...common, count: 1 }),
-      forcedMaskKernel(gpu, { ...common, count: 2 }),
+      forcedMaskKernel(gpu, { ...common, positions, count: 1 }),
+      forcedMaskKernel(gpu, { ...common, positions, count: 2 }),
     ])
     const kernels = { 1: one, 2: two }
     return (_, arena, buffers, sublayer, count) =>
       kernels[count](arena, buffers, { sublayer, seed: scoring.seed >>> 0 })
   }
   const { routers } = scoring
-  const { d4 } = target.shape
+  const { d4 } = shape
   const make = (count: 1 | 2) =>
     routers.kind === 'linear'
       ? routerLinearKernel(gpu, { ...common, d4, count })

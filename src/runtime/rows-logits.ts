@@ -3,19 +3,20 @@ import { gemmKernel } from '../kernels/gemm.js'
 import type { Engine } from './engine.js'
 import { statesProgram } from './states-program.js'
 
-/** Follows a prefill chunk, before anything moves the plan on: the logits of every row, in `logits` [rows, vocab]. */
+/** Follows a prefill chunk, before anything moves the plan on: the logits of every row, in `logits` [rows, stride]. */
 export async function rowsLogits(
   engine: Engine,
   arena: ParamsArena,
   plan: GPUBuffer,
   logits: GPUBuffer,
+  stride = engine.shape.config.vocabSize,
 ): Promise<Dispatch[]> {
   const { gpu, shape, weights, scratch, target } = engine
   const states = await statesProgram(engine, arena, plan, scratch.u)
   const head = await gemmKernel(gpu, {
     k4: shape.d4,
     n: shape.config.vocabSize,
-    outputStride: shape.config.vocabSize,
+    outputStride: stride,
     dtype: weights.dtypes.head,
     bias: false,
     rows: 'all',

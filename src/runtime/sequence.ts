@@ -4,6 +4,9 @@ import { ReadbackRing } from '../gpu/readback.js'
 import { sampleSettings } from '../kernels/sample.js'
 import { noTraffic, type Traffic } from '../model/weight-stream.js'
 import type { SkipPolicy } from '../skip/policy.js'
+import type { Share } from './batch/batch.js'
+import type { BatchBuffers } from './batch/batch-buffers.js'
+import type { Lane } from './batch/lane.js'
 import { decodeProgram } from './decode-program.js'
 import { type Endings, endings } from './endings.js'
 import type { Engine } from './engine.js'
@@ -69,6 +72,8 @@ interface Programs {
   readonly endings: Promise<Endings>
   /** Of the buffers that they are bound to. */
   readonly generation: number
+  /** The last place in a batch. */
+  lane?: { readonly batch: BatchBuffers; readonly row: number; readonly ready: Promise<Lane> }
 }
 
 const FIRST_POSITIONS = 256
@@ -277,6 +282,39 @@ export class Sequence {
         return records
       }
     })
+  }
+
+  /** Its part in `steps` decode steps of a batch, of which it has the row `row`. */
+  async share(batch: BatchBuffers, row: number, steps: number): Promise<Share> {
+    const { gpu } = this.engine
+    gpu.check()
+    const context = this.#length + steps
+    this.#reserve(context)
+    this.#turn()
+    const lane = await this.#lane(batch, row)
+    const { arena } = this.#present()
+    const adjusted = await this.#adjustment.dispatch(arena, this.#buffers, 'step', lane.logits)
+    const finish = [
+      ...lane.packing,
+      ...(adjusted ? [adjusted.dispatch] : []),
+      lane.sample(adjusted?.logits ?? lane.logits),
+    ]
+    const routed = this.#routed
+    return {
+      lane,
+      context,
+      finish,
+      begin: () => {
+        this.#check()
+        gpu.device.queue.writeBuffer(this.#buffers.plan, 8, Uint32Array.of(0))
+      },
+      read: (encoder) => {
+        const read = this.#ring.record(encoder, this.#buffers.ring, 0, 4 * steps * this.#stride)
+        this.#length = context
+        this.traffic.decode.tokens += steps
+        return async () => this.#records(await read(), 'every', routed)
+      },
+    }
   }
 
   /**
@@ -537,17 +575,16 @@ export class Sequence {
     return ready
   }
 
+  get #inputs(): ProgramInputs {
+    const { margins = false, masked = false } = this.options
+    return { policy: this.#policy, buffers: this.#buffers, cache: this.#cache, margins, masked }
+  }
+
   #present(): Programs {
     const generation = this.engine.weights.stream?.generation ?? 0
     if (this.#programs?.generation === generation) return this.#programs
     this.#programs?.arena.destroy()
-    const inputs: ProgramInputs = {
-      policy: this.#policy,
-      buffers: this.#buffers,
-      cache: this.#cache,
-      margins: this.options.margins ?? false,
-      masked: this.options.masked ?? false,
-    }
+    const inputs = this.#inputs
     const arena = new ParamsArena(this.engine.gpu)
     const programs = {
       arena,
@@ -560,6 +597,20 @@ export class Sequence {
     for (const part of [programs.decode, programs.prefill, programs.endings]) part.catch(() => undefined)
     this.#programs = programs
     return programs
+  }
+
+  async #lane(batch: BatchBuffers, row: number): Promise<Lane> {
+    const programs = this.#present()
+    const last = programs.lane
+    const isPlace = last?.batch === batch && last.row === row
+    const { laneProgram } = await import('./batch/lane.js')
+    const lane = isPlace
+      ? last
+      : { batch, row, ready: laneProgram(this.engine, programs.arena, this.#inputs, batch, row) }
+    programs.lane = lane
+    const ready = await lane.ready
+    this.#check()
+    return ready
   }
 
   /** The end of the prompt, or of a step behind it. */

@@ -1,4 +1,5 @@
 import { describe, it } from 'vitest'
+import type { AttentionDecodeOptions } from '../../shaders/attention-decode.wgsl.js'
 import { planSlot } from '../../shaders/snippets/plan.js'
 import { attentionDecodeKernel } from '../../src/kernels/attention-decode.js'
 import { attention } from '../../src/kernels/reference/attention.js'
@@ -8,14 +9,14 @@ import { expectClose, gpuSuite, noise, POISON, planOf, range, takeRows } from '.
 const CONTEXTS = [1, 64, 65, 257, 1100]
 const LONGEST = Math.max(...CONTEXTS)
 
-const VARIANTS = [
+const VARIANTS: AttentionDecodeOptions[] = [
   // Grouped queries, a head size that is no power of two, and parts that grow beyond one tile.
   {
     heads: 6,
     kvHeads: 2,
     headDim: 20,
     splits: { most: 3, tile: 64, least: 64 },
-    predicated: true,
+    obeys: 'plan',
     headsPerGroup: 3,
     unrolled: false,
   },
@@ -24,7 +25,7 @@ const VARIANTS = [
     kvHeads: 2,
     headDim: 20,
     splits: { most: 3, tile: 256, least: 512 },
-    predicated: true,
+    obeys: 'plan',
     headsPerGroup: 1,
     unrolled: true,
   },
@@ -33,9 +34,19 @@ const VARIANTS = [
     kvHeads: 4,
     headDim: 64,
     splits: { most: 16, tile: 64, least: 64 },
-    predicated: false,
+    obeys: 'nothing',
     headsPerGroup: 1,
     unrolled: true,
+  },
+  // A row of a batch, in groups of one tile.
+  {
+    heads: 4,
+    kvHeads: 2,
+    headDim: 20,
+    splits: { most: 4, tile: 64, least: 128 },
+    obeys: 'margin',
+    headsPerGroup: 2,
+    unrolled: false,
   },
   // The largest head: every invocation owns a column, and a vec4 of positions is shared by none.
   {
@@ -43,7 +54,7 @@ const VARIANTS = [
     kvHeads: 1,
     headDim: 256,
     splits: { most: 2, tile: 64, least: 128 },
-    predicated: true,
+    obeys: 'plan',
     headsPerGroup: 3,
     unrolled: false,
   },
@@ -52,7 +63,7 @@ const VARIANTS = [
     kvHeads: 2,
     headDim: 4,
     splits: { most: 1, tile: 256, least: 256 },
-    predicated: false,
+    obeys: 'nothing',
     headsPerGroup: 1,
     unrolled: true,
   },
@@ -82,8 +93,10 @@ gpuSuite('attention-decode', (bench) => {
           q: bench.upload(q),
           kv: bench.upload(cache),
           splitSums: bench.poisoned(sumWords + 2 * heads * splits),
+          // A tie executes.
+          z: bench.upload(Float32Array.of(-1, (o.word ?? 1) === 1 ? 0 : -1e-6, 1)),
         }
-        await bench.run([kernel(arena, buffers, { slot: planSlot(1, 1) })], { context: o.longest ?? o.context })
+        await bench.run([kernel(arena, buffers, { slot: planSlot(1, 1), z: 1 })], { context: o.longest ?? o.context })
         return buffers.splitSums
       }
 
@@ -123,7 +136,7 @@ gpuSuite('attention-decode', (bench) => {
         await expectAttended(await run({ context: 65, longest: LONGEST }), 65)
       })
 
-      if (variant.predicated) {
+      if (variant.obeys !== 'nothing') {
         it('writes nothing where the word is 0', async () => {
           await bench.expectUntouched(await run({ context: 65, word: 0 }))
         })

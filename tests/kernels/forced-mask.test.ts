@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { planSlot } from '../../shaders/snippets/plan.js'
+import { batchPositions, planSlot } from '../../shaders/snippets/plan.js'
 import { forcedMaskKernel } from '../../src/kernels/forced-mask.js'
 import { pcgHash } from '../../src/kernels/reference/random.js'
 import { gpuSuite, planOf, range } from '../gpu/testing.js'
@@ -17,7 +17,12 @@ const margin = (sublayer: number, position: number) =>
 gpuSuite('forced-mask', (bench) => {
   const prefill = async (sublayer: number, count: 1 | 2, rows: number) => {
     const { gpu, arena } = bench
-    const kernel = await forcedMaskKernel(gpu, { capacity: CAPACITY, count, writesPlan: false })
+    const kernel = await forcedMaskKernel(gpu, {
+      capacity: CAPACITY,
+      count,
+      writesPlan: false,
+      positions: 'consecutive',
+    })
     const buffers = {
       plan: bench.upload(planOf({ rows, start: START, capacity: CAPACITY })),
       thresholds: bench.upload(SHARES),
@@ -34,6 +39,29 @@ gpuSuite('forced-mask', (bench) => {
       expect(both[row], `row ${row}`).toBe(margin(0, START + row))
       expect(both[CAPACITY + row], `row ${row}`).toBe(margin(1, START + row))
       expect(one[3 * CAPACITY + row], `row ${row}`).toBe(margin(3, START + row))
+    }
+  })
+
+  it('scores the rows of a batch where each of them stands', async () => {
+    const { gpu, arena } = bench
+    const positions = [70, 3, 0, 1000]
+    const kernel = await forcedMaskKernel(gpu, {
+      capacity: CAPACITY,
+      count: 2,
+      writesPlan: false,
+      positions: batchPositions(4, CAPACITY),
+    })
+    const plan = planOf({ rows: 4, start: START, capacity: CAPACITY, execute: [[1], [1], [1], [1]] })
+    const buffers = {
+      plan: bench.upload(Uint32Array.from([...plan, ...positions])),
+      thresholds: bench.upload(SHARES),
+      z: bench.poisoned(4 * CAPACITY),
+    }
+    await bench.run([kernel(arena, buffers, { sublayer: 0, seed: SEED })], { rows: 4 })
+    const z = await bench.floats(buffers.z)
+    for (const [row, position] of positions.entries()) {
+      expect(z[row]).toBe(margin(0, position))
+      expect(z[CAPACITY + row]).toBe(margin(1, position))
     }
   })
 
@@ -56,7 +84,7 @@ gpuSuite('forced-mask', (bench) => {
   describe('a single row', () => {
     const decode = async (position: number, rows: number, count: 1 | 2) => {
       const { gpu, arena } = bench
-      const kernel = await forcedMaskKernel(gpu, { capacity: 1, count, writesPlan: true })
+      const kernel = await forcedMaskKernel(gpu, { capacity: 1, count, writesPlan: true, positions: 'consecutive' })
       const before = planOf({ rows, start: position, capacity: 1, execute: [[1], [1], [1], [1]] })
       const buffers = { plan: bench.inout(before), thresholds: bench.upload(SHARES), z: bench.poisoned(4) }
       await bench.run([kernel(arena, buffers, { sublayer: 2 - count, seed: SEED })])

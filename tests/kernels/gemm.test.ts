@@ -36,6 +36,8 @@ const VARIANTS: Variant[] = [
   { epilogue: 'silu-up', rows: 'all', gather: false, bias: true, dtype: 'q4', outputStride: 75 },
   { epilogue: 'add-masked', rows: 'all', gather: false, bias: true, dtype: 'f32', outputStride: 75 },
   { epilogue: 'silu-up', rows: 'active', gather: false, bias: true, dtype: 'f32', outputStride: 76 },
+  { epilogue: 'scatter', rows: 'active', gather: true, bias: true, dtype: 'f32', outputStride: 76 },
+  { epilogue: 'add', rows: 'active', gather: true, bias: false, dtype: 'q4', outputStride: 76 },
 ]
 
 const CHUNKS = [
@@ -93,8 +95,9 @@ gpuSuite('gemm', (bench) => {
 
         if (adds) {
           const rows = activeRows(mask)
-          // Input rows are compact where the rows are active; the masked control takes them in place.
-          const y = product(epilogue === 'add' ? range(rows.length) : rows)
+          // Input rows are compact where the rows are active, unless they are gathered; the masked control takes them in place.
+          const isCompact = epilogue === 'add' && !variant.gather
+          const y = product(isCompact ? range(rows.length) : rows)
           const expected = Float64Array.from(before)
           rows.forEach((row, i) => {
             for (let j = 0; j < N; j++) expected[row * stride + j]! += y[i * N + j]!
@@ -103,9 +106,10 @@ gpuSuite('gemm', (bench) => {
           return
         }
         const y = product(variant.gather ? from : range(from.length))
-        expectClose(takeRows(after, range(from.length), N, stride), y)
+        const to = epilogue === 'scatter' ? from : range(from.length)
+        expectClose(takeRows(after, to, N, stride), y)
         const words = new Uint32Array(after.buffer)
-        const outside = range(words.length).filter((i) => i % stride >= N || i >= from.length * stride)
+        const outside = range(words.length).filter((i) => i % stride >= N || !to.includes(Math.floor(i / stride)))
         expect(outside.filter((i) => words[i] !== POISON)).toEqual([])
       })
     })

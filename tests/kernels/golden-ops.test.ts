@@ -67,7 +67,7 @@ const RUN: Record<string, Run> = {
     const options = { heads, kvHeads, headDim, splits: { most: 2, tile: 64, least: 64 } }
     const attend = await attentionDecodeKernel(bench.gpu, {
       ...options,
-      predicated: true,
+      obeys: 'plan',
       headsPerGroup: 1,
       unrolled: false,
     })
@@ -89,7 +89,7 @@ const RUN: Record<string, Run> = {
       x: bench.inout(new Float32Array(d)),
     }
     const slot = planSlot(0, 1)
-    await bench.run([attend(bench.arena, buffers, { slot }), output(bench.arena, buffers, { slot, bias: 0 })], {
+    await bench.run([attend(bench.arena, buffers, { slot, z: 0 }), output(bench.arena, buffers, { slot, bias: 0 })], {
       context: positions,
     })
     expectGolden(c, 'y', await bench.floats(buffers.x))
@@ -289,6 +289,7 @@ const RUN: Record<string, Run> = {
       qkNorm: false,
       rows: 'active',
       target: 'query',
+      positions: 'consecutive',
     })
     const plan = planOf({ rows, capacity: rows, execute: [Array(rows).fill(1)] })
     plan.set(positions, planSlot(0, rows) + 1)

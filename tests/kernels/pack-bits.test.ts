@@ -21,6 +21,23 @@ gpuSuite('pack-bits', (bench) => {
     z.fill(0, 0, CAPACITY) // a tie executes
     const bits = new Uint32Array(z.buffer)
 
+    it('packs the row of a batch', async () => {
+      const { gpu, arena } = bench
+      const kernel = await packBitsKernel(gpu, { sublayers, capacity: CAPACITY, stride, margins })
+      const buffers = {
+        plan: bench.upload(planOf({ rows: 1, start: 40, cursor: CURSOR, capacity: CAPACITY })),
+        z: bench.upload(z),
+        ring: bench.poisoned(RECORDS * stride),
+      }
+      await bench.run([kernel(arena, buffers, { row: 3 })])
+      const record = (await bench.words(buffers.ring)).subarray(CURSOR * stride + 1, (CURSOR + 1) * stride)
+      for (const s of range(sublayers)) {
+        expect((record[s >> 5]! >>> (s & 31)) & 1).toBe(z[s * CAPACITY + 3]! >= 0 ? 1 : 0)
+        if (margins) expect(record[words + s]).toBe(bits[s * CAPACITY + 3])
+      }
+      await bench.expectUntouched(buffers.ring, { from: CURSOR * stride + 1, to: (CURSOR + 1) * stride })
+    })
+
     it.each([0, 1, CAPACITY])('packs %i rows', async (rows) => {
       const { gpu, arena } = bench
       const kernel = await packBitsKernel(gpu, { sublayers, capacity: CAPACITY, stride, margins })
@@ -29,7 +46,7 @@ gpuSuite('pack-bits', (bench) => {
         z: bench.upload(z),
         ring: bench.poisoned(RECORDS * stride),
       }
-      await bench.run([kernel(arena, buffers)], { rows: CAPACITY })
+      await bench.run([kernel(arena, buffers, { row: 0 })], { rows: CAPACITY })
 
       const expected = new Uint32Array(RECORDS * stride).fill(POISON)
       for (const row of range(rows)) {

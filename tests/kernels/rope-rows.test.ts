@@ -1,5 +1,5 @@
 import { describe, it } from 'vitest'
-import { planSlot } from '../../shaders/snippets/plan.js'
+import { batchPositions, planSlot } from '../../shaders/snippets/plan.js'
 import { rmsNorm } from '../../src/kernels/reference/rms-norm.js'
 import { rope } from '../../src/kernels/reference/rope.js'
 import { ropeRowsKernel } from '../../src/kernels/rope-rows.js'
@@ -39,7 +39,13 @@ gpuSuite('rope-rows', (bench) => {
       const { gpu, arena } = bench
       const isActive = variant.rows === 'active'
       const from = isActive ? activeRows(mask) : range(mask.length)
-      const kernel = await ropeRowsKernel(gpu, { ...variant, kvHeads: 1, eps, target: 'query' })
+      const kernel = await ropeRowsKernel(gpu, {
+        ...variant,
+        kvHeads: 1,
+        eps,
+        target: 'query',
+        positions: 'consecutive',
+      })
       const buffers = {
         plan: bench.upload(planOf({ rows: mask.length, start: START, capacity: CAPACITY, execute: [[1], mask] })),
         rope: bench.upload(table),
@@ -60,6 +66,39 @@ gpuSuite('rope-rows', (bench) => {
     })
   })
 
+  it('turns the rows of a batch where each of them stands, with room between them', async () => {
+    const { gpu, arena } = bench
+    const [heads, headDim, stride] = [3, 20, 64]
+    const positions = [9, 0, CONTEXT - 1]
+    const table = ropeTable({ kind: 'default', theta: 100 }, headDim, 0, CONTEXT)
+    const q = noise(new Prng(4), 4 * stride)
+    const kernel = await ropeRowsKernel(gpu, {
+      heads,
+      kvHeads: 1,
+      headDim,
+      eps: 1,
+      qkNorm: false,
+      rows: 'all',
+      target: 'query',
+      positions: batchPositions(2, CAPACITY),
+      stride,
+    })
+    const plan = planOf({ rows: 3, start: START, capacity: CAPACITY, execute: [[1], [1]] })
+    const buffers = {
+      plan: bench.upload(Uint32Array.from([...plan, ...positions])),
+      rope: bench.upload(table),
+      vectors: bench.upload(new Float32Array(4)),
+      out: bench.inout(q),
+    }
+    await bench.run([kernel(arena, buffers, { slot: 0, norm: 0 })], { rows: 3 })
+    const expected = Float64Array.from(q)
+    for (const [row, position] of positions.entries()) {
+      const turned = rope(q.subarray(row * stride), table.subarray(position * headDim), 1, heads, headDim)
+      expected.set(turned, row * stride)
+    }
+    expectClose(await bench.floats(buffers.out), expected)
+  })
+
   const KEY_VALUES = [
     { kvHeads: 2, headDim: 20, qkNorm: false },
     { kvHeads: 1, headDim: 40, qkNorm: true },
@@ -76,7 +115,14 @@ gpuSuite('rope-rows', (bench) => {
 
     it.each([0, 1, 65, CAPACITY])('appends %i rows to the cache', async (rows) => {
       const { gpu, arena } = bench
-      const kernel = await ropeRowsKernel(gpu, { ...variant, heads: 7, eps, rows: 'all', target: 'key-value' })
+      const kernel = await ropeRowsKernel(gpu, {
+        ...variant,
+        heads: 7,
+        eps,
+        rows: 'all',
+        target: 'key-value',
+        positions: 'consecutive',
+      })
       const buffers = {
         plan: bench.upload(planOf({ rows, start: START, capacity: CAPACITY })),
         rope: bench.upload(table),

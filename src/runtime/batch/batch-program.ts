@@ -1,0 +1,140 @@
+import type { Obey } from '../../../shaders/snippets/obey.js'
+import { batchPositions } from '../../../shaders/snippets/plan.js'
+import type { Dispatch, ParamsArena } from '../../gpu/dispatch.js'
+import { embedKernel } from '../../kernels/embed.js'
+import { mergeSplitsKernel } from '../../kernels/merge-splits.js'
+import { rmsNormKernel } from '../../kernels/rms-norm.js'
+import { ropeRowsKernel } from '../../kernels/rope-rows.js'
+import type { SkipPolicy } from '../../skip/policy.js'
+import { decodeSplits } from '../decode-splits.js'
+import type { Engine } from '../engine.js'
+import { layerGemm } from '../layer-gemm.js'
+import { mlpRows } from '../mlp-rows.js'
+import { perObey } from '../per-obey.js'
+import { routingKernels } from '../routing.js'
+import { rowsLogits } from '../rows-logits.js'
+import type { BatchBuffers } from './batch-buffers.js'
+
+/** A layer's dispatches for all rows, cut where each sequence attends to its own cache. */
+export interface BatchLayer {
+  readonly before: readonly Dispatch[]
+  readonly after: readonly Dispatch[]
+}
+
+/** One decode step of several sequences, but for what each of them does for itself (lane.ts). */
+export interface BatchProgram {
+  readonly embed: Dispatch
+  readonly layers: readonly BatchLayer[]
+  /** The logits of every row. */
+  readonly logits: readonly Dispatch[]
+}
+
+/**
+ * A row for each sequence. Products read their weights once for all rows, gathered as in prefill; positions are the rows' own. `rope` reaches as
+ * far as the longest of the sequences.
+ */
+export async function batchProgram(
+  engine: Engine,
+  arena: ParamsArena,
+  policy: SkipPolicy,
+  buffers: BatchBuffers,
+  rope: GPUBuffer,
+): Promise<BatchProgram> {
+  const { target, weights, scratch, capacity } = engine
+  const { gpu, shape } = target
+  const { config, d4, queryWidth, kvWidth, sublayers } = shape
+  const { heads, kvHeads, headDim, hiddenSize: d, rmsNormEps: eps, qkNorm } = config
+  const positions = batchPositions(sublayers, capacity)
+  const variant = { policy, margins: false, masked: false }
+  const { q, keysValues, splitSums, attended } = buffers
+  const make = async (obey: Obey) => {
+    const rows = obey === 'skip' ? 'active' : 'all'
+    const [query, output, mlp] = await Promise.all([
+      layerGemm(target, 'qkv', {
+        k4: d4,
+        n: queryWidth,
+        outputStride: q.stride,
+        bias: config.qkvBias,
+        rows,
+        gather: rows === 'active',
+        epilogue: rows === 'active' ? 'scatter' : 'store',
+      }),
+      layerGemm(target, 'o', {
+        k4: queryWidth / 4,
+        n: d,
+        outputStride: 4 * d4,
+        bias: config.outputBias,
+        rows,
+        gather: rows === 'active',
+        epilogue: 'add',
+      }),
+      mlpRows(target, obey),
+    ])
+    return { query, output, mlp }
+  }
+  const [of, route, embed, norm, makeKeysValues, turn, merge, logits] = await Promise.all([
+    perObey(variant, sublayers, make),
+    routingKernels(target, variant, { singleRow: false, positions }),
+    embedKernel(gpu, { width4: d4, stride4: d4, dtype: target.dtypes.embedding }),
+    rmsNormKernel(gpu, { d, d4, eps, rows: 'all' }),
+    layerGemm(target, 'qkv', {
+      k4: d4,
+      n: kvWidth,
+      outputStride: keysValues.stride,
+      bias: config.qkvBias,
+      rows: 'all',
+      gather: false,
+      epilogue: 'store',
+    }),
+    // Rows without queries are turned too: nobody reads them.
+    ropeRowsKernel(gpu, {
+      heads,
+      kvHeads,
+      headDim,
+      eps,
+      qkNorm,
+      rows: 'all',
+      target: 'query',
+      positions,
+      stride: q.stride,
+    }),
+    mergeSplitsKernel(gpu, { heads, headDim, splits: decodeSplits(target), positions, stride: splitSums.stride }),
+    rowsLogits(engine, arena, buffers.plan, buffers.logits.buffer, buffers.logits.stride),
+  ])
+
+  const { x, u } = scratch
+  const { vectors } = weights
+  const { plan, ids, z } = buffers
+  const layers = weights.layers.map((w, layer): BatchLayer => {
+    const r = route(engine, arena, buffers, layer)
+    const attention = of(r.attention)
+    return {
+      before: [
+        ...r.program.entry,
+        norm(arena, { plan, x, vectors, u }, { slot: 0, norm: w.inputNorm }),
+        makeKeysValues(layer)(
+          arena,
+          { plan, x: u, weights: w.qkv, vectors, y: keysValues.buffer },
+          { slot: 0, firstRow: queryWidth, bias: w.qkvBias + queryWidth / 4, z: 0 },
+        ),
+        attention.query(layer)(
+          arena,
+          { plan, x: u, weights: w.qkv, vectors, y: q.buffer },
+          { slot: r.attentionSlot, firstRow: 0, bias: w.qkvBias, z: 0 },
+        ),
+        turn(arena, { plan, rope, vectors, out: q.buffer }, { slot: 0, norm: w.qkNorm }),
+      ],
+      after: [
+        merge(arena, { plan, splitSums: splitSums.buffer, out: attended }),
+        attention.output(layer)(
+          arena,
+          { plan, x: attended, weights: w.o, vectors, y: x },
+          { slot: r.attentionSlot, firstRow: 0, bias: w.oBias, z: 0 },
+        ),
+        ...r.program.afterAttention,
+        ...of(r.mlp).mlp(engine, arena, { plan, z }, { layer, weights: w, mlpSlot: r.mlpSlot }),
+      ],
+    }
+  })
+  return { embed: embed(arena, { plan, ids, table: weights.embedding, x }), layers, logits }
+}

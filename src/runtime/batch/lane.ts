@@ -1,0 +1,91 @@
+import { batchPositions, planSlot } from '../../../shaders/snippets/plan.js'
+import type { BoundBuffer, Dispatch, ParamsArena } from '../../gpu/dispatch.js'
+import { attentionDecodeKernel, headsPerGroup } from '../../kernels/attention-decode.js'
+import { batchRowKernel } from '../../kernels/batch-row.js'
+import { ropeRowsKernel } from '../../kernels/rope-rows.js'
+import { decodeSplits } from '../decode-splits.js'
+import { endingKernels } from '../endings.js'
+import type { Engine } from '../engine.js'
+import { obeyOf, perObey } from '../per-obey.js'
+import type { ProgramInputs } from '../program.js'
+import { type BatchBuffers, rowOf } from './batch-buffers.js'
+
+/** What one sequence does for itself in a step that it shares with others. Its plan, its cache and its records stay its own. */
+export interface Lane {
+  /** Brings its token and its position into the batch. */
+  readonly enter: Dispatch
+  /** By layer: key and value into its cache, and attention to it. */
+  readonly layers: readonly { readonly append: Dispatch; readonly attention: Dispatch }[]
+  /** Its decisions into its records; nothing where the policy decides nothing. */
+  readonly packing: readonly Dispatch[]
+  /** Its logits in the batch. */
+  readonly logits: BoundBuffer
+  sample(logits: BoundBuffer): Dispatch
+}
+
+/** A sequence's lane in row `row` of a batch. */
+export async function laneProgram(
+  engine: Engine,
+  arena: ParamsArena,
+  inputs: ProgramInputs,
+  batch: BatchBuffers,
+  row: number,
+): Promise<Lane> {
+  const { target, weights, capacity } = engine
+  const { gpu, shape, choice } = target
+  const { heads, kvHeads, headDim, rmsNormEps: eps, qkNorm } = shape.config
+  const { headsTogether, unrolled } = choice.form.value.attention
+  const [enter, append, attend, { pack, sample }] = await Promise.all([
+    batchRowKernel(gpu, batchPositions(shape.sublayers, capacity)),
+    ropeRowsKernel(gpu, {
+      heads,
+      kvHeads,
+      headDim,
+      eps,
+      qkNorm,
+      rows: 'all',
+      target: 'key-value',
+      positions: 'consecutive',
+    }),
+    perObey(inputs, shape.sublayers, (obey) =>
+      attentionDecodeKernel(gpu, {
+        heads,
+        kvHeads,
+        headDim,
+        splits: decodeSplits(target),
+        obeys: obey === 'skip' ? 'margin' : 'nothing',
+        headsPerGroup: headsPerGroup(heads, kvHeads, headsTogether),
+        unrolled,
+      }),
+    ),
+    endingKernels(target, inputs),
+  ])
+
+  const { buffers, cache } = inputs
+  const { plan, ids, ring } = buffers
+  const { rope } = cache
+  const { vectors } = weights
+  const keyNorm = Math.ceil(headDim / 4)
+  const layers = weights.layers.map((w, layer) => {
+    const kv = cache.kv[layer] as GPUBuffer
+    return {
+      append: append(
+        arena,
+        { plan, rope, vectors, source: rowOf(batch.keysValues, row), out: kv },
+        { slot: 0, norm: w.qkNorm + keyNorm },
+      ),
+      attention: attend(obeyOf(inputs, 2 * layer))(
+        arena,
+        { plan, q: rowOf(batch.q, row), kv, splitSums: rowOf(batch.splitSums, row), z: batch.z },
+        { slot: planSlot(2 * layer, capacity), z: 2 * layer * capacity + row },
+      ),
+    }
+  })
+  return {
+    enter: enter(arena, { own: plan, ownIds: ids, plan: batch.plan, ids: batch.ids }, { row }),
+    layers,
+    packing: pack ? [pack(arena, { plan, z: batch.z, ring }, { row })] : [],
+    logits: rowOf(batch.logits, row),
+    sample: (logits) => sample(arena, { ...buffers, logits }),
+  }
+}
