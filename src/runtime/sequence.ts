@@ -72,8 +72,15 @@ interface Programs {
   readonly endings: Promise<Endings>
   /** Of the buffers that they are bound to. */
   readonly generation: number
-  /** The last place in a batch. */
-  lane?: { readonly batch: BatchBuffers; readonly row: number; readonly ready: Promise<Lane> }
+}
+
+/** A place in a batch, for as long as the sequence has these programs. */
+interface Place {
+  readonly batch: BatchBuffers
+  readonly row: number
+  readonly programs: Programs
+  readonly arena: ParamsArena
+  readonly lane: Promise<Lane>
 }
 
 const FIRST_POSITIONS = 256
@@ -86,6 +93,7 @@ export class Sequence {
   #length = 0
   #cache: Cache
   #programs: Programs | undefined
+  #place: Place | undefined
   #destroyed = false
   #policy: SkipPolicy
   /** What the next submit changes to. */
@@ -317,6 +325,12 @@ export class Sequence {
     }
   }
 
+  /** Leaves its batch. */
+  unshare(): void {
+    this.#place?.arena.destroy()
+    this.#place = undefined
+  }
+
   /**
    * Mean loss material: −ln p(ids[i + 1] | ids[0 .. i]) for every i, from an empty cache. Returns ids.length − 1 values
    * and the records of the fed positions.
@@ -406,6 +420,7 @@ export class Sequence {
     if (this.#destroyed) return
     this.#destroyed = true
     const { memory } = this.engine.gpu
+    this.unshare()
     this.#programs?.arena.destroy()
     this.#programs = undefined
     const { routerStride: _, ...buffers } = this.#buffers
@@ -600,17 +615,18 @@ export class Sequence {
   }
 
   async #lane(batch: BatchBuffers, row: number): Promise<Lane> {
-    const programs = this.#present()
-    const last = programs.lane
-    const isPlace = last?.batch === batch && last.row === row
     const { laneProgram } = await import('./batch/lane.js')
-    const lane = isPlace
-      ? last
-      : { batch, row, ready: laneProgram(this.engine, programs.arena, this.#inputs, batch, row) }
-    programs.lane = lane
-    const ready = await lane.ready
     this.#check()
-    return ready
+    const programs = this.#present()
+    const isHere = this.#place?.batch === batch && this.#place.row === row && this.#place.programs === programs
+    if (!isHere) {
+      this.unshare()
+      const arena = new ParamsArena(this.engine.gpu)
+      this.#place = { batch, row, programs, arena, lane: laneProgram(this.engine, arena, this.#inputs, batch, row) }
+    }
+    const lane = await (this.#place as Place).lane
+    this.#check()
+    return lane
   }
 
   /** The end of the prompt, or of a step behind it. */

@@ -104,14 +104,14 @@ describeSdk.anywhere('OpenAI-shaped text completions', (bench) => {
     ['bad-option', { prompt: [1, 'a'] }],
     ['bad-option', { prompt: [1, 5000] }],
     ['bad-option', { prompt: '', max_tokens: 1, echo: true }],
-    ['unsupported', { prompt: ['a', 'b'] }],
+    ['bad-option', { prompt: ['a', 3] }],
     ['bad-option', { max_tokens: 0 }],
     ['bad-option', { echo: 'yes' }],
     ['bad-option', { echo: true, overflow: 'slide' }],
     ['bad-option', { logprobs: true }],
     ['bad-option', { logprobs: 21 }],
     ['unsupported', { top_logprobs: 2 }],
-    ['unsupported', { n: 2 }],
+    ['bad-option', { n: 0 }],
     ['unsupported', { suffix: 'z' }],
   ])('refuse with %s: %j', async (code, wrong) => {
     await expectError(create(wrong as Partial<TextRequest>), code)

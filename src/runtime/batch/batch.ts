@@ -26,6 +26,8 @@ export type Read = () => Promise<DecodeRecord[]>
 /** What takes part: a sequence. */
 export interface Member {
   share(batch: BatchBuffers, row: number, steps: number): Promise<Share>
+  /** It takes part no more. */
+  unshare(): void
 }
 
 /** Sequences of one policy that decode together: one read of the weights serves all of their rows. */
@@ -56,7 +58,7 @@ export class Batch {
   }
 
   leave(member: Member): void {
-    this.#rows.delete(member)
+    if (this.#rows.delete(member)) member.unshare()
   }
 
   get isEmpty(): boolean {

@@ -5,6 +5,8 @@ import type { FinishReason, Usage } from './types.js'
 
 /** A piece of an answer. */
 export interface Piece<Entry> {
+  /** Of which answer, where several were asked for. */
+  readonly index: number
   readonly text: string
   /** Of the tokens that came with it, where probabilities were asked for. */
   readonly entries: readonly Entry[]
@@ -27,13 +29,26 @@ export interface Echo<Entry> {
   readonly alone: boolean
 }
 
-/** A generation's steps as pieces; `entryOf` says what a request calls the probability of a token. */
-export async function* answer<Entry>(
-  session: Session,
-  steps: AsyncGenerator<Step, void>,
-  entryOf: (logprobs: TokenLogprobs) => Entry,
-  echo?: Echo<Entry>,
-): AsyncGenerator<Piece<Entry>, void> {
+export interface AnswerParts<Entry> {
+  readonly session: Session
+  readonly steps: AsyncGenerator<Step, void>
+  readonly index: number
+  /** What a request calls the probability of a token. */
+  readonly entryOf: (logprobs: TokenLogprobs) => Entry
+  readonly echo?: Echo<Entry> | undefined
+  /** The prompt, where it was read before. */
+  readonly prompt?: PromptStep | undefined
+}
+
+/** A generation's steps as pieces. */
+export async function* answer<Entry>({
+  session,
+  steps,
+  index,
+  entryOf,
+  echo,
+  prompt: read,
+}: AnswerParts<Entry>): AsyncGenerator<Piece<Entry>, void> {
   let prompt = { cached: 0, all: 0 }
   let told = 0
   const end = (text: string, finishReason: FinishReason, tokens: number): Piece<Entry> => {
@@ -45,13 +60,13 @@ export async function* answer<Entry>(
       prompt_tokens_details: { cached_tokens: cached },
       skip: skipOf(session),
     }
-    return { text, entries: [], last: { finishReason, usage, surplus: Math.max(0, told - tokens) } }
+    return { index, text, entries: [], last: { finishReason, usage, surplus: Math.max(0, told - tokens) } }
   }
   for await (const step of steps) {
     if (step.kind === 'prompt') {
       // Later ones read again what is left where the context slid.
       if (prompt.all > 0) continue
-      prompt = { cached: step.position, all: step.position + step.tokens.length }
+      prompt = { cached: (read ?? step).position, all: step.position + step.tokens.length }
       if (echo) yield await echo.piece(step)
       if (!echo?.alone) continue
       yield end('', 'length', 0)
@@ -63,7 +78,7 @@ export async function* answer<Entry>(
     }
     const entries = step.logprobs ? [entryOf(step.logprobs)] : []
     told += entries.length
-    if (step.text || entries.length > 0) yield { text: step.text, entries }
+    if (step.text || entries.length > 0) yield { index, text: step.text, entries }
   }
 }
 
@@ -72,17 +87,41 @@ function skipOf(session: Session): Usage['skip'] {
   return { attention, mlp, total }
 }
 
-/** The whole answer, and its last piece. */
-export async function gather<P extends Piece<unknown>>(pieces: AsyncIterable<P>) {
-  let text = ''
-  const entries: P['entries'][number][] = []
+/** The whole answers, in order, with the last piece of each. */
+export async function gather<P extends Piece<unknown>>(pieces: AsyncIterable<P>, count: number) {
+  const open = Array.from({ length: count }, () => ({ text: '', entries: [] as P['entries'][number][] }))
+  const answers: { text: string; entries: P['entries'][number][]; end: P & { last: Last } }[] = []
   for await (const piece of pieces) {
-    text += piece.text
-    entries.push(...piece.entries)
-    const { last } = piece
-    if (last) return { text, entries: entries.slice(0, entries.length - last.surplus), end: { ...piece, last } }
+    const { index, last } = piece
+    const so = open[index] as (typeof open)[number]
+    so.text += piece.text
+    so.entries.push(...piece.entries)
+    if (last)
+      answers[index] = {
+        ...so,
+        entries: so.entries.slice(0, so.entries.length - last.surplus),
+        end: { ...piece, last },
+      }
   }
-  throw new Error('a generation ended without its last step')
+  return answers
+}
+
+/** What the answers to a request took together; `n` of them share a prompt. */
+export function total(usages: readonly Usage[], n: number): Usage {
+  if (usages.length === 1) return usages[0] as Usage
+  const sum = (value: (usage: Usage) => number, of = usages) => of.reduce((all, usage) => all + value(usage), 0)
+  const prompts = usages.filter((_, index) => index % n === 0)
+  const prompt = sum((usage) => usage.prompt_tokens, prompts)
+  const completion = sum((usage) => usage.completion_tokens)
+  const tokens = sum((usage) => usage.total_tokens)
+  const skip = (kind: keyof Usage['skip']) => sum((usage) => usage.skip[kind] * usage.total_tokens) / tokens
+  return {
+    prompt_tokens: prompt,
+    completion_tokens: completion,
+    total_tokens: prompt + completion,
+    prompt_tokens_details: { cached_tokens: sum((usage) => usage.prompt_tokens_details.cached_tokens, prompts) },
+    skip: { attention: skip('attention'), mlp: skip('mlp'), total: skip('total') },
+  }
 }
 
 /** What every body of a response begins with. */

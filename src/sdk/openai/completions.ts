@@ -1,7 +1,9 @@
-import { answer, gather, head, type Piece } from './answer.js'
+import type { Session } from '../session-api.js'
+import { answer, gather, head, type Piece, total } from './answer.js'
 import { type CompletionHost, Conversations } from './conversations.js'
 import { chatLogprob } from './logprobs.js'
-import { chatWanted, hasTools, type Wanted } from './request.js'
+import { chatWanted, hasTools, seeded, type Wanted } from './request.js'
+import { several } from './several.js'
 import type { ToolCallReader } from './tools/reader.js'
 import type { ToolsWanted } from './tools/request.js'
 import type {
@@ -13,6 +15,7 @@ import type {
   ChatRequest,
   FinishReason,
   ToolCall,
+  Usage,
 } from './types.js'
 
 export interface CallOptions {
@@ -43,10 +46,19 @@ export class ChatCompletions {
   ): Promise<ChatCompletion | AsyncIterable<ChatCompletionChunk>> {
     const wanted = chatWanted(request)
     const tools = hasTools(request) ? await this.#tools(request) : undefined
-    const answered = this.#conversations.lend(wanted.policy, (session) =>
-      answer(session, session.chat(wanted.input, { ...wanted.options, ...tools?.options, ...options }), chatLogprob),
+    const chat = (session: Session, index: number) =>
+      session.chat(wanted.input, { ...seeded(wanted, index), ...tools?.options, ...options })
+    const pieces = this.#conversations.lend(wanted.policy, (session) =>
+      several<ChatPiece>(
+        session,
+        wanted.n,
+        () => chat(session, 0),
+        (one, index, prompt) => {
+          const answered = answer({ session: one, steps: chat(one, index), index, entryOf: chatLogprob, prompt })
+          return tools ? withCalls(answered, tools.reader()) : answered
+        },
+      ),
     )
-    const pieces = tools ? withCalls(answered, tools.reader()) : answered
     return wanted.stream ? chatChunks(pieces, wanted) : wholeChat(pieces, wanted)
   }
 
@@ -72,18 +84,20 @@ async function* withCalls(pieces: AsyncIterable<ChatPiece>, reader: ToolCallRead
 }
 
 async function wholeChat(pieces: AsyncIterable<ChatPiece>, wanted: Wanted<unknown>): Promise<ChatCompletion> {
-  const { text, end, entries } = await gather(pieces)
-  const { calls = [] } = end
-  const { finishReason, usage } = end.last
-  const logprobs = wanted.options.logprobs === undefined ? null : { content: entries, refusal: null }
-  const called = calls.length > 0
-  const content = called && text === '' ? null : text
-  const message = { role: 'assistant' as const, content, refusal: null, ...(called && { tool_calls: [...calls] }) }
-  return {
-    ...head('chatcmpl', 'chat.completion', wanted),
-    choices: [{ index: 0, message, logprobs, finish_reason: finishReason }],
-    usage,
-  }
+  const answers = await gather(pieces, wanted.n)
+  const choices = answers.map(({ text, end, entries }, index) => {
+    const { calls = [] } = end
+    const logprobs = wanted.options.logprobs === undefined ? null : { content: entries, refusal: null }
+    const called = calls.length > 0
+    const content = called && text === '' ? null : text
+    const message = { role: 'assistant' as const, content, refusal: null, ...(called && { tool_calls: [...calls] }) }
+    return { index, message, logprobs, finish_reason: end.last.finishReason }
+  })
+  const usage = total(
+    answers.map(({ end }) => end.last.usage),
+    wanted.n,
+  )
+  return { ...head('chatcmpl', 'chat.completion', wanted), choices, usage }
 }
 
 async function* chatChunks(
@@ -93,25 +107,28 @@ async function* chatChunks(
   const body = head('chatcmpl', 'chat.completion.chunk', wanted)
   const pending = wanted.includeUsage ? { usage: null } : {}
   const chunk = (
+    index: number,
     delta: ChatDelta,
     reason: FinishReason | null = null,
     logprobs: ChatLogprobs | null = null,
   ): ChatCompletionChunk => ({
     ...body,
-    choices: [{ index: 0, delta, logprobs, finish_reason: reason }],
+    choices: [{ index, delta, logprobs, finish_reason: reason }],
     ...pending,
   })
-  let begun = false
+  const begun = new Set<number>()
+  const usages: Usage[] = []
   for await (const piece of pieces) {
+    const { index, text, entries, last, calls = [] } = piece
     // Not before the prompt was accepted: what is wrong with it is no part of an answer.
-    if (!begun) yield chunk({ role: 'assistant', content: '' })
-    begun = true
-    const { text, entries, last, calls = [] } = piece
+    if (!begun.has(index)) yield chunk(index, { role: 'assistant', content: '' })
+    begun.add(index)
     const logprobs = entries.length > 0 ? { content: [...entries], refusal: null } : null
-    if (text || logprobs) yield chunk({ content: text }, null, logprobs)
+    if (text || logprobs) yield chunk(index, { content: text }, null, logprobs)
     if (!last) continue
-    for (const [index, call] of calls.entries()) yield chunk({ tool_calls: [{ index, ...call }] })
-    yield chunk({}, last.finishReason)
-    if (wanted.includeUsage) yield { ...body, choices: [], usage: last.usage }
+    for (const [i, call] of calls.entries()) yield chunk(index, { tool_calls: [{ index: i, ...call }] })
+    yield chunk(index, {}, last.finishReason)
+    usages[index] = last.usage
   }
+  if (wanted.includeUsage) yield { ...body, choices: [], usage: total(usages, wanted.n) }
 }

@@ -16,12 +16,16 @@ export interface Wanted<Input> {
   readonly policy: PolicyRequest | string
   readonly stream: boolean
   readonly includeUsage: boolean
+  /** Answers. */
+  readonly n: number
   readonly options: GenerateOptions
 }
 
+/** As in OpenAI's API; each has a cache of its own. */
+const MOST_ANSWERS = 128
+
 /** What OpenAI's API has and Skipstone has not, with the values that ask for nothing. */
 const ABSENT: Readonly<Record<string, readonly unknown[]>> = {
-  n: [1],
   best_of: [1],
   suffix: [''],
   functions: [],
@@ -44,7 +48,7 @@ export function chatWanted(request: ChatRequest): Wanted<readonly ChatMessage[]>
   return { input, ...wanted, options: { ...wanted.options, ...(logprobs !== undefined && { logprobs }) } }
 }
 
-export interface TextWanted extends Wanted<TextPrompt> {
+export interface TextWanted extends Wanted<readonly TextPrompt[]> {
   /** Whether the prompt begins the answer, or is all of it. */
   readonly echo: 'first' | 'alone' | undefined
 }
@@ -61,7 +65,7 @@ export function textWanted(request: TextRequest): TextWanted {
   const wanted = common(request, alone ? 1 : maxTokens)
   const logprobs = wantedTextLogprobs(request)
   return {
-    input: promptOf(request.prompt),
+    input: promptsOf(request.prompt),
     ...wanted,
     echo: alone ? 'alone' : echo ? 'first' : undefined,
     options: {
@@ -71,13 +75,17 @@ export function textWanted(request: TextRequest): TextWanted {
   }
 }
 
-function promptOf(prompt: unknown): TextPrompt {
-  const [only, ...others] = Array.isArray(prompt) && typeof prompt[0] !== 'number' ? prompt : [prompt]
-  if (others.length > 0)
-    throw new SkipstoneError('unsupported', 'Several prompts at once are not in this version: send one after another.')
-  const isIds = Array.isArray(only) && only.every((id) => typeof id === 'number')
-  if (typeof only !== 'string' && !isIds) throw bad('prompt is a text, or a list of token ids')
-  return only
+/** The options of one of several answers: each draws its own lots. */
+export function seeded({ options }: Wanted<unknown>, index: number): GenerateOptions {
+  return index === 0 ? options : { ...options, seed: (options.seed ?? 0) + 1_000_003 * index }
+}
+
+function promptsOf(prompt: unknown): TextPrompt[] {
+  const isIds = (one: unknown) => Array.isArray(one) && one.every((id) => typeof id === 'number')
+  const prompts: unknown[] = Array.isArray(prompt) && !isIds(prompt) ? prompt : [prompt]
+  const areTexts = prompts.every((one) => typeof one === 'string' || isIds(one))
+  if (!areTexts) throw bad('prompt is a text, a list of token ids, or a list of such')
+  return prompts as TextPrompt[]
 }
 
 export function hasTools({ tools }: ChatRequest): boolean {
@@ -118,6 +126,7 @@ function common(request: CompletionOptions, maxTokens: number | null | undefined
     policy,
     stream: request.stream === true,
     includeUsage: request.stream_options?.include_usage === true,
+    n: answers(request.n),
     options: {
       ...(maxTokens !== undefined && maxTokens !== null && { maxTokens }),
       ...(temperature !== undefined && { temperature }),
@@ -131,6 +140,12 @@ function common(request: CompletionOptions, maxTokens: number | null | undefined
       ...(request.overflow && { overflow: checkOverflow(request.overflow) }),
     },
   }
+}
+
+function answers(n: unknown): number {
+  const count = n ?? 1
+  if (typeof count === 'number' && Number.isInteger(count) && count >= 1 && count <= MOST_ANSWERS) return count
+  throw bad(`n is a whole number from 1 to ${MOST_ANSWERS}`)
 }
 
 function refuseOthers(request: CompletionOptions, absent: typeof ABSENT): void {

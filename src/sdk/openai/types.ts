@@ -31,6 +31,8 @@ export interface CompletionOptions {
   frequency_penalty?: number | null
   /** The answer is then such JSON, unless tokens run out. */
   response_format?: ResponseFormat | null
+  /** Answers, 1 to 128: they are generated together, each with a seed of its own. Default 1. */
+  n?: number | null
   stream?: boolean | null
   stream_options?: { include_usage?: boolean } | null
   /** What to skip; default: nothing. */
@@ -90,8 +92,8 @@ export interface ChatRequest extends CompletionOptions {
 export type TextPrompt = string | readonly number[]
 
 export interface TextRequest extends CompletionOptions {
-  /** One; a list of one is the same. */
-  prompt: TextPrompt | readonly [TextPrompt]
+  /** One, or a list: the answers to the first of them come first. */
+  prompt: TextPrompt | readonly TextPrompt[]
   /** Begin the answer with the prompt; with `max_tokens: 0` it is all of the answer. */
   echo?: boolean | null
   /** Tell how probable every token was, those of an echoed prompt included, and this many of the most probable ones, 0 to 20. */
@@ -116,7 +118,7 @@ interface Body<Kind extends string, Choice> {
   /** Seconds since 1970. */
   created: number
   model: string
-  choices: [Choice] | []
+  choices: Choice[]
 }
 
 export interface ChatLogprob {
@@ -138,7 +140,7 @@ export interface ChatLogprobs {
 }
 
 interface Choice<Logprobs> {
-  index: 0
+  index: number
   logprobs: Logprobs
   finish_reason: FinishReason | null
 }
