@@ -20,11 +20,6 @@ const ZIP64_EXTRA = 1
 /** A field that does not fit says so with all bits set; its value then stands in the ZIP64 extra field. */
 const TOO_LARGE = 0xffffffff
 
-/** Whether a file begins as archives do. */
-export function isZip(bytes: Uint8Array): boolean {
-  return bytes.byteLength >= 4 && view(bytes).getUint32(0, true) === LOCAL_HEADER
-}
-
 /**
  * The members of a ZIP archive (APPNOTE 6.3) in memory, by name. Only what PyTorch writes: members that are stored, not
  * compressed. `bad-file` for a damaged archive, `unsupported` for a compressed or encrypted member.

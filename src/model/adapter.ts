@@ -22,7 +22,7 @@ export type Adapter = ReadonlyMap<string, LoraUpdate>
 /** Reads a PEFT folder: `adapter_config.json`, and `adapter_model.safetensors` or `.bin`. */
 export async function readAdapter(source: FileSource, signal?: AbortSignal): Promise<Adapter> {
   const config = parseAdapterConfig(await readJson(source, 'adapter_config.json', signal))
-  const file = parseTensorFile(await readAdapterFile(source, signal))
+  const file = await parseTensorFile(await readAdapterFile(source, signal))
   const tensor = (name: string) => {
     const entry = file.entries.get(name)
     if (!entry) throw new SkipstoneError('bad-file', `The adapter file lacks ${name}.`)

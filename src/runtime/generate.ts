@@ -1,10 +1,10 @@
 import { throwIfAborted } from '../errors.js'
-import { decodeQueue, type Submitted } from './decode-queue.js'
 import { type TokenLogprobs, tokenLogprobs } from './logprobs.js'
 import { Pace } from './pace.js'
-import type { DecodeRecord, StepRecord } from './records.js'
+import type { DecodeRecord, StepRecord, Submitted } from './records.js'
 import type { Sampling } from './sampling.js'
 import type { Sequence } from './sequence.js'
+import { takeTurns } from './together.js'
 
 export interface GenerateTokensOptions {
   sampling: Sampling
@@ -88,17 +88,15 @@ export async function* generateTokens(
   let lastDone = 0
   const inFlight: (Submitted & { submitted: number })[] = []
   // Whose next step depends on what the CPU makes of the last one cannot wait for others.
-  const queue = decodeQueue(sequence.engine)
-  const isShared = ahead > 1 && !wantsLogprobs
-  const leave = isShared ? queue.enter(sequence) : () => undefined
+  const turns = ahead > 1 && !wantsLogprobs ? takeTurns(sequence) : undefined
   try {
     while (left > 0 || inFlight.length > 0) {
       throwIfAborted(o.signal)
       while (left > 0 && inFlight.length < ahead) {
         if (constraint) sequence.allow(constraint.mask())
         const steps = Math.min(left, pace.steps, sequence.engine.capacity)
-        const next = isShared
-          ? await queue.decode(sequence, steps, o.signal)
+        const next = turns
+          ? await turns.decode(steps, o.signal)
           : { steps, read: await sequence.decode(steps, o.signal, { logits: wantsLogprobs }) }
         inFlight.push({ ...next, submitted: performance.now() })
         left -= next.steps
@@ -119,7 +117,7 @@ export async function* generateTokens(
       }
     }
   } finally {
-    leave()
+    turns?.leave()
     // Read-back buffers return to the ring only when they were read.
     await Promise.allSettled(inFlight.map((submit) => submit.read()))
   }

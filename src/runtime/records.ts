@@ -16,6 +16,16 @@ export interface DecodeRecord extends StepRecord {
   readonly logits?: Float32Array
 }
 
+/** Waits for the GPU, and reads what steps left. */
+export type Read = () => Promise<DecodeRecord[]>
+
+/** Decode steps on their way. */
+export interface Submitted {
+  /** Never more than were asked for. */
+  readonly steps: number
+  readonly read: Read
+}
+
 /** Splits ring words into records. Without a scoring policy the GPU writes no bits: everything ran. */
 export function readRecords(
   words: Uint32Array,

@@ -12,7 +12,7 @@ export async function loadRouters(
   config: ModelConfig,
   signal: AbortSignal | undefined,
 ): Promise<RouterWeights> {
-  const file = parseTensorFile(await source.read(ROUTER_FILE, undefined, signal))
+  const file = await parseTensorFile(await source.read(ROUTER_FILE, undefined, signal))
   const tensors = [...file.entries.values()]
     .filter((entry) => entry.name.includes('router'))
     .map((entry) => [entry.name, { shape: entry.shape, data: readF32(entry, file.data(entry.name)) }] as const)

@@ -195,16 +195,23 @@ describe('an application that bundles it', () => {
     expect(modules.map((id) => path.basename(id)).sort()).toEqual(['errors.js', 'inspector.js'])
   })
 
-  it('has at most 110 KiB with everything but the inspector and grammars', () => {
+  it('has at most 110 KiB with everything but the inspector and what few pages ask for', () => {
     const chunks = bundles.get('skipstone')!
-    const isGrammar = ({ moduleIds }: Rolldown.OutputChunk) => moduleIds.some((id) => id.endsWith('/chunks/grammar.js'))
-    const [grammars, rest] = [chunks.filter(isGrammar), chunks.filter((chunk) => !isGrammar(chunk))]
-    console.log(
-      `${(size(rest) / KIB).toFixed(1)} KiB gzip in ${rest.length} files, and ${(size(grammars) / KIB).toFixed(1)} KiB of grammars`,
-    )
+    /** Loaded when somebody asks for it, with what it may have at most. */
+    const EXTRAS = { grammar: 15, batch: 5, torch: 4 }
+    const extraOf = ({ moduleIds }: Rolldown.OutputChunk) =>
+      Object.keys(EXTRAS).find((name) => moduleIds.some((id) => id.endsWith(`/chunks/${name}.js`)))
+    const rest = chunks.filter((chunk) => extraOf(chunk) === undefined)
+    console.log(`${(size(rest) / KIB).toFixed(1)} KiB gzip in ${rest.length} files`)
     expect(size(rest)).toBeLessThan(110 * KIB)
-    expect(size(grammars)).toBeGreaterThan(5 * KIB)
-    expect(size(grammars)).toBeLessThan(15 * KIB)
+    for (const [name, most] of Object.entries(EXTRAS)) {
+      const extra = chunks.filter((chunk) => extraOf(chunk) === name)
+      console.log(`${name}: ${(size(extra) / KIB).toFixed(1)} KiB gzip more`)
+      expect(extra).toHaveLength(1)
+      expect(size(extra)).toBeLessThan(most * KIB)
+      // Nobody who loads the rest loads it too.
+      expect(rest.filter(({ imports }) => imports.includes(extra[0]!.fileName))).toEqual([])
+    }
   })
 
   it('is given the worker as a file of its own, beside the page', () => {

@@ -23,7 +23,7 @@ export async function convertCommand(context: CommandContext, options: { out: st
   const bytes = routers
     ? await directSource(routers).read(ROUTER_FILE)
     : await readAdapterFile(directSource(lora ?? []))
-  const { entries, data } = parseTensorFile(bytes)
+  const { entries, data } = await parseTensorFile(bytes)
   const tensors = new Map<string, TensorToWrite>()
   for (const entry of entries.values()) {
     const name = routers ? routerName(entry.name) : adapterName(entry.name)

@@ -3,7 +3,7 @@ import { ropeTable } from '../../model/rope.js'
 import type { SkipPolicy } from '../../skip/policy.js'
 import type { Engine } from '../engine.js'
 import { Recorder } from '../recorder.js'
-import type { DecodeRecord } from '../records.js'
+import type { Read } from '../records.js'
 import { BATCH_ROWS, type BatchBuffers, createBatchBuffers, destroyBatchBuffers } from './batch-buffers.js'
 import { type BatchProgram, batchProgram } from './batch-program.js'
 import type { Lane } from './lane.js'
@@ -20,8 +20,6 @@ export interface Share {
   /** They were recorded: copies what they left. */
   read(encoder: GPUCommandEncoder): Read
 }
-
-export type Read = () => Promise<DecodeRecord[]>
 
 /** What takes part: a sequence. */
 export interface Member {

@@ -1,9 +1,9 @@
+import type { PromptStep } from '../options.js'
 import type { Session } from '../session-api.js'
 import { answer, gather, head, type Piece, total } from './answer.js'
 import { type CompletionHost, Conversations } from './conversations.js'
 import { chatLogprob } from './logprobs.js'
 import { chatWanted, hasTools, seeded, type Wanted } from './request.js'
-import { several } from './several.js'
 import type { ToolCallReader } from './tools/reader.js'
 import type { ToolsWanted } from './tools/request.js'
 import type {
@@ -48,16 +48,13 @@ export class ChatCompletions {
     const tools = hasTools(request) ? await this.#tools(request) : undefined
     const chat = (session: Session, index: number) =>
       session.chat(wanted.input, { ...seeded(wanted, index), ...tools?.options, ...options })
+    const answerOf = (session: Session, index: number, prompt?: PromptStep) => {
+      const answered = answer({ session, steps: chat(session, index), index, entryOf: chatLogprob, prompt })
+      return tools ? withCalls(answered, tools.reader()) : answered
+    }
+    const more = wanted.n > 1 ? await import('./several.js') : undefined
     const pieces = this.#conversations.lend(wanted.policy, (session) =>
-      several<ChatPiece>(
-        session,
-        wanted.n,
-        () => chat(session, 0),
-        (one, index, prompt) => {
-          const answered = answer({ session: one, steps: chat(one, index), index, entryOf: chatLogprob, prompt })
-          return tools ? withCalls(answered, tools.reader()) : answered
-        },
-      ),
+      more ? more.several<ChatPiece>(session, wanted.n, () => chat(session, 0), answerOf) : answerOf(session, 0),
     )
     return wanted.stream ? chatChunks(pieces, wanted) : wholeChat(pieces, wanted)
   }

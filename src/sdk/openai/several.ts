@@ -2,10 +2,8 @@ import type { PromptStep, Step } from '../options.js'
 import type { Session } from '../session-api.js'
 import type { Piece } from './answer.js'
 
-/** A generation on a session; `index` says of which answer. */
-export type Generation = (session: Session, index: number) => AsyncGenerator<Step, void>
-
-type AnswerOf<P> = (session: Session, index: number, prompt: PromptStep | undefined) => AsyncGenerator<P, void>
+/** The pieces of one answer; `prompt` where that was read before. */
+export type AnswerOf<P> = (session: Session, index: number, prompt?: PromptStep) => AsyncGenerator<P, void>
 
 /**
  * The pieces of `count` answers to one prompt, as they come. The prompt is read once; the sessions that go on from it generate at the same
@@ -18,7 +16,7 @@ export async function* several<P extends Piece<unknown>>(
   answerOf: AnswerOf<P>,
 ): AsyncGenerator<P, void> {
   if (count === 1) {
-    yield* answerOf(session, 0, undefined)
+    yield* answerOf(session, 0)
     return
   }
   const prompt = await promptOf(beginning())

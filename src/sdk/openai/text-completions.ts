@@ -1,10 +1,10 @@
-import type { GenerateOptions, PromptStep, Step } from '../options.js'
+import type { PromptStep } from '../options.js'
 import type { Session } from '../session-api.js'
 import { answer, type Echo, gather, head, type Piece, total } from './answer.js'
 import type { CallOptions } from './completions.js'
 import { type CompletionHost, Conversations } from './conversations.js'
 import { seeded, type TextWanted, textWanted } from './request.js'
-import { merged, several } from './several.js'
+import type { AnswerOf } from './several.js'
 import { TextEntries, type TextEntry, textLogprobs } from './text-logprobs.js'
 import type { TextCompletion, TextPrompt, TextRequest, Usage } from './types.js'
 
@@ -28,41 +28,54 @@ export class TextCompletions {
     options: CallOptions = {},
   ): Promise<TextCompletion | AsyncIterable<TextCompletion>> {
     const wanted = textWanted(request)
-    const pieces = this.#conversations.lend(wanted.policy, (session) => this.#answers(session, wanted, options))
+    const more = wanted.input.length * wanted.n > 1 ? await import('./several.js') : undefined
+    const pieces = this.#conversations.lend(wanted.policy, (session) =>
+      more ? this.#several(more, session, wanted, options) : this.#answer(wanted, options, 0)(session, 0),
+    )
     return wanted.stream ? textChunks(pieces, wanted) : wholeText(pieces, wanted)
   }
 
-  async *#answers(session: Session, wanted: TextWanted, call: CallOptions): AsyncGenerator<Piece<TextEntry>, void> {
-    const { input, n, echo, policy } = wanted
+  /** Answers to the prompt of which answer `first` is the first. */
+  #answer(wanted: TextWanted, call: CallOptions, first: number): AnswerOf<Piece<TextEntry>> {
+    const prompt = wanted.input[Math.floor(first / wanted.n)] as TextPrompt
+    return (session, j, read) => {
+      const index = first + j
+      const options = { ...seeded(wanted, index % wanted.n), ...call }
+      const entries = new TextEntries()
+      // From the end of a prompt that was read, its last token is fed again: its result chooses the next.
+      session.rewind(read ? read.position + read.tokens.length - 1 : 0)
+      const steps = session.generate(read ? read.tokens.slice(-1) : prompt, options)
+      const echo = wanted.echo && this.#echo(index, prompt, wanted.echo, entries)
+      return answer({ session, steps, index, entryOf: entries.next, echo, prompt: read })
+    }
+  }
+
+  async *#several(
+    { merged, several }: typeof import('./several.js'),
+    session: Session,
+    wanted: TextWanted,
+    call: CallOptions,
+  ): AsyncGenerator<Piece<TextEntry>, void> {
+    const { input, n, echo, policy, options } = wanted
     // An echoed prompt is told of in each of its answers, and so read for each.
-    const starts = input.flatMap((prompt, i) =>
-      echo
-        ? Array.from({ length: n }, (_, j) => ({ prompt, first: i * n + j, count: 1 }))
-        : [{ prompt, first: i * n, count: n }],
-    )
-    const more = starts.slice(1).map(() => this.host.createSession({ policy }))
+    const together = echo ? 1 : n
+    const sessions = [session]
     try {
-      yield* merged(
-        starts.map(({ prompt, first, count }, i) => {
-          const start = i === 0 ? session : (more[i - 1] as Session)
-          start.rewind(0)
-          const options = (index: number) => ({ ...seeded(wanted, index % n), ...call })
-          return several(
-            start,
-            count,
-            () => start.generate(prompt, options(0)),
-            (one, j, read) => {
-              const entries = new TextEntries()
-              const index = first + j
-              const steps = read ? goOn(one, read, options(index)) : one.generate(prompt, options(index))
-              const echoed = echo && this.#echo(index, prompt, echo, entries)
-              return answer({ session: one, steps, index, entryOf: entries.next, echo: echoed, prompt: read })
-            },
-          )
-        }),
-      )
+      while (sessions.length < (input.length * n) / together) sessions.push(this.host.createSession({ policy }))
+      const parts = sessions.map((start, i) => {
+        const first = i * together
+        const prompt = input[Math.floor(first / n)] as TextPrompt
+        start.rewind(0)
+        return several(
+          start,
+          together,
+          () => start.generate(prompt, { ...options, ...call }),
+          this.#answer(wanted, call, first),
+        )
+      })
+      yield* merged(parts)
     } finally {
-      for (const one of more) one.dispose()
+      for (const one of sessions.slice(1)) one.dispose()
     }
   }
 
@@ -94,16 +107,6 @@ async function wholeText(pieces: AsyncIterable<Piece<TextEntry>>, wanted: TextWa
     wanted.n,
   )
   return { ...head('cmpl', 'text_completion', wanted), choices, usage }
-}
-
-/** From the end of a prompt that was read: its last token is fed again, and its result chooses the next. */
-function goOn(
-  session: Session,
-  { position, tokens }: PromptStep,
-  options: GenerateOptions,
-): AsyncGenerator<Step, void> {
-  session.rewind(position + tokens.length - 1)
-  return session.generate(tokens.slice(-1), options)
 }
 
 async function* textChunks(

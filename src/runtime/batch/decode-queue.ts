@@ -1,14 +1,8 @@
-import { throwIfAborted } from '../errors.js'
-import type { Batch, Read } from './batch/batch.js'
-import type { Engine } from './engine.js'
-import type { Sequence } from './sequence.js'
-
-/** Decode steps on their way. */
-export interface Submitted {
-  /** Never more than were asked for. */
-  readonly steps: number
-  readonly read: Read
-}
+import { throwIfAborted } from '../../errors.js'
+import type { Engine } from '../engine.js'
+import type { Submitted } from '../records.js'
+import type { Sequence } from '../sequence.js'
+import { Batch } from './batch.js'
 
 interface Request {
   readonly sequence: Sequence
@@ -18,49 +12,38 @@ interface Request {
   readonly reject: (reason: unknown) => void
 }
 
-const queues = new WeakMap<Engine, DecodeQueue>()
-
-/** Where all generations on an engine take their decode steps. */
-export function decodeQueue(engine: Engine): DecodeQueue {
-  const queue = queues.get(engine) ?? new DecodeQueue(engine)
-  queues.set(engine, queue)
-  return queue
-}
-
 /**
- * Sequences that generate at the same time take their decode steps together, those of one policy in a batch. One that is alone goes its own way, and no
- * code for batches is loaded. A request waits for those of the others only while the GPU has work anyway.
+ * Where sequences that generate at the same time take their decode steps: those of one policy together. A request waits for those of the others only while
+ * the GPU has work anyway.
  */
-class DecodeQueue {
-  readonly #going = new Set<Sequence>()
+export class DecodeQueue {
   readonly #batches = new Set<Batch>()
   #waiting: Request[] = []
   #busy = 0
 
-  constructor(private readonly engine: Engine) {}
+  /** `going`: who takes steps at present. */
+  constructor(
+    private readonly engine: Engine,
+    private readonly going: ReadonlySet<Sequence>,
+  ) {}
 
-  /** `sequence` takes its steps here from now on, until the result is called. */
-  enter(sequence: Sequence): () => void {
-    this.#going.add(sequence)
-    return () => {
-      this.#going.delete(sequence)
-      this.#leave(sequence)
-      this.#proceed()
-    }
-  }
-
-  /** As `Sequence.decode`, of a sequence that has entered and has no other request waiting. */
-  async decode(sequence: Sequence, steps: number, signal: AbortSignal | undefined): Promise<Submitted> {
-    if (this.#going.size === 1) return { steps, read: await sequence.decode(steps, signal) }
+  /** As `Sequence.decode`, of a sequence that has no other request waiting. */
+  decode(sequence: Sequence, steps: number, signal: AbortSignal | undefined): Promise<Submitted> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ sequence, steps, signal, resolve, reject })
       this.#proceed()
     })
   }
 
+  /** `sequence` takes no more steps: the others need not wait for it. */
+  leave(sequence: Sequence): void {
+    this.#leaveBatches(sequence)
+    this.#proceed()
+  }
+
   #proceed(): void {
     if (this.#waiting.length === 0) return
-    if (this.#waiting.length >= this.#going.size) this.#submit()
+    if (this.#waiting.length >= this.going.size) this.#submit()
     else if (this.#busy === 0) {
       // Others whose steps were read at the same time are about to ask.
       setTimeout(() => {
@@ -94,7 +77,7 @@ class DecodeQueue {
         return false
       }
     })
-    const parts = live.length > 1 ? await this.#byBatch(live) : new Map([[undefined, live]])
+    const parts = live.length > 1 ? this.#byBatch(live) : new Map([[undefined, live]])
     for (const [batch, requests] of parts) {
       const steps = Math.min(...requests.map((request) => request.steps))
       const [first] = requests
@@ -129,8 +112,7 @@ class DecodeQueue {
     }
   }
 
-  async #byBatch(requests: readonly Request[]): Promise<Map<Batch, Request[]>> {
-    const { Batch } = await import('./batch/batch.js')
+  #byBatch(requests: readonly Request[]): Map<Batch, Request[]> {
     const parts = new Map<Batch, Request[]>()
     for (const request of requests) {
       const { sequence } = request
@@ -148,11 +130,11 @@ class DecodeQueue {
     const batches = [...this.#batches]
     const present = batches.find((batch) => batch.has(sequence))
     if (present?.policy.name === name) return present
-    this.#leave(sequence)
+    this.#leaveBatches(sequence)
     return batches.find((batch) => batch.policy.name === name && batch.join(sequence))
   }
 
-  #leave(sequence: Sequence): void {
+  #leaveBatches(sequence: Sequence): void {
     for (const batch of this.#batches) {
       batch.leave(sequence)
       if (batch.isEmpty) {
