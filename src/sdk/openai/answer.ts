@@ -27,15 +27,16 @@ export interface Echo<Entry> {
   readonly alone: boolean
 }
 
-/** A generation's steps as pieces; `entryOf` says what a request calls the probability of a token. */
+/** A generation's steps as pieces, as far as `done` lets them come; `entryOf` says what a request calls the probability of a token. */
 export async function* answer<Entry>(
   session: Session,
   steps: AsyncGenerator<Step, void>,
   entryOf: (logprobs: TokenLogprobs) => Entry,
-  echo?: Echo<Entry>,
+  { echo, done }: { echo?: Echo<Entry> | undefined; done?: () => boolean } = {},
 ): AsyncGenerator<Piece<Entry>, void> {
   let prompt = { cached: 0, all: 0 }
   let told = 0
+  let tokens = 0
   const end = (text: string, finishReason: FinishReason, tokens: number): Piece<Entry> => {
     const { cached, all } = prompt
     const usage = {
@@ -63,7 +64,11 @@ export async function* answer<Entry>(
     }
     const entries = step.logprobs ? [entryOf(step.logprobs)] : []
     told += entries.length
+    tokens++
     if (step.text || entries.length > 0) yield { text: step.text, entries }
+    if (!done?.()) continue
+    yield end('', 'stop', tokens)
+    return
   }
 }
 

@@ -43,10 +43,13 @@ export class ChatCompletions {
   ): Promise<ChatCompletion | AsyncIterable<ChatCompletionChunk>> {
     const wanted = chatWanted(request)
     const tools = hasTools(request) ? await this.#tools(request) : undefined
-    const answered = this.#conversations.lend(wanted.policy, (session) =>
-      answer(session, session.chat(wanted.input, { ...wanted.options, ...tools?.options, ...options }), chatLogprob),
-    )
-    const pieces = tools ? withCalls(answered, tools.reader()) : answered
+    const reader = tools?.reader()
+    const answered = this.#conversations.lend(wanted.policy, (session) => {
+      const steps = session.chat(wanted.input, { ...wanted.options, ...tools?.options, ...options })
+      // What was read of a piece is known when the next one is asked for.
+      return answer(session, steps, chatLogprob, { done: () => reader?.done === true })
+    })
+    const pieces = reader ? withCalls(answered, reader) : answered
     return wanted.stream ? chatChunks(pieces, wanted) : wholeChat(pieces, wanted)
   }
 

@@ -30,7 +30,7 @@ export class TextCompletions {
       session.rewind(0)
       const entries = new TextEntries()
       const steps = session.generate(wanted.input, { ...wanted.options, ...options })
-      return answer(session, steps, entries.next, wanted.echo && this.#echo(wanted, entries))
+      return answer(session, steps, entries.next, { echo: wanted.echo && this.#echo(wanted, entries) })
     })
     return wanted.stream ? textChunks(pieces, wanted) : wholeText(pieces, wanted)
   }

@@ -79,6 +79,8 @@ export interface ChatRequest extends CompletionOptions {
   tools?: readonly Tool[] | null
   /** `auto` lets the model choose; `required` and a function hold it to a call of valid JSON. Default `auto`. */
   tool_choice?: ToolChoice | null
+  /** Whether the model may call several tools at once; else its answer ends with the first call. Default true. */
+  parallel_tool_calls?: boolean | null
   max_completion_tokens?: number | null
   /** Tell how probable every token was, */
   logprobs?: boolean | null

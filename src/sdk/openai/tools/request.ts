@@ -44,8 +44,10 @@ export async function toolsWanted(request: ChatRequest, text: ModelText): Promis
   if (must && responseFormat(request.response_format))
     throw bad('response_format and a tool_choice that demands a call exclude each other')
   const callable = known.filter(({ name }) => named === undefined || name === named)
+  const single = request.parallel_tool_calls === false
   const names = new Set(callable.map(({ name }) => name))
-  if (!must) return { options: { tools, specialTokens: form.marks }, reader: () => new ToolCallReader(form, names) }
+  if (!must)
+    return { options: { tools, specialTokens: form.marks }, reader: () => new ToolCallReader(form, names, single) }
   const schemas = callable.map(({ name, parameters }, i) => callSchema(name, parameters, `#/anyOf/${i}`))
   return {
     options: { tools, format: { schema: { anyOf: schemas } } },
