@@ -1,6 +1,5 @@
 import type { Interpreter } from '@huggingface/jinja'
 import { SkipstoneError } from '../errors.js'
-import { plainTools } from './plain-tools.js'
 import { additionalSpecialTokens, isRecord, namedSpecialTokens } from './special-tokens.js'
 import { strftime } from './strftime.js'
 
@@ -10,8 +9,6 @@ export interface ChatMessage {
   readonly content: string
   /** Of an assistant: calls of tools, in the shape that templates read, with arguments as objects. */
   readonly tool_calls?: readonly object[]
-  /** Of a system message: JSON of the tools, for templates that read it there. */
-  readonly tools?: string
   /** Of what a tool answered: which call, and the tool's name. */
   readonly tool_call_id?: string
   readonly name?: string
@@ -100,12 +97,7 @@ export class ChatTemplate {
     const { addGenerationPrompt = true, tools = null } = options
     if (tools && this.withTools) return this.withTools.render(messages, options)
     const environment = new this.#library.Environment()
-    const scope = {
-      ...this.#scope,
-      messages: plainTools(messages, tools, this.source),
-      tools,
-      add_generation_prompt: addGenerationPrompt,
-    }
+    const scope = { ...this.#scope, messages, tools, add_generation_prompt: addGenerationPrompt }
     for (const [name, value] of Object.entries(scope)) environment.set(name, value)
     try {
       return String(new this.#library.Interpreter(environment).run(this.#program).value)

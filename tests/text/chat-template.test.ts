@@ -52,12 +52,6 @@ const MISTRAL = `{{ bos_token -}}
   {% endif %}
 {% endfor %}`
 
-/** Like Phi-4-mini's: tools are in the system message, and nothing is known of calls. */
-const PHI = `{% for message in messages %}{{ '<|' + message['role'] + '|>' + message['content'] }}{% if message['role'] == 'system' and 'tools' in message and message['tools'] is not none %}{{ '<|tool|>' + message['tools'] + '<|/tool|>' }}{% endif %}<|end|>{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}`
-
-/** Like Granite 3's: tools are of the template, calls are not. */
-const GRANITE = `{%- if tools %}{{- 'respond with <|tool_call|>' + tools | tojson }}{%- endif %}{%- for message in messages %}{{- '[' + message['role'] + ']' + message['content'] }}{%- endfor %}`
-
 async function render(
   config: unknown,
   messages: readonly ChatMessage[],
@@ -145,37 +139,6 @@ describe('findChatTemplate', () => {
 })
 
 describe('ChatTemplate.render', () => {
-  const sum = { name: 'sum', parameters: {} }
-  const tools = [{ type: 'function', function: sum }]
-  const call = { id: 'abcdefghi', type: 'function', function: { name: 'sum', arguments: { of: [1, 2] } } }
-  const calling: ChatMessage[] = [
-    hello,
-    { role: 'assistant', content: 'Well. ', tool_calls: [call, call] },
-    { role: 'tool', content: '3', tool_call_id: 'abcdefghi' },
-  ]
-  const called = '{"name":"sum","arguments":{"of":[1,2]}}'
-  const withTools = async (template: string, messages: ChatMessage[], given = true) =>
-    (await findChatTemplate({ chat_template: template }, undefined))!.render(messages, given ? { tools } : {})
-
-  it('tells a template of tools in the system message where it reads them there, made for them where there is none', async () => {
-    const told = `<|tool|>${JSON.stringify([sum])}<|/tool|><|end|>`
-    expect(await withTools(PHI, [system, hello])).toBe(`<|system|>Be brief.${told}<|user|> Hello <|end|><|assistant|>`)
-    expect(await withTools(PHI, [hello])).toBe(`<|system|>${told}<|user|> Hello <|end|><|assistant|>`)
-    expect(await withTools(PHI, [hello], false)).toBe('<|user|> Hello <|end|><|assistant|>')
-    expect(await withTools(GRANITE, [hello])).toBe(
-      'respond with <|tool_call|>[{"type": "function", "function": {"name": "sum", "parameters": {}}}][user] Hello ',
-    )
-  })
-
-  it('writes calls as text where the template knows none, and leaves them to one that does', async () => {
-    const text = `Well. <|tool_call|>[${called},${called}]`
-    expect(await withTools(GRANITE, calling, false)).toBe(`[user] Hello [assistant]${text}[tool]3`)
-    expect(await withTools(PHI, calling, false)).toContain(`<|assistant|>${text}<|end|><|tool|>3<|end|>`)
-    const own = '<|tool_call|>{% for m in messages %}{{ m.content }}{{ m.tool_calls | length }}{% endfor %}'
-    expect(await withTools(own, calling.slice(1, 2))).toBe('<|tool_call|>Well. 2')
-    expect(await withTools('{% for m in messages %}{{ m.content }}{% endfor %}', calling)).toBe(' Hello Well. 3')
-  })
-
   it('refuses an empty conversation', async () => {
     await expect(render({ chat_template: CHATML }, [])).rejects.toMatchObject({ code: 'bad-option' })
   })
