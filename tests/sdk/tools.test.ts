@@ -9,7 +9,7 @@ import { ToolCallReader } from '../../src/sdk/openai/tools/reader.js'
 import { toolsWanted } from '../../src/sdk/openai/tools/request.js'
 import { describeSdk, expectError } from './support.js'
 
-const NAMES = new Set(['time', 'sum'])
+const NAMES = ['time', 'sum']
 const CALLS = [
   { name: 'time', arguments: {} },
   { name: 'sum', arguments: { of: [1, 2], note: 'a "b\\"};{"c}</tool_call><tool_call>[TOOL_CALLS]<|python_tag|>' } },

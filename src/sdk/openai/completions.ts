@@ -43,7 +43,7 @@ export class ChatCompletions {
   ): Promise<ChatCompletion | AsyncIterable<ChatCompletionChunk>> {
     const wanted = chatWanted(request)
     const tools = hasTools(request) ? await this.#tools(request) : undefined
-    const reader = tools?.reader()
+    const reader = tools?.reader
     const answered = this.#conversations.lend(wanted.policy, (session) => {
       const steps = session.chat(wanted.input, { ...wanted.options, ...tools?.options, ...options })
       // What was read of a piece is known when the next one is asked for.

@@ -28,8 +28,8 @@ export function toolForm(template: string): ToolForm | undefined {
   return { openers, marks: [...openers, ...others] }
 }
 
-/** What an answer begins with that is calls without a mark, white space apart: some models leave it out. */
-const BARE = ['', '['].flatMap((list) => ['name', 'arguments', 'parameters', 'type'].map((key) => `${list}{"${key}"`))
+/** What calls without a mark begin with, in a list or not, white space apart: some models leave the mark out. */
+const BARE = ['{"name"', '{"arguments"', '{"parameters"', '{"type"']
 
 /**
  * Where calls begin in an answer, or may begin once more is there; its length where they do not. What lies before `given` is text
@@ -38,7 +38,8 @@ const BARE = ['', '['].flatMap((list) => ['name', 'arguments', 'parameters', 'ty
 export function callsBegin({ openers }: ToolForm, text: string, given: number): number {
   const mayBegin = (rest: string) => (mark: string) => rest.startsWith(mark) || mark.startsWith(rest)
   // White space in front of calls is no text.
-  if (given === 0 && [...openers, ...BARE].some(mayBegin(text.replace(/\s+/g, '')))) return 0
+  const starts = () => [...openers, ...BARE].some(mayBegin(text.replace(/^\s*\[(?=\s*(\{|$))|\s+/g, '')))
+  if (given === 0 && starts()) return 0
   let at = given
   while (at < text.length && !openers.some(mayBegin(text.slice(at)))) at++
   return at
@@ -69,36 +70,35 @@ export function parseCalls(text: string): readonly ParsedCall[] | undefined {
   const { frame, values } = cut(text)
   if (!SHAPES.some((shape) => shape.test(frame))) return undefined
   const names = frame.match(/(?<=\[TOOL_CALLS])[^\s[\0]+/g)
-  const written = names
-    ? values.map((value, i) => `{"name":${JSON.stringify(names[i])},"arguments":${value}}`)
-    : values.flatMap((value) => (value.startsWith('[') ? [members(value)].flat(2) : value))
-  const calls = written.map(call)
+  const calls = values
+    .flatMap((value, i) => {
+      if (names) return `{"name":${JSON.stringify(names[i])},"arguments":${value}}`
+      return value.startsWith('[') ? [members(value)].flat(2) : value
+    })
+    .map(call)
   return calls.length > 0 && calls.every((one) => one !== undefined) ? calls : undefined
 }
 
 function call(text: unknown): ParsedCall | undefined {
-  if (!isObject(text)) return undefined
-  const { name, arguments: given, parameters } = members(text) as Record<string, unknown>
+  if (!parseObject(text)) return undefined
+  const { name, arguments: given, parameters } = members(text as string) as Record<string, unknown>
   const [values = '{}'] = [given ?? parameters ?? []].flat()
-  return typeof name === 'string' && isObject(values) ? { name, arguments: values } : undefined
-}
-
-function isObject(text: unknown): text is string {
-  return parseObject(text) !== undefined
+  return typeof name === 'string' && parseObject(values) ? { name, arguments: values as string } : undefined
 }
 
 /** A list or an object, parsed; each list and object in it is a list of its text. */
 function members(text: string): unknown {
-  const { frame, values } = cut(text.slice(1, -1))
+  const { frame, values } = cut(text, -1)
   let i = 0
-  return parseJson(text.charAt(0) + frame.replace(/\0/g, () => JSON.stringify([values[i++]])) + text.slice(-1))
+  return parseJson(frame.replace(/\0/g, () => JSON.stringify([values[i++]])))
 }
 
-/** The lists and objects of a text, and what is around them. Brackets in strings and in marks are none. */
-function cut(text: string): { frame: string; values: string[] } {
+/** The lists and objects of a text, or at depth -1 those of the list or object that it is, and what is around them. */
+function cut(text: string, from = 0): { frame: string; values: string[] } {
   const values: string[] = []
   let frame = ''
-  let depth = 0
+  let depth = from
+  // Brackets in strings and in marks are none.
   for (const [token] of text.matchAll(/\[(?:TOOL_CALLS|CALL_ID|ARGS)]|"(?:[^"\\]|\\.)*"|[^\0]/gs)) {
     if ('{['.includes(token) && depth++ === 0) {
       frame += '\0'

@@ -9,7 +9,7 @@ export class ToolCallReader {
 
   constructor(
     private readonly form: ToolForm,
-    private readonly names: ReadonlySet<string>,
+    private readonly names: readonly string[],
     /** Whatever follows the first call does not count. */
     private readonly single = false,
   ) {}
@@ -37,17 +37,16 @@ export class ToolCallReader {
     const rest = this.#text.slice(this.#given)
     const calls = this.single ? this.#first : this.#known(rest)
     if (!calls) return { text: rest, calls: [] }
-    return { text: '', calls: calls.map((called) => ({ id: callId(), type: 'function', function: { ...called } })) }
+    // Nine letters and digits: Mistral's templates take no others.
+    return {
+      text: '',
+      calls: calls.map((called) => ({ id: crypto.randomUUID().slice(-9), type: 'function', function: called })),
+    }
   }
 
   /** Calls of tools that there are. */
   #known(text: string): readonly ParsedCall[] | undefined {
     const calls = parseCalls(text)
-    return calls?.every(({ name }) => this.names.has(name)) ? calls : undefined
+    return calls?.every(({ name }) => this.names.includes(name)) ? calls : undefined
   }
-}
-
-/** Nine letters and digits: Mistral's templates take no others. */
-function callId(): string {
-  return crypto.randomUUID().replaceAll('-', '').slice(0, 9)
 }
