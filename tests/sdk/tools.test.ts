@@ -90,7 +90,7 @@ const WRITTEN: readonly [string, string, string, string, number][] = [
     '[TOOL_CALLS]sum[ARGS][1]',
     0,
   ],
-  ['Phi', "{{ '<|tool|>' + message['tools'] + '<|/tool|>' }}", `<|tool_call|>${list}<|/tool_call|>`, '', 2],
+  ['Phi', '{{ tools }}<|tool_call|>', `<|tool_call|>${list}<|/tool_call|>`, '', 2],
   [
     'Phi, a call in each pair of marks',
     '{{ tools }}<|tool_call|>',
@@ -146,7 +146,7 @@ describe('calls of tools, told from text', () => {
       write: (calls) => calls.map(([name, values]) => `[TOOL_CALLS]${name}[CALL_ID]123456789[ARGS]${values}`).join(''),
     },
     Phi: {
-      template: '<|tool|>{{ tools }}<|/tool|>',
+      template: '{{ tools }}<|tool_call|><|/tool_call|>',
       write: (calls) => `<|tool_call|>[${calls.map(object).join(',')}]<|/tool_call|>`,
     },
     Granite: {
@@ -262,6 +262,15 @@ const TEMPLATES = [
   { name: 'tool_use', template: TOOL_USE },
 ]
 
+describe('a template', () => {
+  it('that reads tools of a message alone knows none', () => {
+    const phi =
+      "{% if 'tools' in message %}{{ '<|tool|>' + message['tools'] + message.tools + '<|/tool|>' }}{% endif %}"
+    expect(toolForm(phi)).toBeUndefined()
+    expect(toolForm(`${phi}{% if tools %}<|tool_call|>{% endif %}`)).toBeDefined()
+  })
+})
+
 describe('a choice of tools', () => {
   const wanted = (changes: Partial<ChatRequest>) =>
     toolsWanted({ messages: [], tools, ...changes }, {
@@ -370,7 +379,11 @@ describeSdk.anywhere('tools', (bench) => {
 
   it('reach the template, and so do calls and what tools answered', () =>
     use(async (model) => {
-      const call = { id: 'abcdefghi', type: 'function', function: { name: 'sum', arguments: '{"of":[2,3]}' } } as const
+      const call = {
+        id: 'abcdefghi',
+        type: 'function',
+        function: { name: 'sum', arguments: '{"of":[2,3]}' },
+      } as const
       const messages = [
         { role: 'user', content: 'hi' },
         { role: 'assistant', content: null, tool_calls: [call] },

@@ -53,7 +53,7 @@ export interface Tool {
 export interface ToolCall {
   id: string
   type: 'function'
-  /** `arguments` is JSON. */
+  /** `arguments` is the JSON of an object: in answers as the model wrote it, whose numbers may have more digits than JavaScript's. */
   function: { name: string; arguments: string }
 }
 

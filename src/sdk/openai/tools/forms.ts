@@ -12,8 +12,8 @@ export interface ToolForm {
 const FORMS: readonly [RegExp, openers: string[], others: string[]][] = [
   // Mistral.
   [/\[TOOL_CALLS]/, ['[TOOL_CALLS]'], ['[CALL_ID]', '[ARGS]']],
-  // Hermes, Qwen, Granite; Phi, whose template has the marks of tools alone.
-  [/<\|?tool(_call)?\|?>/, ['<tool_call>', '<|tool_call|>'], ['</tool_call>', '<|/tool_call|>']],
+  // Hermes, Qwen, Granite, Phi.
+  [/<\|?tool_call\|?>/, ['<tool_call>', '<|tool_call|>'], ['</tool_call>', '<|/tool_call|>']],
   // Llama 3.1 and later.
   [/\btools\b/, ['<|python_tag|>'], []],
 ]
@@ -21,9 +21,9 @@ const FORMS: readonly [RegExp, openers: string[], others: string[]][] = [
 /** One call under a grammar, whatever the model's own form is. */
 export const FORCED: ToolForm = { openers: [''], marks: [] }
 
-/** The form that a chat template writes calls in; undefined where it knows no tools. */
+/** The form that a chat template writes calls in; undefined where it knows no tools. Those of a message, as Phi's knows, are not these. */
 export function toolForm(template: string): ToolForm | undefined {
-  if (!/\btools\b/.test(template)) return undefined
+  if (!/(?<!['".])\btools\b/.test(template)) return undefined
   const [, openers, others] = FORMS.find(([told]) => told.test(template)) as (typeof FORMS)[number]
   return { openers, marks: [...openers, ...others] }
 }
