@@ -382,7 +382,7 @@ describeSdk.anywhere('tools', (bench) => {
       const call = {
         id: 'abcdefghi',
         type: 'function',
-        function: { name: 'sum', arguments: '{"of":[2,3]}' },
+        function: { name: 'sum', arguments: '{"of":[2.00,3]}' },
       } as const
       const messages = [
         { role: 'user', content: 'hi' },
@@ -390,7 +390,7 @@ describeSdk.anywhere('tools', (bench) => {
         { role: 'tool', tool_call_id: 'abcdefghi', content: '5' },
       ]
       const { usage } = await model.chat.completions.create({ ...request, messages, max_tokens: 1 })
-      const expected = '(time)(sum)[u]hi[a]<tool_call>2[t]5abcdefghi[a]'
+      const expected = '(time)(sum)[u]hi[a]<tool_call>2.00[t]5abcdefghi[a]'
       // BOS, and one token per character.
       expect(usage.prompt_tokens).toBe(1 + expected.length)
       const none = await model.chat.completions.create({ ...request, messages, max_tokens: 1, tool_choice: 'none' })
