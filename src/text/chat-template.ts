@@ -1,5 +1,6 @@
 import type { Interpreter } from '@huggingface/jinja'
 import { SkipstoneError } from '../errors.js'
+import { restoreNumbers } from './exact-numbers.js'
 import { additionalSpecialTokens, isRecord, namedSpecialTokens } from './special-tokens.js'
 import { strftime } from './strftime.js'
 
@@ -7,7 +8,7 @@ import { strftime } from './strftime.js'
 export interface ChatMessage {
   readonly role: string
   readonly content: string
-  /** Of an assistant: calls of tools, in the shape that templates read, with arguments as objects. */
+  /** Of an assistant: calls of tools, in the shape that templates read, with arguments as objects, read from JSON by `keepNumbers`. */
   readonly tool_calls?: readonly object[]
   /** Of what a tool answered: which call, and the tool's name. */
   readonly tool_call_id?: string
@@ -100,7 +101,7 @@ export class ChatTemplate {
     const scope = { ...this.#scope, messages, tools, add_generation_prompt: addGenerationPrompt }
     for (const [name, value] of Object.entries(scope)) environment.set(name, value)
     try {
-      return String(new this.#library.Interpreter(environment).run(this.#program).value)
+      return restoreNumbers(String(new this.#library.Interpreter(environment).run(this.#program).value))
     } catch (cause) {
       if (cause instanceof SkipstoneError) throw cause
       throw new SkipstoneError(

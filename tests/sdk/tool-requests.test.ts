@@ -35,7 +35,9 @@ describeSdk('requests with tools', (bench) => {
         response_format: { type: 'json_schema' as const, json_schema: { name: 'answer', schema: { const: value } } },
       })
       const call = writing({ name: 'sum', parameters: { of: 1 } })
-      const called = { type: 'function', function: { name: 'sum', arguments: '{"of":1}' } }
+      // As it is written, white space included.
+      const values = expect.stringMatching(/^\{\s*"of":\s*1\s*\}$/)
+      const called = { type: 'function', function: { name: 'sum', arguments: values } }
       const whole = (await client.chat.completions.create(call)).choices[0]!
       expect(whole).toMatchObject({ message: { content: null, tool_calls: [called] }, finish_reason: 'tool_calls' })
       const deltas: object[] = []
@@ -47,6 +49,14 @@ describeSdk('requests with tools', (bench) => {
         { reason: 'tool_calls' },
       ])
       expect(deltas).toHaveLength(3)
+
+      const both = writing([1, 2].map((of) => ({ name: 'sum', parameters: { of } })))
+      const all = await client.chat.completions.create(both)
+      expect(all.choices[0]!.message.tool_calls).toHaveLength(2)
+      const one = await client.chat.completions.create({ ...both, parallel_tool_calls: false })
+      expect(one.choices[0]).toMatchObject({ message: { tool_calls: [called] }, finish_reason: 'tool_calls' })
+      expect(one.choices[0]!.message.tool_calls).toHaveLength(1)
+      expect(one.usage!.completion_tokens).toBeLessThan(all.usage!.completion_tokens - 10)
 
       const text = writing({ name: 'other', parameters: {} })
       const plain = (await client.chat.completions.create(text)).choices[0]!

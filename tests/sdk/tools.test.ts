@@ -2,18 +2,24 @@ import fc from 'fast-check'
 import OpenAI from 'openai'
 import { describe, expect, it } from 'vitest'
 import { type ChatRequest, type Model, type ModelText, openAiFetch, type Tool } from '../../src/index.js'
+import { ChatCompletions } from '../../src/sdk/openai/completions.js'
+import type { CompletionHost } from '../../src/sdk/openai/conversations.js'
 import { type ToolForm, toolForm } from '../../src/sdk/openai/tools/forms.js'
 import { ToolCallReader } from '../../src/sdk/openai/tools/reader.js'
 import { toolsWanted } from '../../src/sdk/openai/tools/request.js'
 import { describeSdk, expectError } from './support.js'
 
-const NAMES = new Set(['time', 'sum'])
+const NAMES = ['time', 'sum']
 const CALLS = [
   { name: 'time', arguments: {} },
   { name: 'sum', arguments: { of: [1, 2], note: 'a "b\\"};{"c}</tool_call><tool_call>[TOOL_CALLS]<|python_tag|>' } },
 ]
+const list = JSON.stringify(CALLS)
 const tagged = CALLS.map((call) => `<tool_call>\n${JSON.stringify(call)}\n</tool_call>`).join('\n')
 const objects = CALLS.map(({ name, arguments: parameters }) => JSON.stringify({ name, parameters })).join('; ')
+
+const named = CALLS.map((call) => `[TOOL_CALLS]${call.name}[ARGS]${JSON.stringify(call.arguments)}`).join('')
+const withIds = named.replaceAll('[ARGS]', '[CALL_ID]a1B2c3D4e[ARGS]')
 
 /** Template, what the model wrote, the text in it, and the number of calls. */
 const WRITTEN: readonly [string, string, string, string, number][] = [
@@ -63,6 +69,42 @@ const WRITTEN: readonly [string, string, string, string, number][] = [
     0,
   ],
   ['Mistral, after text', '{{ tools }}[TOOL_CALLS]', `I [do]:[TOOL_CALLS] ${JSON.stringify(CALLS)}`, 'I [do]:', 2],
+  ['Mistral, names', '{{ tools }}[TOOL_CALLS][ARGS]', named, '', 2],
+  ['Mistral, names and ids', '{{ tools }}[TOOL_CALLS][CALL_ID][ARGS]', withIds, '', 2],
+  ['Mistral, names, after text', '{{ tools }}[TOOL_CALLS][ARGS]', `A [TOOL: ${named}`, 'A [TOOL: ', 2],
+  ['Mistral, names, line breaks between', '{{ tools }}[TOOL_CALLS][ARGS]', named.replaceAll('}[', '}\n['), '', 2],
+  ['Mistral, names, a mark missing', '{{ tools }}[TOOL_CALLS][ARGS]', named.replaceAll('[ARGS]', ''), '', 2],
+  ['Mistral, names, cut off', '{{ tools }}[TOOL_CALLS][ARGS]', named.slice(0, -1), named.slice(0, -1), 0],
+  ['Mistral, names, text behind', '{{ tools }}[TOOL_CALLS][ARGS]', `${named}.`, `${named}.`, 0],
+  [
+    'Mistral, a name that is not there',
+    '{{ tools }}[TOOL_CALLS][ARGS]',
+    `[TOOL_CALLS]rm[ARGS]{}${named}`,
+    `[TOOL_CALLS]rm[ARGS]{}${named}`,
+    0,
+  ],
+  [
+    'Mistral, a list for arguments behind a name',
+    '{{ tools }}[TOOL_CALLS][ARGS]',
+    '[TOOL_CALLS]sum[ARGS][1]',
+    '[TOOL_CALLS]sum[ARGS][1]',
+    0,
+  ],
+  ['Phi', '{{ tools }}<|tool_call|>', `<|tool_call|>${list}<|/tool_call|>`, '', 2],
+  [
+    'Phi, a call in each pair of marks',
+    '{{ tools }}<|tool_call|>',
+    CALLS.map((call) => `<|tool_call|>${JSON.stringify(call)}<|/tool_call|>`).join(''),
+    '',
+    2,
+  ],
+  ['Phi, after text', '{{ tools }}<|tool_call|>', `a <| b<|tool_call|>${list}<|/tool_call|>`, 'a <| b', 2],
+  ['Granite', '{{ tools }}<|tool_call|>', `<|tool_call|>${list}`, '', 2],
+  ['Granite, its mark spelled otherwise', '{{ tools }}<|tool_call|>', `<tool_call>${list}`, '', 2],
+  ['Granite, its mark not shown', '{{ tools }}<|tool_call|>', ` ${list}`, '', 2],
+  ['Granite, no call', '{{ tools }}<|tool_call|>', '<|tool_call|>[]', '<|tool_call|>[]', 0],
+  ['Granite, a list that is none', '{{ tools }}<|tool_call|>', '<|tool_call|>[{]', '<|tool_call|>[{]', 0],
+  ['Hermes, a list in its marks', '{{ tools }}<tool_call>', `<tool_call>\n${list}\n</tool_call>`, '', 2],
   ['nothing', '{{ tools }}', '', '', 0],
 ]
 
@@ -84,6 +126,106 @@ describe('calls of tools, told from text', () => {
         expect(read(pieces)).toEqual({ text, calls: expected })
       }),
     )
+  })
+
+  /** How each family writes calls, given as name and JSON of the arguments. */
+  const FAMILIES: Readonly<
+    Record<string, { template: string; write: (calls: readonly [string, string][]) => string }>
+  > = {
+    Hermes: {
+      template: '{{ tools }}<tool_call>',
+      write: (calls) => calls.map((one) => `<tool_call>\n${object(one)}\n</tool_call>`).join('\n'),
+    },
+    Llama: { template: '{{ tools }}', write: (calls) => calls.map(object).join('; ') },
+    Mistral: {
+      template: '{{ tools }}[TOOL_CALLS]',
+      write: (calls) => `[TOOL_CALLS] [${calls.map(object).join(', ')}]`,
+    },
+    'newer Mistral': {
+      template: '{{ tools }}[TOOL_CALLS][ARGS]',
+      write: (calls) => calls.map(([name, values]) => `[TOOL_CALLS]${name}[CALL_ID]123456789[ARGS]${values}`).join(''),
+    },
+    Phi: {
+      template: '{{ tools }}<|tool_call|><|/tool_call|>',
+      write: (calls) => `<|tool_call|>[${calls.map(object).join(',')}]<|/tool_call|>`,
+    },
+    Granite: {
+      template: '{{ tools }}<|tool_call|>',
+      write: (calls) => `<|tool_call|>[${calls.map(object).join(', ')}]`,
+    },
+  }
+  const object = ([name, values]: [string, string]) => `{"name": "${name}", "arguments": ${values}}`
+
+  const key = fc.constantFrom('name', 'arguments', 'parameters', '\\"}', 'a')
+  const leaf = fc.oneof(
+    fc.constantFrom('12345678901234567890', '-0', '1.0', '1e400', '0.10000000000000000001', 'null', 'true'),
+    fc.constantFrom('"[ARGS]{"', '"\\\\"', '"[TOOL_CALLS]time[ARGS]{}"', '"\\u0041}]</tool_call>"'),
+    fc.string({ unit: 'binary' }).map((text) => JSON.stringify(text)),
+  )
+  /** JSON as models write it, white space and all. */
+  const json = fc.letrec<{ value: string; object: string }>((tie) => ({
+    object: fc
+      .array(fc.tuple(key, tie('value')), { maxLength: 3 })
+      .map((entries) => `{${entries.map(([name, value]) => `"${name}" :\n ${value}`).join(' , ')}}`),
+    value: fc.oneof(
+      { maxDepth: 2 },
+      leaf,
+      tie('object'),
+      fc.array(tie('value'), { maxLength: 2 }).map((values) => `[${values.join(', ')} ]`),
+    ),
+  }))
+  const calls = fc.array(fc.tuple(fc.constantFrom('time', 'sum'), json.object), { minLength: 1, maxLength: 3 })
+
+  it.each(Object.keys(FAMILIES))('gives arguments back letter for letter, however the text is cut: %s', (family) => {
+    const { template, write } = FAMILIES[family]!
+    fc.assert(
+      fc.property(calls, fc.array(fc.nat(400)), fc.boolean(), (wanted, cuts, single) => {
+        const written = `Well, ${write(wanted)}`.slice(family === 'Llama' ? 'Well, '.length : 0)
+        const reader = new ToolCallReader(toolForm(template) as ToolForm, NAMES, single)
+        const at = [0, ...cuts.sort((a, b) => a - b), written.length]
+        let text = ''
+        for (const [i, end] of at.slice(1).entries()) {
+          text += reader.push(written.slice(at[i], end))
+          // What comes behind the first call is as good as not written.
+          if (reader.done) break
+        }
+        const { text: rest, calls } = reader.end()
+        expect(text + rest).toBe(family === 'Llama' ? '' : 'Well, ')
+        const expected = wanted.map(([name, values]) => ({ name, arguments: values }))
+        expect(calls.map((call) => call.function)).toEqual(single ? expected.slice(0, 1) : expected)
+        expect(reader.done).toBe(single)
+      }),
+    )
+  })
+
+  it('takes arguments that are given as a string for that string, and none for an empty object', () => {
+    const reader = new ToolCallReader(toolForm('{{ tools }}') as ToolForm, NAMES)
+    const values = '{ "of": [9007199254740993] }'
+    reader.push(`{"name": "sum", "arguments": ${JSON.stringify(values)}}; {"name": "time", "parameters": null}`)
+    expect(reader.end().calls.map((call) => call.function.arguments)).toEqual([values, '{}'])
+    for (const wrong of ['"sum of [1]"', '"[1]"', '1', '{"of": [01]}', '{"of": 1,}']) {
+      const reader = new ToolCallReader(toolForm('{{ tools }}') as ToolForm, NAMES)
+      reader.push(`{"name": "sum", "arguments": ${wrong}}`)
+      expect(reader.end().calls).toEqual([])
+    }
+  })
+
+  it('is done with the first call where one is wanted, whatever it is in', () => {
+    const read = (template: string, text: string) => {
+      const reader = new ToolCallReader(toolForm(template) as ToolForm, NAMES, true)
+      const at = [...text].findIndex((character) => {
+        reader.push(character)
+        return reader.done
+      })
+      return { read: text.slice(0, at + 1), calls: reader.end().calls.length }
+    }
+    const [time, rm] = ['{"name": "time", "arguments": {}}', '{"name": "rm", "arguments": {}}']
+    expect(read('{{ tools }}[TOOL_CALLS]', `[TOOL_CALLS] [${time}, ${rm}]`)).toEqual({
+      read: `[TOOL_CALLS] [${time}`,
+      calls: 1,
+    })
+    expect(read('{{ tools }}', `${time}; ${rm}`)).toEqual({ read: time, calls: 1 })
+    expect(read('{{ tools }}', `${rm}; ${time}`)).toEqual({ read: '', calls: 0 })
   })
 
   it('holds no text back that can be no call', () => {
@@ -120,6 +262,15 @@ const TEMPLATES = [
   { name: 'tool_use', template: TOOL_USE },
 ]
 
+describe('a template', () => {
+  it('that reads tools of a message alone knows none', () => {
+    const phi =
+      "{% if 'tools' in message %}{{ '<|tool|>' + message['tools'] + message.tools + '<|/tool|>' }}{% endif %}"
+    expect(toolForm(phi)).toBeUndefined()
+    expect(toolForm(`${phi}{% if tools %}<|tool_call|>{% endif %}`)).toBeDefined()
+  })
+})
+
 describe('a choice of tools', () => {
   const wanted = (changes: Partial<ChatRequest>) =>
     toolsWanted({ messages: [], tools, ...changes }, {
@@ -143,6 +294,73 @@ describe('a choice of tools', () => {
   })
 })
 
+describe('parallel calls', () => {
+  /** A model that writes `pieces`, a token each, and how many of them it was asked for. */
+  function writing(pieces: readonly string[]) {
+    const asked = { tokens: 0, ended: 0 }
+    async function* chat() {
+      try {
+        yield { kind: 'prompt', text: '', tokens: [1], position: 0 }
+        for (const text of pieces) {
+          asked.tokens++
+          yield { kind: 'token', text, token: 2 }
+        }
+        yield { kind: 'end', text: '', finishReason: 'stop', tokens: pieces.map(() => 2) }
+      } finally {
+        asked.ended++
+      }
+    }
+    const session = { chat, stats: () => ({ skip: { attention: 0, mlp: 0, total: 0 } }), dispose: () => {} }
+    const text = { chatTemplate: async () => '{{ tools }}<tool_call>' }
+    const completions = new ChatCompletions({ text, createSession: () => session } as unknown as CompletionHost)
+    return { completions, asked }
+  }
+  const messages = [{ role: 'user', content: 'hi' }]
+  const pieces = ['So: ', '<tool_call>', '{"name": "time", ', '"arguments": {', '}}', '\n</tool_call>', ...tagged]
+
+  it('are all given, unless one is asked for: nothing is then generated behind it', async () => {
+    for (const [parallel, count] of [
+      [undefined, 3],
+      [null, 3],
+      [true, 3],
+      [false, 1],
+    ] as const) {
+      const { completions, asked } = writing(pieces)
+      const request = { messages, tools, ...(parallel !== undefined && { parallel_tool_calls: parallel }) }
+      const { choices, usage } = await completions.create(request)
+      expect(choices[0]!.message).toMatchObject({ content: 'So: ', tool_calls: { length: count } })
+      expect(choices[0]!.finish_reason).toBe('tool_calls')
+      expect(asked).toEqual({ tokens: parallel === false ? 5 : pieces.length, ended: 1 })
+      expect(usage).toMatchObject({ prompt_tokens: 1, completion_tokens: asked.tokens })
+    }
+  })
+
+  it('are one in a stream where one is asked for', async () => {
+    const { completions, asked } = writing(pieces)
+    const stream = await completions.create({ messages, tools, parallel_tool_calls: false, stream: true })
+    const deltas: unknown[] = []
+    for await (const { choices } of stream) deltas.push(choices[0]!.delta, choices[0]!.finish_reason)
+    expect(deltas).toMatchObject([
+      { role: 'assistant' },
+      null,
+      { content: 'So: ' },
+      null,
+      { tool_calls: [{ index: 0, function: { name: 'time', arguments: '{}' } }] },
+      null,
+      {},
+      'tool_calls',
+    ])
+    expect(asked).toEqual({ tokens: 5, ended: 1 })
+  })
+
+  it('do not end a text without calls', async () => {
+    const { completions, asked } = writing(['{"name": ', '"Ann"}', ', {}'])
+    const { choices } = await completions.create({ messages, tools, parallel_tool_calls: false })
+    expect(choices[0]).toMatchObject({ finish_reason: 'stop', message: { content: '{"name": "Ann"}, {}' } })
+    expect(asked.tokens).toBe(3)
+  })
+})
+
 describeSdk.anywhere('tools', (bench) => {
   const request: ChatRequest & { stream?: false } = {
     messages: [{ role: 'user', content: 'hi' }],
@@ -161,14 +379,18 @@ describeSdk.anywhere('tools', (bench) => {
 
   it('reach the template, and so do calls and what tools answered', () =>
     use(async (model) => {
-      const call = { id: 'abcdefghi', type: 'function', function: { name: 'sum', arguments: '{"of":[2,3]}' } } as const
+      const call = {
+        id: 'abcdefghi',
+        type: 'function',
+        function: { name: 'sum', arguments: '{"of":[2.00,3]}' },
+      } as const
       const messages = [
         { role: 'user', content: 'hi' },
         { role: 'assistant', content: null, tool_calls: [call] },
         { role: 'tool', tool_call_id: 'abcdefghi', content: '5' },
       ]
       const { usage } = await model.chat.completions.create({ ...request, messages, max_tokens: 1 })
-      const expected = '(time)(sum)[u]hi[a]<tool_call>2[t]5abcdefghi[a]'
+      const expected = '(time)(sum)[u]hi[a]<tool_call>2.00[t]5abcdefghi[a]'
       // BOS, and one token per character.
       expect(usage.prompt_tokens).toBe(1 + expected.length)
       const none = await model.chat.completions.create({ ...request, messages, max_tokens: 1, tool_choice: 'none' })
@@ -228,6 +450,7 @@ describeSdk.anywhere('tools', (bench) => {
       await expectError(create({ tools: 'time' }), 'bad-option')
       await expectError(create({ tool_choice: { type: 'function', function: { name: 'rm' } } }), 'bad-option')
       await expectError(create({ tool_choice: 'always' }), 'bad-option')
+      await expectError(create({ parallel_tool_calls: 'no' }), 'bad-option')
       await expectError(create({ tool_choice: 'required', tools: [] }), 'bad-option')
       const messages = [{ role: 'assistant', content: null, tool_calls: [{ id: 'a', type: 'function', function: {} }] }]
       await expectError(create({ messages }), 'bad-option')

@@ -38,9 +38,11 @@ export interface AnswerParts<Entry> {
   readonly echo?: Echo<Entry> | undefined
   /** The prompt, where it was read before. */
   readonly prompt?: PromptStep | undefined
+  /** Whether nothing more is wanted. */
+  readonly done?: (() => boolean) | undefined
 }
 
-/** A generation's steps as pieces. */
+/** A generation's steps as pieces, as far as `done` lets them come. */
 export async function* answer<Entry>({
   session,
   steps,
@@ -48,9 +50,11 @@ export async function* answer<Entry>({
   entryOf,
   echo,
   prompt: read,
+  done,
 }: AnswerParts<Entry>): AsyncGenerator<Piece<Entry>, void> {
   let prompt = { cached: 0, all: 0 }
   let told = 0
+  let tokens = 0
   const end = (text: string, finishReason: FinishReason, tokens: number): Piece<Entry> => {
     const { cached, all } = prompt
     const usage = {
@@ -78,7 +82,11 @@ export async function* answer<Entry>({
     }
     const entries = step.logprobs ? [entryOf(step.logprobs)] : []
     told += entries.length
+    tokens++
     if (step.text || entries.length > 0) yield { index, text: step.text, entries }
+    if (!done?.()) continue
+    yield end('', 'stop', tokens)
+    return
   }
 }
 

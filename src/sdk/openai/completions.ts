@@ -49,8 +49,11 @@ export class ChatCompletions {
     const chat = (session: Session, index: number) =>
       session.chat(wanted.input, { ...seeded(wanted, index), ...tools?.options, ...options })
     const answerOf = (session: Session, index: number, prompt?: PromptStep) => {
-      const answered = answer({ session, steps: chat(session, index), index, entryOf: chatLogprob, prompt })
-      return tools ? withCalls(answered, tools.reader()) : answered
+      const reader = tools?.reader()
+      // What was read of a piece is known when the next one is asked for.
+      const done = () => reader?.done === true
+      const answered = answer({ session, steps: chat(session, index), index, entryOf: chatLogprob, prompt, done })
+      return reader ? withCalls(answered, reader) : answered
     }
     const more = wanted.n > 1 ? await import('./several.js') : undefined
     const pieces = this.#conversations.lend(wanted.policy, (session) =>

@@ -43,6 +43,7 @@ export function chatWanted(request: ChatRequest): Wanted<readonly ChatMessage[]>
   if (!hasTools(request) && choice !== 'none' && choice !== 'auto')
     throw bad('a tool_choice that demands a call needs tools')
   refuseOthers(request, { echo: [false] })
+  checkFlag('parallel_tool_calls', request.parallel_tool_calls)
   const wanted = common(request, request.max_completion_tokens ?? request.max_tokens)
   const logprobs = wantedLogprobs(request)
   return { input, ...wanted, options: { ...wanted.options, ...(logprobs !== undefined && { logprobs }) } }
@@ -57,7 +58,7 @@ export interface TextWanted extends Wanted<readonly TextPrompt[]> {
 export function textWanted(request: TextRequest): TextWanted {
   refuseOthers(request, { top_logprobs: [0], tools: [] })
   const { echo, overflow, max_tokens: maxTokens } = request
-  if (echo !== undefined && echo !== null && typeof echo !== 'boolean') throw bad('echo is true or false')
+  checkFlag('echo', echo)
   if (echo && (overflow ?? 'error') !== 'error')
     throw bad('echo gives the whole prompt back, and overflow leaves some of it out')
   const alone = echo === true && maxTokens === 0
@@ -73,6 +74,10 @@ export function textWanted(request: TextRequest): TextWanted {
       ...(logprobs !== undefined && { logprobs, ...(echo && { promptLogprobs: logprobs }) }),
     },
   }
+}
+
+function checkFlag(name: string, value: unknown): void {
+  if (typeof (value ?? false) !== 'boolean') throw bad(`${name} is true or false`)
 }
 
 /** The options of one of several answers: each draws its own lots. */

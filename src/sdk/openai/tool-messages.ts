@@ -1,5 +1,7 @@
 import type { ChatMessage } from '../../text/chat-template.js'
+import { keepNumbers } from '../../text/exact-numbers.js'
 import { bad } from './bad-request.js'
+import { parseObject } from './parse-json.js'
 import type { RequestMessage } from './types.js'
 
 type ToolParts = Pick<ChatMessage, 'tool_calls' | 'tool_call_id'>
@@ -23,19 +25,10 @@ export function toolParts({ role, tool_calls: calls, tool_call_id: id }: Request
 function templateCall(call: unknown): object {
   const { id, type, function: called } = (call ?? {}) as { id?: unknown; type?: unknown; function?: unknown }
   const { name, arguments: given } = (called ?? {}) as { name?: unknown; arguments?: unknown }
-  const values = objectOf(given)
+  const values = parseObject(given) && parseObject(keepNumbers(given as string))
   if (typeof id !== 'string' || type !== 'function' || typeof name !== 'string' || name === '' || !values)
     throw bad(
       'every one of tool_calls has an id, the type function, and a function with a name and arguments, the JSON of an object',
     )
   return { id, type, function: { name, arguments: values } }
-}
-
-function objectOf(text: unknown): object | undefined {
-  try {
-    const value: unknown = typeof text === 'string' ? JSON.parse(text) : undefined
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : undefined
-  } catch {
-    return undefined
-  }
 }

@@ -55,7 +55,7 @@ export interface Tool {
 export interface ToolCall {
   id: string
   type: 'function'
-  /** `arguments` is JSON. */
+  /** `arguments` is the JSON of an object: in answers as the model wrote it, whose numbers may have more digits than JavaScript's. */
   function: { name: string; arguments: string }
 }
 
@@ -81,6 +81,8 @@ export interface ChatRequest extends CompletionOptions {
   tools?: readonly Tool[] | null
   /** `auto` lets the model choose; `required` and a function hold it to a call of valid JSON. Default `auto`. */
   tool_choice?: ToolChoice | null
+  /** Whether the model may call several tools at once; else its answer ends with the first call. Default true. */
+  parallel_tool_calls?: boolean | null
   max_completion_tokens?: number | null
   /** Tell how probable every token was, */
   logprobs?: boolean | null

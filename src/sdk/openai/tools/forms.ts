@@ -1,123 +1,112 @@
+import { parseJson, parseObject } from '../parse-json.js'
+
+/** What tells of calls in the answers of a family of models. */
+export interface ToolForm {
+  /** What calls follow, anywhere in an answer; '' where an answer is nothing else. */
+  readonly openers: readonly string[]
+  /** Many tokenizers count them among their special tokens, which a text holds only where it is asked to; models lack some. */
+  readonly marks: readonly string[]
+}
+
+/** By what a template holds. All read all SHAPES: models stray from their own more than they write one for something else. */
+const FORMS: readonly [RegExp, openers: string[], others: string[]][] = [
+  // Mistral.
+  [/\[TOOL_CALLS]/, ['[TOOL_CALLS]'], ['[CALL_ID]', '[ARGS]']],
+  // Hermes, Qwen, Granite, Phi.
+  [/<\|?tool_call\|?>/, ['<tool_call>', '<|tool_call|>'], ['</tool_call>', '<|/tool_call|>']],
+  // Llama 3.1 and later.
+  [/\btools\b/, ['<|python_tag|>'], []],
+]
+
+/** One call under a grammar, whatever the model's own form is. */
+export const FORCED: ToolForm = { openers: [''], marks: [] }
+
+/** The form that a chat template writes calls in; undefined where it knows no tools. Those of a message, as Phi's knows, are not these. */
+export function toolForm(template: string): ToolForm | undefined {
+  if (!/(?<!['".])\btools\b/.test(template)) return undefined
+  const [, openers, others] = FORMS.find(([told]) => told.test(template)) as (typeof FORMS)[number]
+  return { openers, marks: [...openers, ...others] }
+}
+
+/** What calls without a mark begin with, in a list or not, white space apart: some models leave the mark out. */
+const BARE = ['{"name"', '{"arguments"', '{"parameters"', '{"type"']
+
+/**
+ * Where calls begin in an answer, or may begin once more is there; its length where they do not. What lies before `given` is text
+ * for certain.
+ */
+export function callsBegin({ openers }: ToolForm, text: string, given: number): number {
+  const mayBegin = (rest: string) => (mark: string) => rest.startsWith(mark) || mark.startsWith(rest)
+  // White space in front of calls is no text.
+  const starts = () => [...openers, ...BARE].some(mayBegin(text.replace(/^\s*\[(?=\s*(\{|$))|\s+/g, '')))
+  if (given === 0 && starts()) return 0
+  let at = given
+  while (at < text.length && !openers.some(mayBegin(text.slice(at)))) at++
+  return at
+}
+
+/**
+ * The frames of calls, with `\0` for every list and object: a call, a list of calls, or arguments where a name is in front. The last mark may
+ * be missing.
+ */
+const SHAPES = [
+  // Llama, older Mistral: `[TOOL_CALLS] [{"name": …, "arguments": {…}}, …]`, `{"name": …, "parameters": {…}}; {…}`.
+  /^\s*(<\|python_tag\|>|\[TOOL_CALLS])?\s*\0([\s;]*\0)*\s*$/,
+  // Hermes, Qwen, Granite, Phi: `<tool_call>{"name": …, "arguments": {…}}</tool_call>`, `<|tool_call|>[{…}, …]<|/tool_call|>`.
+  /^\s*(<\|?tool_call\|?>\s*\0\s*(<\|?\/tool_call\|?>\s*|$))+$/,
+  // Newer Mistral: `[TOOL_CALLS]name[CALL_ID]id[ARGS]{…}`.
+  /^\s*(\[TOOL_CALLS][^\s[\0]+(\[CALL_ID]\w*)?(\[ARGS])?\s*\0\s*)+$/,
+]
+
 /** A call as a model wrote it. */
 export interface ParsedCall {
   readonly name: string
-  readonly arguments: object
+  /** The JSON of an object, letter for letter: numbers may have more digits than JavaScript's. */
+  readonly arguments: string
 }
 
-/** How the models of a family write calls of tools. */
-export interface ToolForm {
-  /** Many tokenizers count them among their special tokens, which a text holds only where it is asked to. */
-  readonly marks: readonly string[]
-  /** Where calls begin, or may begin once more is there; the length of the text where they do not. */
-  begin(text: string): number
-  /** The calls that a whole text is from its `begin` on; undefined where it is something else. */
-  parse(text: string): ParsedCall[] | undefined
-}
-
-/** What the first call of an answer begins with, white space apart. */
-const FIRST_KEYS = ['{"name"', '{"arguments"', '{"parameters"', '{"type"']
-
-/** A form whose calls follow the first of its marks, anywhere, or are bare where the answer begins: some models leave the mark out. */
-function marked(marks: readonly [string, ...string[]], bare: readonly string[], parse: ToolForm['parse']): ToolForm {
-  const [mark] = marks
-  return {
-    marks,
-    begin(text) {
-      // White space in front of calls is no text.
-      const start = text.replace(/\s+/g, '')
-      if ([mark, ...bare].some((one) => start.startsWith(one) || one.startsWith(start))) return 0
-      const at = text.indexOf(mark)
-      if (at >= 0) return at
-      let partial = Math.min(mark.length - 1, text.length)
-      while (!text.endsWith(mark.slice(0, partial))) partial--
-      return text.length - partial
-    },
-    parse,
-  }
-}
-
-const OPEN = '<tool_call>'
-
-/** Hermes, Qwen: `<tool_call>{"name": …, "arguments": {…}}</tool_call>`, as often as there are calls; the last mark may be missing. */
-const TAGGED = marked([OPEN, '</tool_call>'], FIRST_KEYS, (text) => {
-  const isMarked = text.trimStart().startsWith(OPEN)
-  const [before, after] = isMarked ? [/^\s*<tool_call>\s*/, /^\s*(<\/tool_call>\s*|$)/] : [/^\s*/, /^\s*/]
-  return all(objects(text, before, after))
-})
-
-/** Llama 3.1 and later: `{"name": …, "parameters": {…}}`, several with a semicolon or a line break between them. */
-const OBJECT = marked(['<|python_tag|>'], FIRST_KEYS, (text) =>
-  all(objects(text.replace(/^\s*<\|python_tag\|>/, ''), /^\s*/, /^\s*(;(?=\s*\{))?\s*/)),
-)
-
-/** Mistral: `[TOOL_CALLS] [{"name": …, "arguments": {…}}, …]`. */
-const LIST = marked(
-  ['[TOOL_CALLS]'],
-  FIRST_KEYS.map((key) => `[${key}`),
-  (text) => {
-    const list = json(text.replace(/^\s*\[TOOL_CALLS\]/, ''))
-    return Array.isArray(list) ? all(list) : undefined
-  },
-)
-
-/** One call under a grammar, whatever the model's own form is. */
-export const FORCED: ToolForm = { marks: [], begin: () => 0, parse: (text) => all([json(text)]) }
-
-/** The form that a chat template writes calls in; undefined where it knows no tools. */
-export function toolForm(template: string): ToolForm | undefined {
-  if (!/\btools\b/.test(template)) return undefined
-  if (template.includes('[TOOL_CALLS]')) return LIST
-  return template.includes(OPEN) ? TAGGED : OBJECT
-}
-
-function json(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}
-
-/** The objects that a whole text consists of, with what is before and after each; none where it is something else. */
-function objects(text: string, before: RegExp, after: RegExp): unknown[] {
-  const found: unknown[] = []
-  let rest = text
-  while (rest !== '') {
-    const opened = before.exec(rest)
-    if (!opened) return []
-    rest = rest.slice(opened[0].length)
-    const end = objectEnd(rest)
-    const closed = after.exec(rest.slice(end))
-    if (end === 0 || !closed) return []
-    found.push(json(rest.slice(0, end)))
-    rest = rest.slice(end + closed[0].length)
-  }
-  return found
-}
-
-/** How long the object is that a text begins with; 0 where there is none. Braces and marks in its strings do not count. */
-function objectEnd(text: string): number {
-  let depth = 0
-  for (const { 0: token, index } of text.matchAll(/"(?:[^"\\]|\\.)*"|[{}]/gs)) {
-    if (depth === 0 && index > 0) return 0
-    if (token === '{') depth++
-    else if (token === '}') depth--
-    if (depth <= 0) return depth === 0 && token === '}' ? index + 1 : 0
-  }
-  return 0
-}
-
-function all(values: readonly unknown[]): ParsedCall[] | undefined {
-  const calls = values.map(call)
+/** The calls that a whole text is; undefined where it is something else. */
+export function parseCalls(text: string): readonly ParsedCall[] | undefined {
+  const { frame, values } = cut(text)
+  if (!SHAPES.some((shape) => shape.test(frame))) return undefined
+  const names = frame.match(/(?<=\[TOOL_CALLS])[^\s[\0]+/g)
+  const calls = values
+    .flatMap((value, i) => {
+      if (names) return `{"name":${JSON.stringify(names[i])},"arguments":${value}}`
+      return value.startsWith('[') ? [members(value)].flat(2) : value
+    })
+    .map(call)
   return calls.length > 0 && calls.every((one) => one !== undefined) ? calls : undefined
 }
 
-function call(value: unknown): ParsedCall | undefined {
-  if (typeof value !== 'object' || value === null) return undefined
-  const { name, arguments: given, parameters } = value as { name?: unknown; arguments?: unknown; parameters?: unknown }
-  const wanted = given ?? parameters ?? {}
-  const values = typeof wanted === 'string' ? json(wanted) : wanted
-  if (typeof name !== 'string' || typeof values !== 'object' || values === null || Array.isArray(values))
-    return undefined
-  return { name, arguments: values }
+function call(text: unknown): ParsedCall | undefined {
+  if (!parseObject(text)) return undefined
+  const { name, arguments: given, parameters } = members(text as string) as Record<string, unknown>
+  const [values = '{}'] = [given ?? parameters ?? []].flat()
+  return typeof name === 'string' && parseObject(values) ? { name, arguments: values as string } : undefined
+}
+
+/** A list or an object, parsed; each list and object in it is a list of its text. */
+function members(text: string): unknown {
+  const { frame, values } = cut(text, -1)
+  let i = 0
+  return parseJson(frame.replace(/\0/g, () => JSON.stringify([values[i++]])))
+}
+
+/** The lists and objects of a text, or at depth -1 those of the list or object that it is, and what is around them. */
+function cut(text: string, from = 0): { frame: string; values: string[] } {
+  const values: string[] = []
+  let frame = ''
+  let depth = from
+  // Brackets in strings and in marks are none.
+  for (const [token] of text.matchAll(/\[(?:TOOL_CALLS|CALL_ID|ARGS)]|"(?:[^"\\]|\\.)*"|[^\0]/gs)) {
+    if ('{['.includes(token) && depth++ === 0) {
+      frame += '\0'
+      values.push('')
+    }
+    if (depth > 0) values[values.length - 1] += token
+    else frame += token
+    if ('}]'.includes(token)) depth--
+  }
+  return { frame, values }
 }

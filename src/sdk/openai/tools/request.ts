@@ -12,6 +12,7 @@ import { ToolCallReader } from './reader.js'
 export interface ToolsWanted {
   /** What the session is told: tools for the template, special tokens that mark calls, the format of a call that has to come. */
   readonly options: ChatOptions
+  /** One for every answer. */
   reader(): ToolCallReader
 }
 
@@ -31,8 +32,8 @@ export async function toolsWanted(request: ChatRequest, text: ModelText): Promis
   const known = tools.map(toolOf)
   const named = nameOf(choice)
   if (choice === 'none') return undefined
-  if (named !== undefined && !known.some(({ name }) => name === named))
-    throw bad(`tool_choice names ${named}, which is none of the tools`)
+  const callable = known.filter(({ name }) => name === (named ?? name))
+  if (callable.length === 0) throw bad(`tool_choice names ${named}, which is none of the tools`)
   const form = toolForm((await text.chatTemplate({ tools: true })) ?? '')
   if (!form) {
     throw new SkipstoneError(
@@ -43,14 +44,12 @@ export async function toolsWanted(request: ChatRequest, text: ModelText): Promis
   const must = choice !== 'auto'
   if (must && responseFormat(request.response_format))
     throw bad('response_format and a tool_choice that demands a call exclude each other')
-  const callable = known.filter(({ name }) => named === undefined || name === named)
-  const names = new Set(callable.map(({ name }) => name))
-  if (!must) return { options: { tools, specialTokens: form.marks }, reader: () => new ToolCallReader(form, names) }
+  const single = request.parallel_tool_calls === false
+  const names = callable.map(({ name }) => name)
+  if (!must)
+    return { options: { tools, specialTokens: form.marks }, reader: () => new ToolCallReader(form, names, single) }
   const schemas = callable.map(({ name, parameters }, i) => callSchema(name, parameters, `#/anyOf/${i}`))
-  return {
-    options: { tools, format: { schema: { anyOf: schemas } } },
-    reader: () => new ToolCallReader(FORCED, names),
-  }
+  return { options: { tools, format: { schema: { anyOf: schemas } } }, reader: () => new ToolCallReader(FORCED, names) }
 }
 
 function toolOf(tool: unknown): Tool {
