@@ -48,7 +48,7 @@ const COMMANDS: Readonly<Record<string, CommandSpec>> = {
   generate: { strings: [...COMMON, ...SAMPLING, 'prompt', 'ids', 'logits', 'trace'], flags: ['ignore-eos'] },
   eval: { strings: [...COMMON, 'text', 'ids-file'], flags: [] },
   compare: { strings: [...COMMON, ...SAMPLING, 'policies', 'prompt'], flags: ['sweep', 'ignore-eos'] },
-  bench: { strings: [...COMMON, 'shape', 'skip', 'tokens', 'repeats', 'phase'], flags: ['profile'] },
+  bench: { strings: [...COMMON, 'shape', 'skip', 'tokens', 'repeats', 'phase', 'batch'], flags: ['profile'] },
   inspect: { strings: COMMON, flags: [] },
   convert: { strings: ['routers', 'lora', 'out'], flags: [] },
 }
@@ -59,7 +59,7 @@ export const USAGE = `skipstone generate   (--prompt TEXT | --ids 1,2,3) [--max-
                      [--top-k K] [--top-p P] [--min-p P] [--repetition-penalty R] [--seed 0] [--logits FILE] [--trace FILE]
 skipstone eval       (--text FILE | --ids-file FILE) [--context N]
 skipstone compare    --policies a,b,c --prompt TEXT [--sweep]
-skipstone bench      [--shape NAME] [--skip 0,0.25,0.5,0.75] [--tokens 64,256,512] [--repeats 3] [--phase prefill|decode] [--profile]
+skipstone bench      [--shape NAME] [--skip 0,0.25,0.5,0.75] [--tokens 64,256,512] [--repeats 3] [--phase prefill|decode] [--profile | --batch 1,2,4,8]
 skipstone inspect
 skipstone convert    (--routers FILE | --lora DIR) --out FILE
 all of them: [--model DIR|FILE|URL|NAME] [--policy NAME[:key=value,...]] [--routers DIR|FILE] [--lora DIR] [--dtype stored|f32|f16|q8|q4]
@@ -187,6 +187,7 @@ function request(command: string, common: CommonOptions, values: Values): Reques
         skips: list('skip', text('skip') ?? '0,0.25,0.5,0.75'),
         tokens: list('tokens', text('tokens') ?? '64,256,512'),
         repeats: whole('repeats', values, 3),
+        batch: text('batch') === undefined ? [] : list('batch', text('batch') as string),
         profile: values.profile === true,
         phases: values.phase === undefined ? PHASES : [oneOf('phase', text('phase') as string, PHASES)],
       }

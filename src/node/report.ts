@@ -1,5 +1,6 @@
 import { cpus, type } from 'node:os'
 import { noTraffic } from '../model/weight-stream.js'
+import type { BatchRow } from '../study/bench-batch.js'
 import type { Evaluation } from '../study/evaluate.js'
 import type { ProfileResult } from '../study/profile.js'
 import type { BenchResult } from './commands/bench.js'
@@ -84,7 +85,26 @@ ${lines.join('\n')}
 `
 }
 
-function benchmarked({ adapter, dtype, form, rows, profile }: BenchResult, command: string): string {
+function batchTable(rows: readonly BatchRow[]): string {
+  const lines = rows.map((r) =>
+    tableRow([
+      r.shape,
+      r.tokens,
+      percent(r.skip),
+      r.sequences,
+      r.ms.toFixed(2),
+      r.tokensPerSecond.toFixed(1),
+      r.gain.toFixed(2),
+    ]),
+  )
+  return `
+| shape | tokens | skip | sequences | ms/step | tokens/s | of one |
+|${' --- |'.repeat(7)}
+${lines.join('\n')}
+`
+}
+
+function benchmarked({ adapter, dtype, form, rows, profile, batches }: BenchResult, command: string): string {
   const machine = `${cpus()[0]?.model.trim() ?? 'unknown processor'}, ${cpus().length} cores, ${type()}, Node ${process.version}`
   const streams = rows.some((r) => r.streamedBytesPerToken !== undefined)
   const header =
@@ -111,6 +131,7 @@ Adapter: ${adapter}
 Weights: ${dtype}; kernel form: ${form}
 Command: ${command}
 `
+  if (batches) return `${head}${batchTable(batches)}`
   if (profile) return `${head}${profileTable(profile)}`
   return `${head}
 ${header}

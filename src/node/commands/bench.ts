@@ -1,9 +1,11 @@
 import { SkipstoneError } from '../../errors.js'
 import { GpuDevice } from '../../gpu/device.js'
 import { loadWeights } from '../../model/weights.js'
+import { BATCH_ROWS } from '../../runtime/batch/batch-buffers.js'
 import { Engine } from '../../runtime/engine.js'
 import { chooseTarget } from '../../runtime/target.js'
 import { type BenchRow, bench } from '../../study/bench.js'
+import { type BatchRow, benchBatches } from '../../study/bench-batch.js'
 import { type ProfileResult, profile } from '../../study/profile.js'
 import { syntheticCheckpoint, syntheticConfig } from '../../study/synthetic.js'
 import type { CommandContext, CommonOptions } from './context.js'
@@ -14,6 +16,8 @@ export interface BenchCommand extends Pick<CommonOptions, 'dtype' | 'gpuBudget'>
   readonly tokens: readonly number[]
   readonly repeats: number
   readonly phases: readonly BenchRow['phase'][]
+  /** Time so many sequences that decode together instead; none where empty. */
+  readonly batch: readonly number[]
   /** Time single kernels instead of whole runs. */
   readonly profile: boolean
 }
@@ -23,6 +27,8 @@ export interface BenchResult {
   dtype: string
   form: string
   rows: BenchRow[]
+  /** With `batch`, instead of rows. */
+  batches?: BatchRow[]
   /** With `profile`, instead of rows. */
   profile?: ProfileResult
 }
@@ -40,9 +46,14 @@ export async function benchCommand(context: CommandContext, options: BenchComman
       throw new SkipstoneError('bad-option', `--tokens ${long} does not fit the context of ${shape}, ${contextLength}.`)
     }
   }
+  const most = options.batch.find((count) => !(Number.isInteger(count) && count >= 1 && count <= BATCH_ROWS))
+  if (most !== undefined) {
+    throw new SkipstoneError('bad-option', `--batch takes numbers of sequences from 1 to ${BATCH_ROWS}, not ${most}.`)
+  }
   const gpu = await GpuDevice.open(context.gpu ? { gpu: context.gpu } : {})
   try {
     const rows: BenchRow[] = []
+    const batches: BatchRow[] = []
     let profiled: ProfileResult | undefined
     let form = ''
     for (const [shape, config] of configs) {
@@ -60,12 +71,22 @@ export async function benchCommand(context: CommandContext, options: BenchComman
         if (options.profile) {
           const found = await profile(engine, { shape, tokens, phases, signal })
           profiled = { limits: found.limits, rows: [...(profiled?.rows ?? []), ...found.rows] }
+        } else if (options.batch.length > 0) {
+          const all = { shape, sequences: options.batch, tokens, skips, repeats, signal, progress }
+          batches.push(...(await benchBatches(engine, all)))
         } else rows.push(...(await bench(engine, { shape, skips, tokens, repeats, phases, masked, signal, progress })))
       } finally {
         engine.destroy()
       }
     }
-    return { adapter: gpu.adapterName, dtype: options.dtype, form, rows, ...(profiled && { profile: profiled }) }
+    return {
+      adapter: gpu.adapterName,
+      dtype: options.dtype,
+      form,
+      rows,
+      ...(batches.length > 0 && { batches }),
+      ...(profiled && { profile: profiled }),
+    }
   } finally {
     gpu.destroy()
   }
