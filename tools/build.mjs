@@ -41,7 +41,8 @@ const CHUNKS = [
   },
   { name: 'client', test: /src\/worker\/index\.ts$/ },
   { name: 'store', test: /src\/storage\/(default-store|library)\.ts$/ },
-  { name: 'kernels', test: /\/(shaders|src\/kernels)\// },
+  // Products in 8 bits come with a model that was asked for them.
+  { name: 'kernels', test: /\/(shaders|src\/kernels)\/(?!.*packed-)/ },
   { name: 'runtime', test: /src\/sdk\/(?!gguf)/ },
 ].map((group, i, all) => ({ ...group, priority: all.length - i }))
 

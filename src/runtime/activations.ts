@@ -1,6 +1,7 @@
 import type { GpuDevice } from '../gpu/device.js'
 import { type Choice, chooseForm } from '../gpu/forms.js'
 import type { KernelForms } from '../kernels/forms.js'
+import { packedForm, packedGivesRightResults } from '../kernels/packed-forms.js'
 import type { MatrixDtypes } from '../model/matrix-dtypes.js'
 
 /**
@@ -19,10 +20,9 @@ export interface ActivationsChoice {
 /** What shaders for `q8` require. */
 const LANGUAGE_FEATURE = 'packed_4x8_integer_dot_product'
 
-/** The chosen forms, with products for `q8` where that is wished for, the weights have use for it, and the device passes their self-test. */
-export async function chooseActivations(
+/** The chosen forms with products for `q8`, where the weights have use for it and the device passes their self-test. Loaded where it is asked for. */
+export async function chooseEightBits(
   gpu: GpuDevice,
-  wish: Activations,
   dtypes: MatrixDtypes,
   choice: Choice<KernelForms>,
 ): Promise<ActivationsChoice> {
@@ -31,7 +31,6 @@ export async function chooseActivations(
     activations: 'f32',
     warning: `Activations stay f32: ${why}`,
   })
-  if (wish === 'f32') return { choice, activations: 'f32' }
   const used = [dtypes.head, ...dtypes.layers.flatMap((layer) => Object.values(layer))]
   if (!used.some((dtype) => dtype === 'q8' || dtype === 'q4')) {
     return refuse('8 bits are for weights in q8 or q4, and this model has none; load it with one of these dtypes.')
@@ -39,7 +38,6 @@ export async function chooseActivations(
   if (!gpu.languageFeatures.has(LANGUAGE_FEATURE)) {
     return refuse(`this browser's WGSL does not have ${LANGUAGE_FEATURE}; update the browser, or try another.`)
   }
-  const { packedForm, packedGivesRightResults } = await import('../kernels/packed-forms.js')
   const plain = choice.form
   const packed = await chooseForm(gpu, 'products in 8 bits', [packedForm(plain), plain], async (forms) =>
     forms === plain.value ? true : packedGivesRightResults(gpu, forms),

@@ -5,7 +5,7 @@ import { KERNEL_FORMS } from '../kernels/forms.js'
 import { formsGiveRightResults } from '../kernels/self-test.js'
 import type { ModelConfig } from '../model/config.js'
 import type { MatrixDtypes } from '../model/matrix-dtypes.js'
-import { type Activations, type ActivationsChoice, chooseActivations } from './activations.js'
+import type { Activations, ActivationsChoice } from './activations.js'
 import { type RuntimeShape, runtimeShape } from './shape.js'
 
 /** Rows that one prefill chunk has at most. */
@@ -32,12 +32,10 @@ export async function chooseTarget(
   const choice = await chooseForm(gpu, 'matrix products', KERNEL_FORMS, (forms) =>
     formsGiveRightResults(gpu, forms, { heads, kvHeads, headDim, rows }),
   )
+  const chosen: ActivationsChoice =
+    activations === 'f32'
+      ? { choice, activations }
+      : await (await import('./activations.js')).chooseEightBits(gpu, dtypes, choice)
   const capacity = Math.min(CHUNK_ROWS, config.contextLength)
-  return {
-    gpu,
-    shape: runtimeShape(config),
-    capacity,
-    dtypes,
-    ...(await chooseActivations(gpu, activations, dtypes, choice)),
-  }
+  return { gpu, shape: runtimeShape(config), capacity, dtypes, ...chosen }
 }

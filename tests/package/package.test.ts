@@ -195,16 +195,21 @@ describe('an application that bundles it', () => {
     expect(modules.map((id) => path.basename(id)).sort()).toEqual(['errors.js', 'inspector.js'])
   })
 
-  it('has at most 110 KiB with everything but the inspector and grammars', () => {
+  it('has at most 110 KiB with everything but the inspector and what comes only where it is asked for', () => {
     const chunks = bundles.get('skipstone')!
-    const isGrammar = ({ moduleIds }: Rolldown.OutputChunk) => moduleIds.some((id) => id.endsWith('/chunks/grammar.js'))
-    const [grammars, rest] = [chunks.filter(isGrammar), chunks.filter((chunk) => !isGrammar(chunk))]
+    const within = (name: string) =>
+      chunks.filter(({ moduleIds }) => moduleIds.some((id) => id.endsWith(`/chunks/${name}.js`)))
+    const [grammars, packed] = [within('grammar'), within('activations')]
+    const rest = chunks.filter((chunk) => ![...grammars, ...packed].includes(chunk))
+    const kib = (part: readonly Rolldown.OutputChunk[]) => (size(part) / KIB).toFixed(1)
     console.log(
-      `${(size(rest) / KIB).toFixed(1)} KiB gzip in ${rest.length} files, and ${(size(grammars) / KIB).toFixed(1)} KiB of grammars`,
+      `${kib(rest)} KiB gzip in ${rest.length} files, ${kib(grammars)} KiB of grammars, ${kib(packed)} KiB of products in 8 bits`,
     )
     expect(size(rest)).toBeLessThan(110 * KIB)
     expect(size(grammars)).toBeGreaterThan(5 * KIB)
     expect(size(grammars)).toBeLessThan(15 * KIB)
+    expect(size(packed)).toBeGreaterThan(KIB)
+    expect(size(packed)).toBeLessThan(3 * KIB)
   })
 
   it('is given the worker as a file of its own, beside the page', () => {
