@@ -21,8 +21,15 @@ export function windowsOf(ids: readonly number[], length: number, bos: number): 
   return windows
 }
 
+/** Prompts are read in f32: of activations in 8 bits only decode steps tell something. */
+async function score(sequence: Sequence, window: readonly number[], signal: AbortSignal | undefined) {
+  if (sequence.engine.target.activations === 'f32') return sequence.score(window, signal)
+  const { scoreSteps } = await import('./score-steps.js')
+  return scoreSteps(sequence, window, signal)
+}
+
 /**
- * Teacher-forced loss of a policy over windows of ids, each from an empty cache.
+ * Teacher-forced loss of a policy over windows of ids, each from an empty cache; token by token where activations have 8 bits.
  * @throws `bad-option` where no window predicts anything.
  */
 export async function evaluate(
@@ -38,7 +45,7 @@ export async function evaluate(
   try {
     for (const [i, window] of windows.entries()) {
       if (window.length < 2) continue
-      const { nll, records } = await sequence.score(window, options.signal)
+      const { nll, records } = await score(sequence, window, options.signal)
       for (const value of nll) sum += value
       tokens += nll.length
       trace.push(...records)

@@ -199,7 +199,7 @@ describe('an application that bundles it', () => {
     const chunks = bundles.get('skipstone')!
     const within = (name: string) =>
       chunks.filter(({ moduleIds }) => moduleIds.some((id) => id.endsWith(`/chunks/${name}.js`)))
-    const [grammars, packed] = [within('grammar'), within('activations')]
+    const [grammars, packed] = [within('grammar'), [...within('activations'), ...within('score-steps')]]
     const rest = chunks.filter((chunk) => ![...grammars, ...packed].includes(chunk))
     const kib = (part: readonly Rolldown.OutputChunk[]) => (size(part) / KIB).toFixed(1)
     console.log(
