@@ -118,16 +118,14 @@ ${unroll(count, (i) => `  let base${i} = chunkStart(${row(i)});\n  var acc${i} =
     }
     ${squaresInTile ? 'squareSums[lane] = squares;' : ''}
     workgroupBarrier();`
+  const frame = frameOf(form, sums, input)
   return {
-    ...spread(form),
-    declarations: `
+    ...frame,
+    declarations: `${frame.declarations}
 @group(0) @binding(2) var<storage, read> weights: array<${chunks.element}>;
 ${chunks.declarations}
-${loopBound}
 ${tiled ? `var<workgroup> tile: array<vec4f, ${tile4}>;` : ''}
-${squaresInTile ? `var<workgroup> squareSums: array<f32, ${workgroup}>;` : ''}
-${partialSums(form, sums)}
-${inputCode(input)}`,
+${squaresInTile ? `var<workgroup> squareSums: array<f32, ${workgroup}>;` : ''}`,
     body: `
   let part = ${lanes === 1 ? '0u' : `lane % ${lanes}u`};
 ${norm ? `  var squares = ${squaresInTile ? '0.0' : 'vec4f()'};` : ''}
@@ -139,22 +137,21 @@ ${unroll(count, (i) => `  let sum${i} = total${i}${norm ? ` / sqrt(total${count}
   }
 }
 
-/** The parts of a product that say how it is spread. */
-export function spread({ lanes, adds }: MatvecForm): Pick<Matvec, 'extensions' | 'parameters' | 'holds'> {
-  const holds = lanes === 1 ? 'true' : 'part == 0u'
-  if (adds === 'memory') return { extensions: '', parameters: '', holds }
-  const parameters = ', @builtin(subgroup_size) subgroupSize: u32, @builtin(subgroup_invocation_id) subgroupLane: u32'
-  return { extensions: 'enable subgroups;', parameters, holds }
-}
-
-/** WGSL `inputVector`. */
-export function inputCode(input: MatvecOptions['input']): string {
-  return 'norm' in input ? 'fn inputVector(i: u32) -> vec4f { return x[rowStart() + i]; }' : input.code
-}
-
-/** WGSL that `addLanes` needs. */
-export function partialSums({ workgroup, lanes }: MatvecForm, sums: number): string {
-  return lanes === 1 ? '' : unroll(sums, (i) => `var<workgroup> parts${i}: array<f32, ${workgroup}>;`)
+/** What every product has, its body aside: loop bounds, `inputVector`, and what adding the lanes needs. */
+export function frameOf(form: MatvecForm, sums: number, input: MatvecOptions['input']): Omit<Matvec, 'body'> {
+  const { workgroup, lanes, adds } = form
+  const subgroups = adds === 'subgroups'
+  return {
+    extensions: subgroups ? 'enable subgroups;' : '',
+    parameters: subgroups
+      ? ', @builtin(subgroup_size) subgroupSize: u32, @builtin(subgroup_invocation_id) subgroupLane: u32'
+      : '',
+    holds: lanes === 1 ? 'true' : 'part == 0u',
+    declarations: `
+${loopBound}
+${lanes === 1 ? '' : unroll(sums, (i) => `var<workgroup> parts${i}: array<f32, ${workgroup}>;`)}
+${'norm' in input ? 'fn inputVector(i: u32) -> vec4f { return x[rowStart() + i]; }' : input.code}`,
+  }
 }
 
 /** Leaves sums over the lanes of a slot in `total0 .. total{sums - 1}`. */

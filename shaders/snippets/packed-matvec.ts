@@ -1,6 +1,6 @@
-import { addLanes, type BlockMatvecOptions, inputCode, type Matvec, partialSums, spread } from './matvec.js'
+import { addLanes, type BlockMatvecOptions, frameOf, type Matvec } from './matvec.js'
 import { eps } from './norm.js'
-import { loopBound, loopEnd } from './plan.js'
+import { loopEnd } from './plan.js'
 import { unroll } from './reduce.js'
 import { BLOCK, blocksOf, rowWords, scalesAt } from './weights.js'
 
@@ -27,6 +27,7 @@ export function packedMatvec({ form, k4, dtype, count, row, input }: BlockMatvec
   const blocks = blocksOf(k4)
   const tileBlocks = Math.min(TILE_BLOCKS, blocks)
   const sums = count + (norm ? 1 : 0)
+  const frame = frameOf(form, sums, input)
   const end = loopEnd(blocks * chunks, lanes > 1)
   const packing = (count: string) => `
     for (var b = lane; b < ${count}; b += ${workgroup}u) { pack(first + b, b); }
@@ -40,16 +41,13 @@ ${unroll(count, (i) => `      acc${i} = fma(step.x, chunk(base${i}, c, ${code.ve
       ${norm ? 'squares += step.y;' : ''}
     }`
   return {
-    ...spread(form),
-    extensions: `requires packed_4x8_integer_dot_product;\n${spread(form).extensions}`,
-    declarations: `
+    ...frame,
+    extensions: `requires packed_4x8_integer_dot_product;\n${frame.extensions}`,
+    declarations: `${frame.declarations}
 @group(0) @binding(2) var<storage, read> weights: array<vec4u>;
-${loopBound}
 var<workgroup> tile: array<vec4u, ${2 * tileBlocks}>;
 // Of each block its step, and a chunk's share of its squares.
 var<workgroup> steps: array<vec2f, ${tileBlocks}>;
-${partialSums(form, sums)}
-${inputCode(input)}
 fn largest(v: vec4f) -> f32 { return max(max(abs(v.x), abs(v.y)), max(abs(v.z), abs(v.w))); }
 fn pack(block: u32, at: u32) {
   let first = block * ${VECTORS}u;

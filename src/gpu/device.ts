@@ -14,8 +14,6 @@ export class GpuDevice {
   readonly memory: GpuMemory
   readonly pipelines: PipelineCache
   readonly features: ReadonlySet<string>
-  /** What shaders may require. */
-  readonly languageFeatures: ReadonlySet<string>
   /** Human-readable adapter name, such as "mesa llvmpipe". */
   readonly adapterName: string
   /** The adapter runs on the CPU: kernels take forms without barriers. */
@@ -30,12 +28,12 @@ export class GpuDevice {
     readonly device: GPUDevice,
     info: GPUAdapterInfo,
     isFallback: boolean,
-    language: ReadonlySet<string> | undefined,
+    /** What shaders may require; undefined where the browser does not tell. */
+    readonly languageFeatures: ReadonlySet<string> | undefined,
   ) {
     this.memory = new GpuMemory(device)
     this.pipelines = new PipelineCache(device)
     this.features = device.features
-    this.languageFeatures = language ?? new Set()
     const name = [info.vendor, info.architecture, info.device, info.description].filter(Boolean).join(' ')
     // Firefox tells nothing about the adapter, except whether it is a fallback.
     this.adapterName = name || (isFallback ? 'fallback adapter, not named by the browser' : 'not named by the browser')

@@ -35,7 +35,7 @@ export async function chooseEightBits(
   if (!used.some((dtype) => dtype === 'q8' || dtype === 'q4')) {
     return refuse('8 bits are for weights in q8 or q4, and this model has none; load it with one of these dtypes.')
   }
-  if (!gpu.languageFeatures.has(LANGUAGE_FEATURE)) {
+  if (!gpu.languageFeatures?.has(LANGUAGE_FEATURE)) {
     return refuse(`this browser's WGSL does not have ${LANGUAGE_FEATURE}; update the browser, or try another.`)
   }
   const plain = choice.form
