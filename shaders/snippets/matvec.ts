@@ -18,6 +18,8 @@ export interface MatvecForm {
    * need `lanes === workgroup`.
    */
   adds: 'memory' | 'subgroups'
+  /** Makes the product instead, of weights in blocks. */
+  ofBlocks?: (options: BlockMatvecOptions) => Matvec
 }
 
 /** Matrix rows that one workgroup of this form produces. */
@@ -42,6 +44,8 @@ export interface MatvecOptions {
    */
   input: { code: string; tile: boolean } | { norm: { d: number; eps: number } }
 }
+
+export type BlockMatvecOptions = MatvecOptions & { dtype: 'q8' | 'q4' }
 
 /** The parts of a kernel that multiplies a matrix with a vector. Needs the plan bound read-only; the weights, `[n, k4]` of four, are binding 2. */
 export interface Matvec {
@@ -71,7 +75,9 @@ const total = (v: string) => `${v}.x + ${v}.y + ${v}.z + ${v}.w`
  * Lanes stride over the chunks of a row. With a norm, each lane squares what it reads on the way, and the products are scaled at the end: no
  * pass over the vector goes before.
  */
-export function matvec({ form, k4, dtype, count, row, input }: MatvecOptions): Matvec {
+export function matvec(options: MatvecOptions): Matvec {
+  const { form, k4, dtype, count, row, input } = options
+  if (form.ofBlocks && (dtype === 'q8' || dtype === 'q4')) return form.ofBlocks({ ...options, dtype })
   const { workgroup, lanes } = form
   const chunks = chunksOf(dtype, k4)
   const { vectors } = chunks
@@ -112,21 +118,14 @@ ${unroll(count, (i) => `  let base${i} = chunkStart(${row(i)});\n  var acc${i} =
     }
     ${squaresInTile ? 'squareSums[lane] = squares;' : ''}
     workgroupBarrier();`
+  const frame = frameOf(form, sums, input)
   return {
-    extensions: form.adds === 'subgroups' ? 'enable subgroups;' : '',
-    parameters:
-      form.adds === 'subgroups'
-        ? ', @builtin(subgroup_size) subgroupSize: u32, @builtin(subgroup_invocation_id) subgroupLane: u32'
-        : '',
-    holds: lanes === 1 ? 'true' : 'part == 0u',
-    declarations: `
+    ...frame,
+    declarations: `${frame.declarations}
 @group(0) @binding(2) var<storage, read> weights: array<${chunks.element}>;
 ${chunks.declarations}
-${loopBound}
 ${tiled ? `var<workgroup> tile: array<vec4f, ${tile4}>;` : ''}
-${squaresInTile ? `var<workgroup> squareSums: array<f32, ${workgroup}>;` : ''}
-${lanes === 1 ? '' : unroll(sums, (i) => `var<workgroup> parts${i}: array<f32, ${workgroup}>;`)}
-${'norm' in input ? 'fn inputVector(i: u32) -> vec4f { return x[rowStart() + i]; }' : input.code}`,
+${squaresInTile ? `var<workgroup> squareSums: array<f32, ${workgroup}>;` : ''}`,
     body: `
   let part = ${lanes === 1 ? '0u' : `lane % ${lanes}u`};
 ${norm ? `  var squares = ${squaresInTile ? '0.0' : 'vec4f()'};` : ''}
@@ -138,8 +137,25 @@ ${unroll(count, (i) => `  let sum${i} = total${i}${norm ? ` / sqrt(total${count}
   }
 }
 
+/** What every product has, its body aside: loop bounds, `inputVector`, and what adding the lanes needs. */
+export function frameOf(form: MatvecForm, sums: number, input: MatvecOptions['input']): Omit<Matvec, 'body'> {
+  const { workgroup, lanes, adds } = form
+  const subgroups = adds === 'subgroups'
+  return {
+    extensions: subgroups ? 'enable subgroups;' : '',
+    parameters: subgroups
+      ? ', @builtin(subgroup_size) subgroupSize: u32, @builtin(subgroup_invocation_id) subgroupLane: u32'
+      : '',
+    holds: lanes === 1 ? 'true' : 'part == 0u',
+    declarations: `
+${loopBound}
+${lanes === 1 ? '' : unroll(sums, (i) => `var<workgroup> parts${i}: array<f32, ${workgroup}>;`)}
+${'norm' in input ? 'fn inputVector(i: u32) -> vec4f { return x[rowStart() + i]; }' : input.code}`,
+  }
+}
+
 /** Leaves sums over the lanes of a slot in `total0 .. total{sums - 1}`. */
-function addLanes({ workgroup, lanes, adds }: MatvecForm, sums: number, value: (i: number) => string): string {
+export function addLanes({ workgroup, lanes, adds }: MatvecForm, sums: number, value: (i: number) => string): string {
   if (lanes === 1) return unroll(sums, (i) => `  let total${i} = ${value(i)};`)
   if (adds === 'subgroups') {
     return `

@@ -28,6 +28,8 @@ export class GpuDevice {
     readonly device: GPUDevice,
     info: GPUAdapterInfo,
     isFallback: boolean,
+    /** What shaders may require; undefined where the browser does not tell. */
+    readonly languageFeatures: ReadonlySet<string> | undefined,
   ) {
     this.memory = new GpuMemory(device)
     this.pipelines = new PipelineCache(device)
@@ -79,7 +81,7 @@ export class GpuDevice {
         { cause },
       )
     })
-    return new GpuDevice(device, adapter.info, isFallbackAdapter(adapter))
+    return new GpuDevice(device, adapter.info, isFallbackAdapter(adapter), gpu.wgslLanguageFeatures)
   }
 
   get isLost(): boolean {

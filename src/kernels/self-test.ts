@@ -1,7 +1,5 @@
 import { PLAN_HEADER, type Rows } from '../../shaders/snippets/plan.js'
 import type { GpuDevice } from '../gpu/device.js'
-import { type Dispatch, ParamsArena, record } from '../gpu/dispatch.js'
-import { readBuffer } from '../gpu/readback.js'
 import { attentionPrefillKernel } from './attention-prefill.js'
 import { downDecodeKernel } from './down-decode.js'
 import type { KernelForms } from './forms.js'
@@ -9,6 +7,7 @@ import { gemmKernel } from './gemm.js'
 import { attention } from './reference/attention.js'
 import { linear } from './reference/linear.js'
 import { pcgHash } from './reference/random.js'
+import { onDevice } from './self-test-run.js'
 
 const TOLERANCE = 1e-4
 
@@ -34,22 +33,7 @@ export async function formsGiveRightResults(gpu: GpuDevice, forms: KernelForms, 
   const n = 75
   const rows = 37
   const { heads, kvHeads, headDim } = o
-  const arena = new ParamsArena(gpu)
-  const buffers: GPUBuffer[] = []
-  const upload = (data: Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>) => {
-    const buffer = gpu.memory.upload('self-test', data)
-    buffers.push(buffer)
-    return buffer
-  }
-  const run = async (dispatch: Dispatch, output: GPUBuffer, values: number) => {
-    const encoder = gpu.device.createCommandEncoder()
-    const pass = encoder.beginComputePass()
-    record(pass, [dispatch], { rows, context: rows })
-    pass.end()
-    gpu.device.queue.submit([encoder.finish()])
-    return new Float32Array((await readBuffer(gpu, output, 4 * values)).buffer)
-  }
-  try {
+  return onDevice(gpu, rows, async ({ arena, upload, run }) => {
     const options = { k4: k / 4, n, outputStride: n, dtype: 'f32', bias: false, rows: 'all', gather: false } as const
     const [matvec, gemms, prefill] = await Promise.all([
       downDecodeKernel(gpu, {
@@ -98,12 +82,9 @@ export async function formsGiveRightResults(gpu: GpuDevice, forms: KernelForms, 
     return (
       close(single, expected.subarray(0, n)) && products.every((y) => close(y, expected)) && close(attended, reference)
     )
-  } finally {
-    arena.destroy()
-    for (const buffer of buffers) gpu.memory.destroy(buffer)
-  }
+  })
 }
 
-function close(actual: Float32Array, expected: Float64Array): boolean {
+export function close(actual: Float32Array, expected: Float64Array): boolean {
   return expected.every((value, i) => Math.abs(value - (actual[i] as number)) <= TOLERANCE)
 }

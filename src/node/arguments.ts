@@ -32,6 +32,7 @@ const COMMON = [
   'lora',
   'profile-file',
   'dtype',
+  'activations',
   'context',
   'gpu-budget',
   'backend',
@@ -63,7 +64,7 @@ skipstone bench      [--shape NAME] [--skip 0,0.25,0.5,0.75] [--tokens 64,256,51
 skipstone inspect
 skipstone convert    (--routers FILE | --lora DIR) --out FILE
 all of them: [--model DIR|FILE|URL|NAME] [--policy NAME[:key=value,...]] [--routers DIR|FILE] [--lora DIR] [--dtype stored|f32|f16|q8|q4]
-             [--context N] [--gpu-budget MB] [--backend dawn|chromium|firefox] [--adapter auto|swiftshader|lavapipe] [--json]
+             [--activations f32|q8] [--context N] [--gpu-budget MB] [--backend dawn|chromium|firefox] [--adapter auto|swiftshader|lavapipe] [--json]
 `
 
 type Values = Readonly<Record<string, string | boolean | readonly string[] | undefined>>
@@ -87,6 +88,7 @@ export function parseArguments(argv: readonly string[]): Invocation {
     model: text('model') ?? DEFAULT_MODEL,
     policy: text('policy') ?? 'dense',
     dtype: dtype(text('dtype') ?? 'stored'),
+    activations: oneOf('activations', text('activations') ?? 'f32', ['f32', 'q8']),
     backend: oneOf('backend', text('backend') ?? 'dawn', ['dawn', 'chromium', 'firefox']),
     adapter: oneOf('adapter', text('adapter') ?? 'auto', ['auto', 'swiftshader', 'lavapipe']),
     ...(values.context !== undefined && { context: whole('context', values, 0) }),
@@ -182,6 +184,7 @@ function request(command: string, common: CommonOptions, values: Values): Reques
       return {
         command,
         dtype: common.dtype,
+        activations: common.activations,
         ...(common.gpuBudget !== undefined && { gpuBudget: common.gpuBudget }),
         shapes: text('shape')?.split(',') ?? SMALL_SHAPES,
         skips: list('skip', text('skip') ?? '0,0.25,0.5,0.75'),

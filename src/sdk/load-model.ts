@@ -17,7 +17,7 @@ import { EngineModel } from './model.js'
 import { openModelFiles } from './model-files.js'
 import type { LoadOptions, ModelSource } from './options.js'
 import { loadRouters, ROUTER_FILE } from './routers.js'
-import { openSource } from './sources.js'
+import { openSource, warn } from './sources.js'
 import { TextCodec } from './text-codec.js'
 
 /** `loadModel` of load.ts, with what only this package uses of a model. */
@@ -71,7 +71,7 @@ async function load(source: ModelSource, options: LoadOptions, opening: Promise<
     try {
       // Shaders compile while weights are on their way.
       const dtypes = resolveDtypes(options.dtype ?? 'stored', config, checkpoint, adapter)
-      const compiling = compile(gpu, config, dtypes, routers)
+      const compiling = compile(gpu, config, dtypes, routers, options)
       compiling.catch(() => undefined)
       await files.fetch?.(checkpoint.files, { signal: abort, onProgress: progress })
       const weights = await loadWeights(gpu, config, checkpoint, {
@@ -111,9 +111,11 @@ async function compile(
   config: ModelConfig,
   dtypes: MatrixDtypes,
   routers: RouterWeights | undefined,
+  options: LoadOptions,
 ): Promise<Target> {
   const first = routers ? skipgptPolicy({ routers }) : dense
-  const target = await chooseTarget(gpu, config, dtypes, routers ? 'active' : 'all')
+  const target = await chooseTarget(gpu, config, dtypes, routers ? 'active' : 'all', options.activations)
+  if (target.warning) warn(options, target.warning)
   const ahead = compileAhead(target, first)
   // Whoever needs it sooner waits for it, and is told what went wrong.
   const rest = ahead.all.then(() => (first === dense ? undefined : compileAhead(target, dense).all))

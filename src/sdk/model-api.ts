@@ -1,6 +1,7 @@
 import type { WeightDtype } from '../../shaders/snippets/weights.js'
 import type { ModelConfig } from '../model/config.js'
 import type { GenerationConfig } from '../model/generation-config.js'
+import type { Activations } from '../runtime/activations.js'
 import type { Evaluation } from '../study/evaluate.js'
 import type { Embeddable, EmbedInput, EmbedOptions } from './embed-request.js'
 import type { ChatCompletions } from './openai/completions.js'
@@ -27,6 +28,8 @@ export interface DeviceFacts {
   readonly kernels: string
   /** Forms that failed it. */
   readonly rejected: readonly string[]
+  /** What meets weights in q8 or q4 when tokens are generated: activations as they are, or in 8 bits where the load asked for it. */
+  readonly activations: Activations
 }
 
 /** A loaded model. Sessions share its weights. Made by `loadModel`. */

@@ -66,8 +66,8 @@ export class EngineModel implements Model, SessionHost {
   }
 
   get device(): DeviceFacts {
-    const { gpu, choice } = this.#current.target
-    return { software: gpu.isSoftware, kernels: choice.form.name, rejected: choice.rejected }
+    const { gpu, choice, activations } = this.#current.target
+    return { software: gpu.isSoftware, kernels: choice.form.name, rejected: choice.rejected, activations }
   }
 
   get gpuBytes(): number {

@@ -1,4 +1,5 @@
 import type { DtypeOption } from '../model/matrix-dtypes.js'
+import type { Activations } from '../runtime/activations.js'
 import type { HubOptions } from '../storage/hub.js'
 import type { FileSource } from '../storage/source.js'
 import type { Overflow } from './overflow.js'
@@ -33,6 +34,11 @@ export interface SourceOptions {
 export interface LoadOptions extends SourceOptions {
   /** How to hold weights on the GPU. Default `stored`. */
   dtype?: DtypeOption
+  /**
+   * `q8` rounds what meets weights in q8 or q4 to 8 bits when tokens are generated, in blocks of 32 values: faster, and other results. Prompts
+   * are read as ever. Where the device cannot, `onWarning` is told and `model.device.activations` stays `f32`. Default `f32`.
+   */
+  activations?: Activations
   /**
    * Bytes that weights may take on the GPU; caches and activations come on top. Where the model needs more, layers are streamed from
    * where it is kept: the sublayers that most tokens run stay, the others come when a token runs them. Default: no limit.

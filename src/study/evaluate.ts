@@ -22,7 +22,7 @@ export function windowsOf(ids: readonly number[], length: number, bos: number): 
 }
 
 /**
- * Teacher-forced loss of a policy over windows of ids, each from an empty cache.
+ * Teacher-forced loss of a policy over windows of ids, each from an empty cache; token by token where activations have 8 bits.
  * @throws `bad-option` where no window predicts anything.
  */
 export async function evaluate(
@@ -31,6 +31,8 @@ export async function evaluate(
   windows: readonly (readonly number[])[],
   options: { contextLength: number; signal?: AbortSignal; onProgress?: (done: number, all: number) => void },
 ): Promise<Evaluation> {
+  // Prompts are read in f32: of activations in 8 bits only decode steps tell something.
+  const inSteps = engine.target.activations === 'f32' ? undefined : await import('./score-steps.js')
   const sequence = new Sequence(engine, policy, { contextLength: options.contextLength })
   const trace = new Trace(engine.shape.config.layers)
   let sum = 0
@@ -38,7 +40,8 @@ export async function evaluate(
   try {
     for (const [i, window] of windows.entries()) {
       if (window.length < 2) continue
-      const { nll, records } = await sequence.score(window, options.signal)
+      const { nll, records } = await (inSteps?.scoreSteps(sequence, window, options.signal) ??
+        sequence.score(window, options.signal))
       for (const value of nll) sum += value
       tokens += nll.length
       trace.push(...records)

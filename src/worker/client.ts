@@ -130,9 +130,22 @@ class PageConnection {
   }
 
   async load(source: ModelSource, options: WorkerLoadOptions, onDispose: () => void): Promise<WorkerModel> {
-    const { signal, onProgress, onWarning, onDeviceLost, dtype, gpuBudget, store, file, hub, routers, lora } = options
+    const {
+      signal,
+      onProgress,
+      onWarning,
+      onDeviceLost,
+      dtype,
+      activations,
+      gpuBudget,
+      store,
+      file,
+      hub,
+      routers,
+      lora,
+    } = options
     const model = ++this.#last
-    const given = { dtype, gpuBudget, store, file, hub }
+    const given = { dtype, activations, gpuBudget, store, file, hub }
     const args: LoadArgs = {
       ...(Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as typeof given),
       model,

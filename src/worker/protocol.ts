@@ -19,7 +19,7 @@ export const CONNECT = 'skipstone connect'
 export type WireSource = string | readonly File[] | { readonly source: number; readonly description: string }
 
 /** Options without those that are functions or sources. */
-export interface LoadArgs extends Pick<LoadOptions, 'dtype' | 'gpuBudget' | 'store' | 'file' | 'hub'> {
+export interface LoadArgs extends Pick<LoadOptions, 'dtype' | 'activations' | 'gpuBudget' | 'store' | 'file' | 'hub'> {
   readonly model: number
   readonly source: WireSource
   readonly routers?: WireSource

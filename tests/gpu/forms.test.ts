@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { candidates, chooseForm, type Form } from '../../src/gpu/forms.js'
 import { ReadbackRing } from '../../src/gpu/readback.js'
 import { KERNEL_FORMS, type KernelForms } from '../../src/kernels/forms.js'
+import { packedForm, packedGivesRightResults } from '../../src/kernels/packed-forms.js'
 import { formsGiveRightResults } from '../../src/kernels/self-test.js'
 import { gpuSuite, range, settled } from './testing.js'
 
@@ -61,6 +62,10 @@ gpuSuite('forms', (bench) => {
     it.each(KERNEL_FORMS)('passes $name', async ({ value }) => {
       expect(await formsGiveRightResults(bench.gpu, value, attention)).toBe(true)
       expect(await formsGiveRightResults(bench.gpu, value, { ...attention, rows: 'active' })).toBe(true)
+    })
+
+    it.each(KERNEL_FORMS.map(packedForm))('passes $name', async ({ value }) => {
+      expect(await packedGivesRightResults(bench.gpu, value)).toBe(true)
     })
 
     it.each<[string, Partial<KernelForms>]>([

@@ -7,7 +7,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect } from 'vi
 import type { KWeightDtype } from '../../shaders/snippets/k-blocks.js'
 import { PLAN_HEADER, planSlot, planWords } from '../../shaders/snippets/plan.js'
 import type { FloatWeightDtype } from '../../shaders/snippets/stored.js'
-import type { WeightDtype } from '../../shaders/snippets/weights.js'
+import { BLOCK, type WeightDtype } from '../../shaders/snippets/weights.js'
 import { dequantise } from '../../src/formats/gguf-blocks.js'
 import { GpuDevice } from '../../src/gpu/device.js'
 import { type Dispatch, type Extent, ParamsArena, record } from '../../src/gpu/dispatch.js'
@@ -229,6 +229,19 @@ export function activeRows(mask: ArrayLike<number | boolean>): number[] {
 /** Uniform numbers with variance `scale`², in f32. */
 export function noise(prng: Prng, count: number, scale = 1): Float32Array {
   return Float32Array.from({ length: count }, () => (prng.uniform() - 0.5) * Math.sqrt(12) * scale)
+}
+
+/**
+ * A vector of which no value, times its gain, lies near the middle between two steps of its block in 8 bits: devices divide inexactly, and would
+ * round it either way.
+ */
+export function clearOfTies(values: Float32Array, gains?: ArrayLike<number>): Float32Array {
+  const scaled = values.map((value, i) => value * (gains?.[i] ?? 1))
+  return values.map((value, i) => {
+    const first = i - (i % BLOCK)
+    const steps = Math.abs((127 * scaled[i]!) / Math.max(...scaled.subarray(first, first + BLOCK).map(Math.abs)))
+    return Math.abs((steps % 1) - 0.5) < 0.01 ? value * (1 + 0.03 / steps) : value
+  })
 }
 
 const STORED: Record<FloatWeightDtype, FloatType> = { f32: 'F32', f16: 'F16', bf16: 'BF16' }

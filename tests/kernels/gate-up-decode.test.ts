@@ -2,11 +2,22 @@ import { describe, it } from 'vitest'
 import { planSlot } from '../../shaders/snippets/plan.js'
 import { KERNEL_FORMS } from '../../src/kernels/forms.js'
 import { gateUpDecodeKernel } from '../../src/kernels/gate-up-decode.js'
+import { packedForm } from '../../src/kernels/packed-forms.js'
 import { linear } from '../../src/kernels/reference/linear.js'
+import { inEightBits } from '../../src/kernels/reference/packed.js'
 import { rmsNorm } from '../../src/kernels/reference/rms-norm.js'
 import { swiglu } from '../../src/kernels/reference/swiglu.js'
 import { Prng } from '../fixtures/prng.js'
-import { expectClose, gpuSuite, noise, padRows, planOf, randomMatrix, vectorTable } from '../gpu/testing.js'
+import {
+  clearOfTies,
+  expectClose,
+  gpuSuite,
+  noise,
+  padRows,
+  planOf,
+  randomMatrix,
+  vectorTable,
+} from '../gpu/testing.js'
 
 const FF = 75
 const VARIANTS = [
@@ -16,6 +27,8 @@ const VARIANTS = [
   { d: 136, dtype: 'q8', obey: 'skip', bias: false, eps: 1e-5 },
   { d: 70, dtype: 'q4', obey: 'always', bias: true, eps: 1e-5 },
   { d: 256, dtype: 'q4_k', obey: 'always', bias: false, eps: 1e-5 },
+  { d: 70, dtype: 'q8', obey: 'skip', bias: true, eps: 0.5, packed: true },
+  { d: 136, dtype: 'q4', obey: 'always', bias: false, eps: 1e-5, packed: true },
 ] as const
 
 /** Rows that the form is chosen for: of large matrices an invocation takes more at a time. */
@@ -25,14 +38,15 @@ gpuSuite('gate-up-decode', (bench) => {
   for (const variant of VARIANTS) {
     const { d, dtype, obey, eps } = variant
     const prng = new Prng(d)
-    const x = noise(prng, d, 3)
+    const packed = 'packed' in variant
     const norm = noise(prng, d)
+    const x = clearOfTies(noise(prng, d, 3), norm)
     // Odd: the biases of `up` do not start at a whole vec4.
     const bias = noise(prng, 2 * FF)
     const { bytes, stored } = randomMatrix(prng, 2 * FF, d, dtype)
     const vectors = vectorTable({ norm, bias })
 
-    describe.each(KERNEL_FORMS)(`$name, ${dtype}, ${obey}`, ({ value }) => {
+    describe.each(packed ? KERNEL_FORMS.map(packedForm) : KERNEL_FORMS)(`$name, ${dtype}, ${obey}`, ({ value }) => {
       const run = async (rows: number, word: number) => {
         const { gpu, arena } = bench
         const kernel = await gateUpDecodeKernel(gpu, {
@@ -52,7 +66,8 @@ gpuSuite('gate-up-decode', (bench) => {
         return buffers.a
       }
       const expectRan = async (a: GPUBuffer) => {
-        const gateUp = linear(rmsNorm(x, norm, eps, 1, d), stored, 1, d, 2 * FF, variant.bias ? bias : undefined)
+        const u = rmsNorm(x, norm, eps, 1, d)
+        const gateUp = linear(packed ? inEightBits(u) : u, stored, 1, d, 2 * FF, variant.bias ? bias : undefined)
         expectClose((await bench.floats(a)).subarray(0, FF), swiglu(gateUp.subarray(0, FF), gateUp.subarray(FF)))
         await bench.expectUntouched(a, { from: 0, to: FF })
       }

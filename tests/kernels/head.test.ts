@@ -1,27 +1,44 @@
 import { describe, it } from 'vitest'
 import { KERNEL_FORMS } from '../../src/kernels/forms.js'
 import { headKernel } from '../../src/kernels/head.js'
+import { packedForm } from '../../src/kernels/packed-forms.js'
 import { linear } from '../../src/kernels/reference/linear.js'
+import { inEightBits } from '../../src/kernels/reference/packed.js'
 import { rmsNorm } from '../../src/kernels/reference/rms-norm.js'
 import { Prng } from '../fixtures/prng.js'
-import { expectClose, gpuSuite, noise, padRows, planOf, randomMatrix, vectorTable } from '../gpu/testing.js'
+import {
+  clearOfTies,
+  expectClose,
+  gpuSuite,
+  noise,
+  padRows,
+  planOf,
+  randomMatrix,
+  vectorTable,
+} from '../gpu/testing.js'
 
 const CAPACITY = 4
 const VARIANTS = [
-  { d: 70, vocab: 97, dtype: 'f32' },
-  { d: 136, vocab: 131, dtype: 'f16' },
-  { d: 64, vocab: 3, dtype: 'bf16' },
-  { d: 70, vocab: 97, dtype: 'q8' },
-  { d: 136, vocab: 131, dtype: 'q4' },
+  { d: 70, vocab: 97, dtype: 'f32', packed: false },
+  { d: 136, vocab: 131, dtype: 'f16', packed: false },
+  { d: 64, vocab: 3, dtype: 'bf16', packed: false },
+  { d: 70, vocab: 97, dtype: 'q8', packed: false },
+  { d: 136, vocab: 131, dtype: 'q4', packed: false },
   // Longer than what a group keeps of a vector.
-  { d: 2054, vocab: 67, dtype: 'q8' },
-  { d: 2054, vocab: 67, dtype: 'f32' },
+  { d: 2054, vocab: 67, dtype: 'q8', packed: false },
+  { d: 2054, vocab: 67, dtype: 'f32', packed: false },
+  { d: 70, vocab: 1, dtype: 'q4', packed: true },
+  // More than one tile of it.
+  { d: 6570, vocab: 67, dtype: 'q8', packed: true },
 ] as const
 
 gpuSuite('head', (bench) => {
   const cases = [
-    ...KERNEL_FORMS.flatMap(({ name, value }) =>
-      VARIANTS.map((v) => ({ name, form: value.matvec({ rows: 4096, k: 64, dtype: v.dtype, parts: 1 }), ...v })),
+    ...KERNEL_FORMS.flatMap((kernels) =>
+      VARIANTS.map((v) => {
+        const { name, value } = v.packed ? packedForm(kernels) : kernels
+        return { name, form: value.matvec({ rows: 4096, k: 64, dtype: v.dtype, parts: 1 }), ...v }
+      }),
     ),
     // One row a group: more groups than one dimension of a dispatch takes here.
     {
@@ -30,14 +47,16 @@ gpuSuite('head', (bench) => {
       d: 6,
       vocab: 32771,
       dtype: 'f32',
+      packed: false,
     },
   ] as const
 
-  describe.each(cases)('$name, $vocab x $d, $dtype', ({ form, d, vocab, dtype }) => {
+  describe.each(cases)('$name, $vocab x $d, $dtype', ({ form, d, vocab, dtype, packed }) => {
     const eps = 1e-5
     const prng = new Prng(d)
-    const x = noise(prng, CAPACITY * d, 2)
     const norm = noise(prng, d)
+    const rowsOfX = Array.from({ length: CAPACITY }, () => [...clearOfTies(noise(prng, d, 2), norm)])
+    const x = Float32Array.from(rowsOfX.flat())
     const { bytes, stored } = randomMatrix(prng, vocab, d, dtype)
     const vectors = vectorTable({ norm })
 
@@ -57,7 +76,8 @@ gpuSuite('head', (bench) => {
 
     it.each([1, 3, CAPACITY])('makes the logits of the last of %i rows', async (rows) => {
       const last = x.subarray((rows - 1) * d, rows * d)
-      expectClose(await bench.floats(await run(rows)), linear(rmsNorm(last, norm, eps, 1, d), stored, 1, d, vocab))
+      const u = rmsNorm(last, norm, eps, 1, d)
+      expectClose(await bench.floats(await run(rows)), linear(packed ? inEightBits(u) : u, stored, 1, d, vocab))
     })
 
     it('writes nothing after the end', async () => {

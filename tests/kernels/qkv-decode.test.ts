@@ -1,13 +1,24 @@
 import { describe, it } from 'vitest'
 import { planSlot } from '../../shaders/snippets/plan.js'
 import { KERNEL_FORMS } from '../../src/kernels/forms.js'
+import { packedForm } from '../../src/kernels/packed-forms.js'
 import { qkvDecodeKernel } from '../../src/kernels/qkv-decode.js'
 import { linear } from '../../src/kernels/reference/linear.js'
+import { inEightBits } from '../../src/kernels/reference/packed.js'
 import { rmsNorm } from '../../src/kernels/reference/rms-norm.js'
 import { rope } from '../../src/kernels/reference/rope.js'
 import { ropeTable } from '../../src/model/rope.js'
 import { Prng } from '../fixtures/prng.js'
-import { expectClose, gpuSuite, noise, padRows, planOf, randomMatrix, vectorTable } from '../gpu/testing.js'
+import {
+  clearOfTies,
+  expectClose,
+  gpuSuite,
+  noise,
+  padRows,
+  planOf,
+  randomMatrix,
+  vectorTable,
+} from '../gpu/testing.js'
 
 const CONTEXT = 12
 const VARIANTS = [
@@ -17,6 +28,8 @@ const VARIANTS = [
   { d: 72, heads: 4, kvHeads: 1, headDim: 40, bias: false, qkNorm: false, dtype: 'q8', predicated: true },
   { d: 70, heads: 6, kvHeads: 2, headDim: 20, bias: true, qkNorm: false, dtype: 'q4', predicated: true },
   { d: 256, heads: 6, kvHeads: 2, headDim: 20, bias: false, qkNorm: false, dtype: 'q5_k', predicated: true },
+  { d: 70, heads: 6, kvHeads: 2, headDim: 20, bias: true, qkNorm: false, dtype: 'q4', predicated: true, packed: true },
+  { d: 72, heads: 4, kvHeads: 1, headDim: 40, bias: true, qkNorm: true, dtype: 'q8', predicated: true, packed: true },
   { d: 30, heads: 2, kvHeads: 1, headDim: 64, bias: false, qkNorm: false, dtype: 'f32', predicated: false },
 ] as const
 
@@ -31,8 +44,9 @@ gpuSuite('qkv-decode', (bench) => {
     const rows = (heads + 2 * kvHeads) * headDim
     const queryWidth = heads * headDim
     const kvWidth = 2 * kvHeads * headDim
-    const x = noise(prng, d, 2)
+    const packed = 'packed' in variant
     const norm = noise(prng, d)
+    const x = clearOfTies(noise(prng, d, 2), norm)
     const bias = noise(prng, rows)
     const headNorms = noise(prng, 2 * headDim)
     const { bytes, stored } = randomMatrix(prng, rows, d, dtype)
@@ -40,7 +54,8 @@ gpuSuite('qkv-decode', (bench) => {
     const vectors = vectorTable({ norm, bias, qkNorm: headNorms })
 
     const expected = (position: number) => {
-      const all = linear(rmsNorm(x, norm, eps, 1, d), stored, 1, d, rows, variant.bias ? bias : undefined)
+      const u = rmsNorm(x, norm, eps, 1, d)
+      const all = linear(packed ? inEightBits(u) : u, stored, 1, d, rows, variant.bias ? bias : undefined)
       const angles = table.subarray(position * headDim, (position + 1) * headDim)
       const turn = (values: Float64Array, count: number, weight: Float32Array) =>
         rope(qkNorm ? rmsNorm(values, weight, eps, count, headDim) : values, angles, 1, count, headDim)
@@ -50,53 +65,56 @@ gpuSuite('qkv-decode', (bench) => {
       return { q, kv: [...k, ...all.subarray(queryWidth + half)] }
     }
 
-    describe.each(KERNEL_FORMS)(`$name, ${heads}/${kvHeads} heads of ${headDim}, ${dtype}`, ({ value }) => {
-      const run = async (o: { position: number; rows?: number; word?: number }) => {
-        const { gpu, arena } = bench
-        const kernel = await qkvDecodeKernel(gpu, {
-          ...variant,
-          k4: Math.ceil(d / 4),
-          eps,
-          form: qkNorm ? value.heads : value.matvec({ rows: LIKE, k: d, dtype, parts: 1 }),
-        })
-        const buffers = {
-          plan: bench.upload(
-            planOf({ rows: o.rows ?? 1, start: o.position, capacity: 1, execute: [[1], [o.word ?? 1]] }),
-          ),
-          x: bench.upload(padRows(x, d)),
-          weights: bench.upload(bytes),
-          vectors: bench.upload(vectors.data),
-          rope: bench.upload(table),
-          kv: bench.poisoned(CONTEXT * kvWidth),
-          q: bench.poisoned(queryWidth),
+    describe.each(packed ? KERNEL_FORMS.map(packedForm) : KERNEL_FORMS)(
+      `$name, ${heads}/${kvHeads} heads of ${headDim}, ${dtype}`,
+      ({ value }) => {
+        const run = async (o: { position: number; rows?: number; word?: number }) => {
+          const { gpu, arena } = bench
+          const kernel = await qkvDecodeKernel(gpu, {
+            ...variant,
+            k4: Math.ceil(d / 4),
+            eps,
+            form: qkNorm ? value.heads : value.matvec({ rows: LIKE, k: d, dtype, parts: 1 }),
+          })
+          const buffers = {
+            plan: bench.upload(
+              planOf({ rows: o.rows ?? 1, start: o.position, capacity: 1, execute: [[1], [o.word ?? 1]] }),
+            ),
+            x: bench.upload(padRows(x, d)),
+            weights: bench.upload(bytes),
+            vectors: bench.upload(vectors.data),
+            rope: bench.upload(table),
+            kv: bench.poisoned(CONTEXT * kvWidth),
+            q: bench.poisoned(queryWidth),
+          }
+          await bench.run([kernel(arena, buffers, { slot: planSlot(1, 1), ...vectors.at })])
+          return buffers
         }
-        await bench.run([kernel(arena, buffers, { slot: planSlot(1, 1), ...vectors.at })])
-        return buffers
-      }
-      const expectAppended = async (kv: GPUBuffer, position: number) => {
-        const row = { from: position * kvWidth, to: (position + 1) * kvWidth }
-        expectClose((await bench.floats(kv)).subarray(row.from, row.to), expected(position).kv)
-        await bench.expectUntouched(kv, row)
-      }
+        const expectAppended = async (kv: GPUBuffer, position: number) => {
+          const row = { from: position * kvWidth, to: (position + 1) * kvWidth }
+          expectClose((await bench.floats(kv)).subarray(row.from, row.to), expected(position).kv)
+          await bench.expectUntouched(kv, row)
+        }
 
-      it.each([0, 7, CONTEXT - 1])('makes a query and appends to the cache at position %i', async (position) => {
-        const { q, kv } = await run({ position })
-        expectClose(await bench.floats(q), expected(position).q)
-        await expectAppended(kv, position)
-      })
+        it.each([0, 7, CONTEXT - 1])('makes a query and appends to the cache at position %i', async (position) => {
+          const { q, kv } = await run({ position })
+          expectClose(await bench.floats(q), expected(position).q)
+          await expectAppended(kv, position)
+        })
 
-      it('keeps keys and values where the word is 0', async () => {
-        const { q, kv } = await run({ position: 7, word: 0 })
-        await expectAppended(kv, 7)
-        if (variant.predicated) await bench.expectUntouched(q)
-        else expectClose(await bench.floats(q), expected(7).q)
-      })
+        it('keeps keys and values where the word is 0', async () => {
+          const { q, kv } = await run({ position: 7, word: 0 })
+          await expectAppended(kv, 7)
+          if (variant.predicated) await bench.expectUntouched(q)
+          else expectClose(await bench.floats(q), expected(7).q)
+        })
 
-      it('writes nothing after the end', async () => {
-        const { q, kv } = await run({ position: 7, rows: 0 })
-        await bench.expectUntouched(q)
-        await bench.expectUntouched(kv)
-      })
-    })
+        it('writes nothing after the end', async () => {
+          const { q, kv } = await run({ position: 7, rows: 0 })
+          await bench.expectUntouched(q)
+          await bench.expectUntouched(kv)
+        })
+      },
+    )
   }
 })

@@ -43,7 +43,7 @@ function clamp(value: number, low: number, high: number): number {
   return Math.min(high, Math.max(low, value))
 }
 
-function roundHalfEven(x: number): number {
+export function roundHalfEven(x: number): number {
   const low = Math.floor(x)
   if (x - low === 0.5) return low % 2 === 0 ? low : low + 1
   return Math.round(x)

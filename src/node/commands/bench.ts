@@ -10,7 +10,7 @@ import { type ProfileResult, profile } from '../../study/profile.js'
 import { syntheticCheckpoint, syntheticConfig } from '../../study/synthetic.js'
 import type { CommandContext, CommonOptions } from './context.js'
 
-export interface BenchCommand extends Pick<CommonOptions, 'dtype' | 'gpuBudget'> {
+export interface BenchCommand extends Pick<CommonOptions, 'dtype' | 'activations' | 'gpuBudget'> {
   readonly shapes: readonly string[]
   readonly skips: readonly number[]
   readonly tokens: readonly number[]
@@ -61,7 +61,8 @@ export async function benchCommand(context: CommandContext, options: BenchComman
         dtype: options.dtype,
         gpuBudget: options.gpuBudget,
       })
-      const target = await chooseTarget(gpu, config, weights.dtypes, 'all')
+      const target = await chooseTarget(gpu, config, weights.dtypes, 'all', options.activations)
+      if (target.warning) context.progress(`${target.warning}\n`)
       const engine = new Engine(target, weights)
       form = target.choice.form.name
       try {

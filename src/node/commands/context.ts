@@ -1,4 +1,5 @@
 import type { DtypeOption } from '../../model/matrix-dtypes.js'
+import type { Activations } from '../../runtime/activations.js'
 import { loadModel } from '../../sdk/load.js'
 import type { Model } from '../../sdk/model-api.js'
 import type { ModelSource } from '../../sdk/options.js'
@@ -8,6 +9,7 @@ export interface CommonOptions {
   readonly model: string
   readonly policy: string
   readonly dtype: DtypeOption
+  readonly activations: Activations
   readonly backend: string
   readonly adapter: string
   readonly context?: number
@@ -26,9 +28,14 @@ export interface CommandContext {
   readonly signal?: AbortSignal
 }
 
-export function load(context: CommandContext, options: Pick<CommonOptions, 'dtype' | 'gpuBudget'>): Promise<Model> {
+export function load(
+  context: CommandContext,
+  options: Pick<CommonOptions, 'dtype' | 'activations' | 'gpuBudget'>,
+): Promise<Model> {
   return loadModel(context.model, {
     dtype: options.dtype,
+    activations: options.activations,
+    onWarning: (message) => context.progress(`${message}\n`),
     ...(options.gpuBudget !== undefined && { gpuBudget: options.gpuBudget }),
     ...(context.routers && { routers: context.routers }),
     ...(context.lora && { lora: context.lora }),

@@ -16,6 +16,8 @@ export interface GenerateResult {
   backend: string
   adapter: string
   dtype: string
+  /** What ran, whatever was asked for. */
+  activations: string
   policy: string
   promptIds: readonly number[]
   tokens: readonly number[]
@@ -78,6 +80,7 @@ export async function generateCommand(context: CommandContext, options: Generate
         backend: options.backend,
         adapter: model.adapterName,
         dtype: model.dtype,
+        activations: model.device.activations,
         policy: options.policy,
         promptIds,
         tokens: session.tokens.slice(promptIds.length),
