@@ -1,5 +1,4 @@
 import { packedMatvec } from '../../shaders/snippets/packed-matvec.js'
-import { rowWords, scalesAt } from '../../shaders/snippets/weights.js'
 import type { GpuDevice } from '../gpu/device.js'
 import type { Form } from '../gpu/forms.js'
 import { downDecodeKernel } from './down-decode.js'
@@ -8,6 +7,7 @@ import { linear } from './reference/linear.js'
 import { pcgHash } from './reference/random.js'
 import { close } from './self-test.js'
 import { onDevice } from './self-test-run.js'
+import { type TestMatrix, testMatrix } from './test-matrix.js'
 
 /** A form whose products with one vector round that to 8 bits, where weights are q8 or q4. */
 export function packedForm({ name, value, ...form }: Form<KernelForms>): Form<KernelForms> {
@@ -29,20 +29,7 @@ export async function packedGivesRightResults(gpu: GpuDevice, forms: KernelForms
 function productIsRight(gpu: GpuDevice, forms: KernelForms, dtype: 'q8' | 'q4'): Promise<boolean> {
   const n = 75
   const k = 76
-  const perRow = rowWords(k / 4, dtype)
-  const scales = scalesAt(k / 4, dtype)
-  // Blocks of a row take turns with the scales 1 / 128 and 1 / 256.
-  const words = Uint32Array.from({ length: n * perRow }, (_, i) =>
-    i % perRow < scales ? pcgHash(5, 0, i) : 0x1c002000,
-  )
-  const bits = dtype === 'q8' ? 8 : 4
-  const weight = (_: unknown, i: number) => {
-    const [row, column] = [Math.floor(i / k), i % k]
-    const word = words[row * perRow + Math.floor((column * bits) / 32)] as number
-    const up = word << (32 - bits - ((column * bits) % 32))
-    const code = dtype === 'q8' ? up >> 24 : (up >>> 28) - 8
-    return code / ((column >> 5) % 2 === 0 ? 128 : 256)
-  }
+  const { words, values } = testMatrix(dtype, n, k) as TestMatrix
   // Whole numbers of steps: every block has the largest one, 127.
   const x = Float32Array.from({ length: k }, (_, i) => (i % 32 === 3 ? -127 : (pcgHash(6, 0, i) % 255) - 127) / 1024)
   return onDevice(gpu, 1, async ({ arena, upload, run }) => {
@@ -58,6 +45,6 @@ function productIsRight(gpu: GpuDevice, forms: KernelForms, dtype: 'q8' | 'q4'):
     const plan = upload(Uint32Array.of(1, 0, 0, 0))
     const bound = { plan, a: upload(x), weights: upload(words), vectors: upload(new Float32Array(4)), x: y }
     const made = await run(product(arena, bound, { slot: 0, bias: 0 }), y, n)
-    return close(made, linear(x, Float64Array.from({ length: n * k }, weight), 1, k, n))
+    return close(made, linear(x, values, 1, k, n))
   })
 }

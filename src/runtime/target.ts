@@ -2,7 +2,7 @@ import type { Rows } from '../../shaders/snippets/plan.js'
 import type { GpuDevice } from '../gpu/device.js'
 import { chooseForm } from '../gpu/forms.js'
 import { KERNEL_FORMS } from '../kernels/forms.js'
-import { formsGiveRightResults } from '../kernels/self-test.js'
+import { formsGiveRightResults, type SelfTestOptions } from '../kernels/self-test.js'
 import type { ModelConfig } from '../model/config.js'
 import type { MatrixDtypes } from '../model/matrix-dtypes.js'
 import type { Activations, ActivationsChoice } from './activations.js'
@@ -28,14 +28,29 @@ export async function chooseTarget(
   rows: Rows,
   activations: Activations = 'f32',
 ): Promise<Target> {
-  const { heads, kvHeads, headDim } = config
+  const shape = runtimeShape(config)
+  const test = selfTestOf(shape, dtypes, rows)
   const choice = await chooseForm(gpu, 'matrix products', KERNEL_FORMS, (forms) =>
-    formsGiveRightResults(gpu, forms, { heads, kvHeads, headDim, rows }),
+    formsGiveRightResults(gpu, forms, test),
   )
   const chosen: ActivationsChoice =
     activations === 'f32'
       ? { choice, activations }
       : await (await import('./activations.js')).chooseEightBits(gpu, dtypes, choice)
   const capacity = Math.min(CHUNK_ROWS, config.contextLength)
-  return { gpu, shape: runtimeShape(config), capacity, dtypes, ...chosen }
+  return { gpu, shape, capacity, dtypes, ...chosen }
+}
+
+/** Kernels that the model's first token needs, as prefill-program.ts and endings.ts make them. */
+function selfTestOf({ config, d4, kvWidth }: RuntimeShape, dtypes: MatrixDtypes, rows: Rows): SelfTestOptions {
+  const { heads, kvHeads, headDim, hiddenSize: d, vocabSize: vocab, rmsNormEps: eps, qkvBias } = config
+  const [first] = dtypes.layers
+  return {
+    heads,
+    kvHeads,
+    headDim,
+    rows,
+    keysValues: { k4: d4, n: kvWidth, dtype: first?.qkv ?? 'f32', bias: qkvBias },
+    head: { d, k4: d4, vocab, eps, dtype: dtypes.head },
+  }
 }

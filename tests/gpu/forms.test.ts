@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest'
+import type { WeightDtype } from '../../shaders/snippets/weights.js'
 import { candidates, chooseForm, type Form } from '../../src/gpu/forms.js'
 import { ReadbackRing } from '../../src/gpu/readback.js'
 import { KERNEL_FORMS, type KernelForms } from '../../src/kernels/forms.js'
 import { packedForm, packedGivesRightResults } from '../../src/kernels/packed-forms.js'
-import { formsGiveRightResults } from '../../src/kernels/self-test.js'
+import { formsGiveRightResults, type SelfTestOptions } from '../../src/kernels/self-test.js'
 import { gpuSuite, range, settled } from './testing.js'
 
 gpuSuite('forms', (bench) => {
@@ -57,11 +58,28 @@ gpuSuite('forms', (bench) => {
     const serial = KERNEL_FORMS[0]!
     const shared = KERNEL_FORMS.find(({ name }) => name === 'shared-rows')!
 
-    const attention = { heads: 6, kvHeads: 2, headDim: 8, rows: 'all' } as const
+    const model = (dtype: WeightDtype): SelfTestOptions => ({
+      heads: 6,
+      kvHeads: 2,
+      headDim: 8,
+      rows: 'all',
+      keysValues: { k4: 19, n: 75, dtype, bias: true },
+      head: { d: 74, k4: 19, vocab: 101, eps: 1e-5, dtype },
+    })
+    const plain = model('f32')
 
     it.each(KERNEL_FORMS)('passes $name', async ({ value }) => {
-      expect(await formsGiveRightResults(bench.gpu, value, attention)).toBe(true)
-      expect(await formsGiveRightResults(bench.gpu, value, { ...attention, rows: 'active' })).toBe(true)
+      expect(await formsGiveRightResults(bench.gpu, value, plain)).toBe(true)
+      // The smallest tiles alone, which compile sooner. Of the last dtype a small matrix in f32 is tested, as of models with large ones.
+      const small = { ...value, gemms: value.gemms.slice(-1) }
+      for (const dtype of ['f16', 'bf16', 'q8', 'q4', 'q4_k'] as const)
+        expect(await formsGiveRightResults(bench.gpu, small, model(dtype)), dtype).toBe(true)
+      const large = {
+        ...plain,
+        keysValues: { ...plain.keysValues, n: 1 << 20 },
+        head: { ...plain.head, vocab: 1 << 20 },
+      }
+      expect(await formsGiveRightResults(bench.gpu, small, { ...large, rows: 'active' })).toBe(true)
     })
 
     it.each(KERNEL_FORMS.map(packedForm))('passes $name', async ({ value }) => {
@@ -81,7 +99,7 @@ gpuSuite('forms', (bench) => {
         { ...serial, name: 'sound' },
       ]
       const choice = await chooseForm(bench.gpu, 'matrix', forms, (value) =>
-        formsGiveRightResults(bench.gpu, value, attention),
+        formsGiveRightResults(bench.gpu, value, plain),
       )
       expect(choice.form.name).toBe('sound')
       expect(choice.rejected).toEqual(['broken'])
