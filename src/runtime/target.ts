@@ -1,7 +1,7 @@
 import type { Rows } from '../../shaders/snippets/plan.js'
 import type { GpuDevice } from '../gpu/device.js'
-import { chooseForm } from '../gpu/forms.js'
-import { KERNEL_FORMS } from '../kernels/forms.js'
+import { chooseForm, type Form } from '../gpu/forms.js'
+import { KERNEL_FORMS, type KernelForms } from '../kernels/forms.js'
 import { formsGiveRightResults, type SelfTestOptions } from '../kernels/self-test.js'
 import type { ModelConfig } from '../model/config.js'
 import type { MatrixDtypes } from '../model/matrix-dtypes.js'
@@ -20,17 +20,17 @@ export interface Target extends ActivationsChoice {
   readonly dtypes: MatrixDtypes
 }
 
-/** Chooses kernel forms by self-test; `rows` are those that prefill will attend with first. */
+/** Chooses kernel forms by self-test, first of all the `kept` one; `rows` are those that prefill will attend with first. */
 export async function chooseTarget(
   gpu: GpuDevice,
   config: ModelConfig,
   dtypes: MatrixDtypes,
   rows: Rows,
-  activations: Activations = 'f32',
+  { activations = 'f32', kept }: { activations?: Activations | undefined; kept?: string | undefined } = {},
 ): Promise<Target> {
   const shape = runtimeShape(config)
-  const test = selfTestOf(shape, dtypes, rows)
-  const choice = await chooseForm(gpu, 'matrix products', KERNEL_FORMS, (forms) =>
+  const test = selfTestOf({ shape, dtypes }, rows)
+  const choice = await chooseForm(gpu, 'matrix products', await formsWith(kept), (forms) =>
     formsGiveRightResults(gpu, forms, test),
   )
   const chosen: ActivationsChoice =
@@ -41,8 +41,17 @@ export async function chooseTarget(
   return { gpu, shape, capacity, dtypes, ...chosen }
 }
 
+/** All forms, the `kept` one first, which may be one that only tuning finds. */
+async function formsWith(kept: string | undefined): Promise<readonly Form<KernelForms>[]> {
+  const named = (forms: readonly Form<KernelForms>[]) => forms.find(({ name }) => name === kept)
+  if (kept === undefined) return KERNEL_FORMS
+  const first = named(KERNEL_FORMS) ?? named((await import('../kernels/form-variants.js')).FORM_VARIANTS)
+  return first ? [first, ...KERNEL_FORMS.filter((form) => form !== first)] : KERNEL_FORMS
+}
+
 /** Kernels that the model's first token needs, as prefill-program.ts and endings.ts make them. */
-function selfTestOf({ config, d4, kvWidth }: RuntimeShape, dtypes: MatrixDtypes, rows: Rows): SelfTestOptions {
+export function selfTestOf({ shape, dtypes }: Pick<Target, 'shape' | 'dtypes'>, rows: Rows): SelfTestOptions {
+  const { config, d4, kvWidth } = shape
   const { heads, kvHeads, headDim, hiddenSize: d, vocabSize: vocab, rmsNormEps: eps, qkvBias } = config
   const [first] = dtypes.layers
   return {

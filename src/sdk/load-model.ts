@@ -12,6 +12,7 @@ import { chooseTarget, type Target } from '../runtime/target.js'
 import { dense } from '../skip/dense.js'
 import type { RouterWeights } from '../skip/router-weights.js'
 import { skipgptPolicy } from '../skip/skipgpt.js'
+import { formMemory } from '../storage/form-memory.js'
 import { type FileSource, readJson } from '../storage/source.js'
 import { EngineModel } from './model.js'
 import { openModelFiles } from './model-files.js'
@@ -84,6 +85,7 @@ async function load(source: ModelSource, options: LoadOptions, opening: Promise<
       progress?.({ phase: 'pipelines', loaded: 0, total: 0 })
       const target = await compiling
       throwIfAborted(abort)
+      tune(target)
       return new Engine(target, weights)
     } catch (error) {
       gpu.destroy()
@@ -114,7 +116,9 @@ async function compile(
   options: LoadOptions,
 ): Promise<Target> {
   const first = routers ? skipgptPolicy({ routers }) : dense
-  const target = await chooseTarget(gpu, config, dtypes, routers ? 'active' : 'all', options.activations)
+  const kept = isTuned(gpu) ? await formMemory.get(formKey(gpu, config, dtypes)) : undefined
+  const { activations } = options
+  const target = await chooseTarget(gpu, config, dtypes, routers ? 'active' : 'all', { activations, kept })
   if (target.warning) warn(options, target.warning)
   const ahead = compileAhead(target, first)
   // Whoever needs it sooner waits for it, and is told what went wrong.
@@ -122,6 +126,34 @@ async function compile(
   rest.catch(() => undefined)
   await ahead.first
   return target
+}
+
+/** Devices that are no software keep the form that is fastest on them, where the site can keep anything. */
+function isTuned(gpu: GpuDevice): boolean {
+  return !gpu.isSoftware && formMemory.lasts
+}
+
+/** What the fastest form depends on. */
+function formKey(
+  { adapterName }: GpuDevice,
+  { hiddenSize, intermediateSize }: ModelConfig,
+  dtypes: MatrixDtypes,
+): string {
+  return [1, adapterName, hiddenSize, intermediateSize, dtypes.layers[0]?.gateUp].join('|')
+}
+
+/** Looks for the fastest form, once for a device and a size of models; later loads begin with it. Nobody waits for it, and a failure changes nothing. */
+async function tune(target: Target): Promise<void> {
+  const { gpu, shape, dtypes } = target
+  const key = formKey(gpu, shape.config, dtypes)
+  // Products in 8 bits are asked for, not chosen.
+  if (target.activations !== 'f32' || !isTuned(gpu) || (await formMemory.get(key)) !== undefined) return
+  try {
+    const { fastestForm } = await import('../runtime/fastest-form.js')
+    await formMemory.set(key, await fastestForm(target))
+  } catch {
+    // Without it, the form that is listed first goes on serving.
+  }
 }
 
 function checkBudget(budget: number | undefined): void {

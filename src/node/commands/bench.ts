@@ -61,7 +61,9 @@ export async function benchCommand(context: CommandContext, options: BenchComman
         dtype: options.dtype,
         gpuBudget: options.gpuBudget,
       })
-      const target = await chooseTarget(gpu, config, weights.dtypes, 'all', options.activations)
+      const target = await chooseTarget(gpu, config, weights.dtypes, 'all', {
+        activations: options.activations,
+      })
       if (target.warning) context.progress(`${target.warning}\n`)
       const engine = new Engine(target, weights)
       form = target.choice.form.name
