@@ -60,7 +60,7 @@ export interface Model {
   createSession(options?: SessionOptions): Session
 
   /**
-   * Teacher-forced loss of a policy over windows of token ids, each from an empty cache.
+   * Teacher-forced loss of a policy over windows of token ids, each from an empty cache. With activations in 8 bits, in decode steps, token by token.
    * @throws `bad-option`, `missing-weights`, `aborted`, `device-lost`, `disposed`.
    */
   evaluate(windows: readonly (readonly number[])[], options?: EvaluateOptions): Promise<Evaluation>
