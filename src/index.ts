@@ -1,6 +1,6 @@
 export { ERROR_CODES, type ErrorCode, SkipstoneError } from './errors.js'
 export type { ModelConfig } from './model/config.js'
-export type { Traffic } from './model/weight-stream.js'
+export type { Traffic } from './model/traffic.js'
 export type { SkipRatios, TraceFile, TraceStep } from './runtime/trace.js'
 export type { Embeddable, EmbedInput, EmbedOptions } from './sdk/embed-request.js'
 export type { InspectOptions, ModelSummary } from './sdk/inspect.js'

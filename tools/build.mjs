@@ -42,12 +42,14 @@ const CHUNKS = [
   { name: 'client', test: /src\/worker\/index\.ts$/ },
   { name: 'store', test: /src\/storage\/(default-store|library)\.ts$/ },
   { name: 'kernels', test: /\/(shaders|src\/kernels)\/(?!.*(packed-|merge-splits|batch-row|form-variants))/ },
-  { name: 'runtime', test: /src\/sdk\/(?!gguf)/ },
+  { name: 'runtime', test: /src\/sdk\/(?!gguf|tuned)/ },
   // For generations at the same time.
   { name: 'batch', test: /src\/runtime\/batch\/|\/(merge-splits|batch-row)|openai\/several\.ts/ },
   { name: 'torch', test: /src\/formats\/torch\.ts/ },
   // Once for a device.
-  { name: 'fastest', test: /(fastest-form|form-variants)\.ts/ },
+  { name: 'fastest', test: /(fastest-form|form-variants|tuned-forms|form-memory)\.ts/ },
+  // For models that are larger than their budget.
+  { name: 'streaming', test: /(weight-stream|streamed-step|residency)\.ts/ },
   // Products in 8 bits come with a model that was asked for them.
   { name: 'activations', test: /src\/runtime\/activations\.ts|packed-|score-steps/ },
 ].map((group, i, all) => ({ ...group, priority: all.length - i }))

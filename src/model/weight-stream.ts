@@ -1,31 +1,12 @@
 import type { WeightDtype } from '../../shaders/snippets/weights.js'
 import type { GpuDevice } from '../gpu/device.js'
 import { betterPieces, choosePieces, type Piece } from '../storage/residency.js'
-import { MATRICES, type MatrixName, type MatrixTensor, PARTS, type Part } from './layer-matrices.js'
+import { bytesByLayer, slotBytes } from './layer-bytes.js'
+import { type MatrixName, type MatrixTensor, PARTS, type Part } from './layer-matrices.js'
 import { type MatrixLoader, type MatrixTarget, type MoveOptions, matrixBytes } from './matrix-loader.js'
 
 /** The buffers of one layer's matrices. */
 export type LayerMatrices = Readonly<Record<MatrixName, GPUBuffer>>
-
-/** What streaming weights costs. */
-export interface Traffic {
-  /** Positions that were fed. */
-  tokens: number
-  /** Bytes read from where the model is kept. */
-  bytes: number
-  /** How often the CPU waited for the GPU's decisions before it knew what to bring. */
-  waits: number
-  /** Time in those waits, and until what was needed had come. */
-  waitMs: number
-  /** Parts that were needed though most tokens skip them: brought only when the decision was known. */
-  misses: number
-  /** Parts that were brought because most tokens need them, and were skipped. */
-  inVain: number
-}
-
-export function noTraffic(): Traffic {
-  return { tokens: 0, bytes: 0, waits: 0, waitMs: 0, misses: 0, inVain: 0 }
-}
 
 /** One part of one layer: what stays or comes as a whole. */
 interface LayerPart extends Piece {
@@ -48,24 +29,6 @@ export interface WeightStreamOptions {
   readonly layers: readonly (readonly MatrixTensor[])[]
   /** Bytes for all of the layers' matrices. At least `slotBytes`. */
   readonly room: number
-}
-
-type Sizes = Pick<WeightStreamOptions, 'shapes' | 'dtypes'>
-
-/** Bytes of a matrix in each layer. */
-function bytesByLayer({ shapes, dtypes }: Sizes, matrix: MatrixName): number[] {
-  const { rows, k } = shapes[matrix]
-  return dtypes.map((dtype) => matrixBytes(rows, k, dtype[matrix]))
-}
-
-/** Bytes of all layers' matrices. */
-export function layerBytes(sizes: Sizes): number {
-  return MATRICES.flatMap((matrix) => bytesByLayer(sizes, matrix)).reduce((sum, bytes) => sum + bytes, 0)
-}
-
-/** Bytes of the slots through which parts stream: one attention and one MLP, as large as the largest. */
-export function slotBytes(sizes: Sizes): number {
-  return MATRICES.reduce((sum, matrix) => sum + Math.max(...bytesByLayer(sizes, matrix)), 0)
 }
 
 /**

@@ -5,11 +5,12 @@ import type { Adapter } from './adapter.js'
 import { ARCHITECTURES } from './architectures/index.js'
 import type { Checkpoint } from './checkpoint.js'
 import type { ModelConfig } from './config.js'
+import { layerBytes, slotBytes } from './layer-bytes.js'
 import { layerTensors, MATRICES, type MatrixName, matrixShapes } from './layer-matrices.js'
 import { type DtypeOption, type MatrixDtypes, resolveDtypes } from './matrix-dtypes.js'
 import { MatrixLoader, type MatrixTarget, type MoveOptions, matrixBytes } from './matrix-loader.js'
 import { addLayerVectors, type LayerVectors, VectorLoader } from './vectors.js'
-import { type LayerMatrices, layerBytes, slotBytes, WeightStream, type WeightStreamOptions } from './weight-stream.js'
+import type { LayerMatrices, WeightStream, WeightStreamOptions } from './weight-stream.js'
 
 /** One decoder layer on the GPU: its matrices (see layer-matrices.ts), and where its vectors begin. */
 export type LayerWeights = LayerMatrices & LayerVectors
@@ -129,7 +130,7 @@ async function load(
   const room =
     (options.gpuBudget ?? Number.POSITIVE_INFINITY) -
     targets.reduce((sum, { buffer }) => sum + buffer.size, vectors.arena.bytes)
-  const stream = streamFor({ gpu, loader, dtypes: dtypes.layers, shapes, layers, room })
+  const stream = await streamFor({ gpu, loader, dtypes: dtypes.layers, shapes, layers, room })
   if (stream) owned.push(stream)
   const matrices = stream
     ? undefined
@@ -165,11 +166,14 @@ async function load(
   }
 }
 /** A stream where the layers' matrices need more than `room`. @throws `bad-option` where `room` does not even hold its slots. */
-function streamFor(options: WeightStreamOptions): WeightStream | undefined {
+async function streamFor(options: WeightStreamOptions): Promise<WeightStream | undefined> {
   const { room } = options
   const slots = slotBytes(options)
   if (layerBytes(options) <= room) return undefined
-  if (slots <= room) return new WeightStream(options)
+  if (slots <= room) {
+    const { WeightStream } = await import('./weight-stream.js')
+    return new WeightStream(options)
+  }
   throw new SkipstoneError(
     'bad-option',
     `The gpuBudget is ${Math.ceil(slots - room)} bytes too small: embedding, head and one layer have to fit. Raise it, or choose a smaller dtype.`,

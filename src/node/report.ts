@@ -1,5 +1,5 @@
 import { cpus, type } from 'node:os'
-import { noTraffic } from '../model/weight-stream.js'
+import { noTraffic } from '../model/traffic.js'
 import type { BatchRow } from '../study/bench-batch.js'
 import type { Evaluation } from '../study/evaluate.js'
 import type { ProfileResult } from '../study/profile.js'

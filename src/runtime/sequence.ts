@@ -2,7 +2,7 @@ import { SkipstoneError, throwIfAborted } from '../errors.js'
 import { type Dispatch, type Extent, ParamsArena } from '../gpu/dispatch.js'
 import { ReadbackRing } from '../gpu/readback.js'
 import { sampleSettings } from '../kernels/sample.js'
-import { noTraffic, type Traffic } from '../model/weight-stream.js'
+import { noTraffic, type Traffic } from '../model/traffic.js'
 import type { SkipPolicy } from '../skip/policy.js'
 import type { Share } from './batch/batch.js'
 import type { BatchBuffers } from './batch/batch-buffers.js'
@@ -30,7 +30,6 @@ import {
   type SequenceBuffers,
 } from './sequence-buffers.js'
 import { statesProgram } from './states-program.js'
-import { recordStreamed } from './streamed-step.js'
 import { executed } from './trace.js'
 
 export interface SequenceOptions {
@@ -483,7 +482,8 @@ export class Sequence {
     }
     const { plan } = this.#buffers
     const check = () => this.#check()
-    return recordStreamed(program, { stream, recorder, extent, plan, ring: this.#ring, traffic, signal, check })
+    const step = { stream, recorder, extent, plan, ring: this.#ring, traffic, signal, check }
+    return import('./streamed-step.js').then(({ recordStreamed }) => recordStreamed(program, step))
   }
 
   /** Runs one step when no other sequence is in the midst of one; only streamed steps are ever waited for. */

@@ -1,7 +1,8 @@
 import type { Extent } from '../gpu/dispatch.js'
 import type { ReadbackRing } from '../gpu/readback.js'
 import type { Part } from '../model/layer-matrices.js'
-import type { Traffic, WeightStream } from '../model/weight-stream.js'
+import type { Traffic } from '../model/traffic.js'
+import type { WeightStream } from '../model/weight-stream.js'
 import type { LayerProgram, Program } from './program.js'
 import type { Recorder } from './recorder.js'
 

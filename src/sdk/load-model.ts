@@ -12,7 +12,6 @@ import { chooseTarget, type Target } from '../runtime/target.js'
 import { dense } from '../skip/dense.js'
 import type { RouterWeights } from '../skip/router-weights.js'
 import { skipgptPolicy } from '../skip/skipgpt.js'
-import { formMemory } from '../storage/form-memory.js'
 import { type FileSource, readJson } from '../storage/source.js'
 import { EngineModel } from './model.js'
 import { openModelFiles } from './model-files.js'
@@ -85,7 +84,8 @@ async function load(source: ModelSource, options: LoadOptions, opening: Promise<
       progress?.({ phase: 'pipelines', loaded: 0, total: 0 })
       const target = await compiling
       throwIfAborted(abort)
-      tune(target)
+      // Nobody waits for it.
+      tunedForms(gpu).then((forms) => forms?.lookForFastest(target))
       return new Engine(target, weights)
     } catch (error) {
       gpu.destroy()
@@ -116,7 +116,7 @@ async function compile(
   options: LoadOptions,
 ): Promise<Target> {
   const first = routers ? skipgptPolicy({ routers }) : dense
-  const kept = isTuned(gpu) ? await formMemory.get(formKey(gpu, config, dtypes)) : undefined
+  const kept = await (await tunedForms(gpu))?.keptForm(gpu, config, dtypes)
   const { activations } = options
   const target = await chooseTarget(gpu, config, dtypes, routers ? 'active' : 'all', { activations, kept })
   if (target.warning) warn(options, target.warning)
@@ -129,31 +129,8 @@ async function compile(
 }
 
 /** Devices that are no software keep the form that is fastest on them, where the site can keep anything. */
-function isTuned(gpu: GpuDevice): boolean {
-  return !gpu.isSoftware && formMemory.lasts
-}
-
-/** What the fastest form depends on. */
-function formKey(
-  { adapterName }: GpuDevice,
-  { hiddenSize, intermediateSize }: ModelConfig,
-  dtypes: MatrixDtypes,
-): string {
-  return [1, adapterName, hiddenSize, intermediateSize, dtypes.layers[0]?.gateUp].join('|')
-}
-
-/** Looks for the fastest form, once for a device and a size of models; later loads begin with it. Nobody waits for it, and a failure changes nothing. */
-async function tune(target: Target): Promise<void> {
-  const { gpu, shape, dtypes } = target
-  const key = formKey(gpu, shape.config, dtypes)
-  // Products in 8 bits are asked for, not chosen.
-  if (target.activations !== 'f32' || !isTuned(gpu) || (await formMemory.get(key)) !== undefined) return
-  try {
-    const { fastestForm } = await import('../runtime/fastest-form.js')
-    await formMemory.set(key, await fastestForm(target))
-  } catch {
-    // Without it, the form that is listed first goes on serving.
-  }
+async function tunedForms({ isSoftware }: GpuDevice): Promise<typeof import('./tuned-forms.js') | undefined> {
+  return isSoftware || typeof indexedDB === 'undefined' ? undefined : import('./tuned-forms.js')
 }
 
 function checkBudget(budget: number | undefined): void {

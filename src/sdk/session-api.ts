@@ -1,4 +1,4 @@
-import type { Traffic } from '../model/weight-stream.js'
+import type { Traffic } from '../model/traffic.js'
 import type { SkipRatios, TraceFile } from '../runtime/trace.js'
 import type { ChatMessage } from '../text/chat-template.js'
 import type { ChatOptions, GenerateOptions, PromptStep, Step } from './options.js'

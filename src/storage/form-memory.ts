@@ -1,10 +1,7 @@
 import { createStore, get, set } from 'idb-keyval'
 
-/** What was found out about this site's devices and is not to be found out again; nothing is kept where there is no IndexedDB, or it refuses. */
+/** What was found out about this site's devices and is not to be found out again; nothing is kept where IndexedDB refuses. */
 export const formMemory = {
-  get lasts(): boolean {
-    return typeof indexedDB !== 'undefined'
-  },
   async get(key: string): Promise<string | undefined> {
     const value: unknown = await attempt(() => get(key, store()))
     return typeof value === 'string' ? value : undefined
