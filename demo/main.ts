@@ -24,6 +24,7 @@ const buttons = {
   stop: byId('stop', HTMLButtonElement),
   continue: byId('continue', HTMLButtonElement),
   newConversation: byId('new-conversation', HTMLButtonElement),
+  profile: byId('profile', HTMLButtonElement),
 }
 
 const hasWebGpu = checkWebGpu()
@@ -73,6 +74,7 @@ function showButtons(): void {
   const idle = !running && hasWebGpu
   setOn(buttons.load, idle)
   setOn(buttons.generate, idle)
+  setOn(buttons.profile, idle)
   setOn(buttons.stop, running !== undefined)
   setOn(buttons.continue, idle && conversation !== undefined)
   setOn(buttons.newConversation, idle && view.length > 0)
@@ -136,6 +138,16 @@ async function goOn(signal: AbortSignal): Promise<void> {
   say(ending)
 }
 
+/** Where the time goes, under the present settings. */
+async function profile(signal: AbortSignal): Promise<void> {
+  const model = await models.ready(signal)
+  const policy = policies.request(number('seed'))
+  const onProgress = (done: number, all: number) => say(`Measuring, ${done} of ${all}…`)
+  inspector.profile = await model.profile({ policy, signal, onProgress })
+  inspector.view = 'speed'
+  say(`Measured ${policies.describe()}: the inspector shows it under Speed.`)
+}
+
 promptForm.addEventListener('submit', (event) => {
   event.preventDefault()
   run(generate)
@@ -159,6 +171,9 @@ buttons.stop.addEventListener('click', () => {
   if (!running) return
   say('Stopping…')
   running.abort()
+})
+buttons.profile.addEventListener('click', () => {
+  if (isOn(buttons.profile)) run(profile)
 })
 buttons.cancelLoad.addEventListener('click', () => {
   say('Stopping…')

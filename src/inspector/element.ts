@@ -1,5 +1,5 @@
 import { SkipstoneError } from '../errors.js'
-import type { Step } from '../index.js'
+import type { ProfileResult, Step } from '../index.js'
 import { ColourProbes } from './colours.js'
 import { writeCsv } from './csv.js'
 import { DecisionPanel } from './decision-panel.js'
@@ -58,11 +58,13 @@ export class SkipInspector extends Base {
   readonly #subject: Subject = this.#makeSubject()
   readonly #probes = new ColourProbes(this.#request)
   readonly #grid = new GridView(this.#subject, this.#probes, this.#request)
+  readonly #speedView = new SpeedView(this.#subject, this.#request)
+  #profile: ProfileResult | undefined
   readonly #views: Readonly<Record<ViewName, View>> = {
     grid: this.#grid,
     text: new TextView(this.#subject),
     ratios: new RatiosView(this.#subject, this.#request),
-    speed: new SpeedView(this.#subject, this.#request),
+    speed: this.#speedView,
   }
   readonly #tabs = new Tabs<ViewName>(
     VIEWS.map((name) => ({ name, title: TITLES[name], content: this.#views[name].root })),
@@ -167,6 +169,16 @@ export class SkipInspector extends Base {
 
   set trace(file: InspectorTrace) {
     this.#openWith(() => readTrace(file))
+  }
+
+  /** What `model.profile()` found: the speed view shows where the time goes. It stays when another text is shown. */
+  get profile(): ProfileResult | undefined {
+    return this.#profile
+  }
+
+  set profile(profile: ProfileResult | undefined) {
+    this.#profile = profile
+    this.#speedView.showProfile(profile)
   }
 
   /** Opens a saved trace. What is wrong with it is also said in the element. @throws `bad-file` for what is no trace, or too large. */

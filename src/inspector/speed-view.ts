@@ -1,5 +1,7 @@
+import type { ProfileResult } from '../index.js'
 import { lineChart } from './chart.js'
 import { create, header, scrollRegion, setText } from './dom.js'
+import { ProfileView } from './profile-view.js'
 import type { Speed, SpeedBin } from './speed.js'
 import { Throttle } from './throttle.js'
 import type { Subject, View } from './view.js'
@@ -8,13 +10,14 @@ import { count, rate } from './words.js'
 const BINS = 30
 const INTERVAL_MS = 300
 
-/** How fast tokens came. */
+/** How fast tokens came, and where the time of a step goes, where that was measured. */
 export class SpeedView implements View {
   readonly root = create('div', { className: 'speed' })
   readonly #figures = create('p', { className: 'figures' })
   readonly #chart = create('div')
   readonly #numbers = create('details')
   readonly #table = scrollRegion('Speed, over time', 'scroll layers')
+  readonly #profile = new ProfileView()
   #dirty = true
   readonly #throttle: Throttle
 
@@ -24,7 +27,7 @@ export class SpeedView implements View {
   ) {
     this.#throttle = new Throttle(INTERVAL_MS, request)
     this.#numbers.append(create('summary', { text: 'The line in numbers' }), this.#table)
-    this.root.append(this.#figures, this.#chart, this.#numbers)
+    this.root.append(this.#figures, this.#chart, this.#numbers, this.#profile.root)
   }
 
   invalidate(): void {
@@ -48,6 +51,10 @@ export class SpeedView implements View {
   }
 
   showSelected(): void {}
+
+  showProfile(profile: ProfileResult | undefined): void {
+    this.#profile.show(profile)
+  }
 
   #sentence(speed: Speed): string {
     if (speed.tokens + speed.promptTokens > 0) {

@@ -157,6 +157,11 @@ details .buttons { margin: 0.5rem 0; }
 .series-mlp { stroke: var(--_mlp); stroke-dasharray: 6 4; }
 .line { display: inline-block; width: 1.8rem; border-top: 3px solid var(--_attention); vertical-align: 0.25rem; }
 .line-mlp { border-top: 3px dashed var(--_mlp); }
+.profile h3 { margin: 1.2rem 0 0.2rem; font-size: 0.95rem; }
+.profile table { margin-bottom: 0.8rem; }
+.profile caption { text-align: left; font-weight: 550; }
+.time-attention { fill: var(--_attention); }
+.time-mlp { fill: transparent; stroke: var(--_mlp); stroke-width: 2; }
 .figures { margin-bottom: 0.5rem; font-weight: 550; }
 
 .chosen { padding-top: 0.25rem; border-top: 1px solid var(--_line); }
@@ -205,7 +210,7 @@ details .buttons { margin: 0.5rem 0; }
     --_control: GrayText;
     --_accent: Highlight;
   }
-  .bar, .line, .token, .glyph, .series { forced-color-adjust: none; }
+  .bar, .line, .token, .glyph, .series, .time-attention, .time-mlp { forced-color-adjust: none; }
   .token { background-color: Canvas !important; color: CanvasText; }
   .tabs button[aria-selected="true"] { border-color: Highlight; }
 }

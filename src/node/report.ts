@@ -2,8 +2,7 @@ import { cpus, type } from 'node:os'
 import { noTraffic } from '../model/traffic.js'
 import type { BatchRow } from '../study/bench-batch.js'
 import type { Evaluation } from '../study/evaluate.js'
-import type { ProfileResult } from '../study/profile.js'
-import type { BenchResult } from './commands/bench.js'
+import type { BenchProfile, BenchResult } from './commands/bench.js'
 import type { CompareResult } from './commands/compare.js'
 import type { ConvertOutcome } from './commands/convert.js'
 import type { GenerateOutcome } from './commands/generate.js'
@@ -64,7 +63,7 @@ function compared({ runs, sweep }: CompareResult): string {
 /** A row of a table in Markdown. */
 const tableRow = (cells: readonly (string | number)[]) => `| ${cells.join(' | ')} |`
 
-function profileTable({ limits, rows }: ProfileResult): string {
+function profileTable({ limits, rows, sublayers }: BenchProfile): string {
   const lines = rows.map((r) =>
     tableRow([
       r.shape,
@@ -82,7 +81,20 @@ function profileTable({ limits, rows }: ProfileResult): string {
 | shape | phase | tokens | kernel | dispatches | ms | share | of limit |
 |${' --- |'.repeat(8)}
 ${lines.join('\n')}
+
+| shape | phase | tokens | attention, ms by layer | MLP, ms by layer | rest, ms |
+|${' --- |'.repeat(6)}
+${sublayers.map(sublayerLine).join('\n')}
 `
+}
+
+function sublayerLine({ shape, phase, tokens, ms, restMs }: BenchProfile['sublayers'][number]): string {
+  const of = (kind: 0 | 1) =>
+    ms
+      .filter((_, sublayer) => sublayer % 2 === kind)
+      .map((one) => one.toFixed(3))
+      .join(' ')
+  return tableRow([shape, phase, tokens, of(0), of(1), restMs.toFixed(3)])
 }
 
 function batchTable(rows: readonly BatchRow[]): string {

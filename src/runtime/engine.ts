@@ -1,5 +1,4 @@
 import type { GpuDevice } from '../gpu/device.js'
-import type { GpuProfile } from '../gpu/profile.js'
 import type { ModelWeights } from '../model/weights.js'
 import { createScratch, type Scratch } from './scratch.js'
 import type { RuntimeShape } from './shape.js'
@@ -10,8 +9,6 @@ export class Engine {
   /** Dispatches and submits recorded since the start. */
   readonly counters = { dispatches: 0, submits: 0 }
   readonly scratch: Scratch
-  /** Where set, every dispatch is timed. */
-  profile: GpuProfile | undefined
 
   constructor(
     readonly target: Target,

@@ -40,3 +40,17 @@ export interface Program {
 export function inOrder({ embed, layers }: Program): Dispatch[] {
   return [embed, ...layers.flatMap((l) => [...l.entry, ...l.attention, ...l.afterAttention, ...l.mlp])]
 }
+
+/** Which sublayer each dispatch of `inOrder` is part of; undefined for the embedding, and for what decides. */
+export function sublayersInOrder({ layers }: Program): (number | undefined)[] {
+  const decides = (dispatches: readonly Dispatch[]) => dispatches.map(() => undefined)
+  return [
+    undefined,
+    ...layers.flatMap((l, layer) => [
+      ...decides(l.entry),
+      ...l.attention.map(() => 2 * layer),
+      ...decides(l.afterAttention),
+      ...l.mlp.map(() => 2 * layer + 1),
+    ]),
+  ]
+}

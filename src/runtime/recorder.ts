@@ -1,4 +1,5 @@
 import { type Dispatch, type Extent, record } from '../gpu/dispatch.js'
+import type { GpuProfile } from '../gpu/profile.js'
 import type { Engine } from './engine.js'
 
 /** Records dispatches and copies in order, and submits them at once or in several submits: the GPU sees no difference. */
@@ -6,14 +7,19 @@ export class Recorder {
   #encoder: GPUCommandEncoder | undefined
   #pass: GPUComputePassEncoder | undefined
 
-  constructor(private readonly engine: Engine) {}
+  /** With a `timer`, every dispatch is timed. */
+  constructor(
+    private readonly engine: Engine,
+    private readonly timer?: GpuProfile,
+  ) {}
 
   add(dispatches: readonly Dispatch[], extent: Extent): void {
     if (dispatches.length === 0) return
-    const { counters, profile } = this.engine
-    if (profile) {
+    const { counters } = this.engine
+    const { timer } = this
+    if (timer) {
       for (const dispatch of dispatches) {
-        const timestampWrites = profile.next(dispatch.label)
+        const timestampWrites = timer.next(dispatch.label)
         const pass = this.encoder().beginComputePass(timestampWrites && { timestampWrites })
         record(pass, [dispatch], extent)
         pass.end()

@@ -1,5 +1,6 @@
 import { SkipstoneError, throwIfAborted } from '../errors.js'
 import { type Dispatch, type Extent, ParamsArena } from '../gpu/dispatch.js'
+import type { GpuProfile } from '../gpu/profile.js'
 import { ReadbackRing } from '../gpu/readback.js'
 import { sampleSettings } from '../kernels/sample.js'
 import { noTraffic, type Traffic } from '../model/traffic.js'
@@ -13,7 +14,7 @@ import type { Engine } from './engine.js'
 import { LogitAdjustment } from './logit-adjustment.js'
 import type { TokenLogprobs } from './logprobs.js'
 import { prefillProgram } from './prefill-program.js'
-import { inOrder, type Program, type ProgramInputs } from './program.js'
+import { inOrder, type Program, type ProgramInputs, sublayersInOrder } from './program.js'
 import { LOGIT_ROWS, PromptReader } from './prompt-reader.js'
 import { Recorder } from './recorder.js'
 import { type DecodeRecord, readRecords, type StepRecord } from './records.js'
@@ -39,6 +40,8 @@ export interface SequenceOptions {
   margins?: boolean
   /** Compute skipped work too and throw it away: the benchmark's control. */
   masked?: boolean
+  /** Times every dispatch. */
+  timer?: GpuProfile
 }
 
 export interface PrefillOptions {
@@ -158,6 +161,11 @@ export class Sequence {
     return { decode: perLayer(decode), prefill: perLayer(prefill) }
   }
 
+  /** Which sublayer each dispatch of a decode step, or of a prefill chunk, is part of; what follows the last layer is not in it. */
+  async sublayers(phase: 'prefill' | 'decode'): Promise<(number | undefined)[]> {
+    return sublayersInOrder(await this.#ready(phase))
+  }
+
   /**
    * Declares `length` positions without computing them, whatever the cache holds: benchmarks time a decode step at a
    * context without a prefill.
@@ -263,7 +271,7 @@ export class Sequence {
       const finish = await this.#finish('step')
       this.#check()
       const routed = this.#routed
-      const recorder = new Recorder(this.engine)
+      const recorder = new Recorder(this.engine, this.options.timer)
       const guesses: number[][] = []
       gpu.device.queue.writeBuffer(this.#buffers.plan, 8, Uint32Array.of(0))
       for (let step = 0; step < steps; step++) {
@@ -444,7 +452,7 @@ export class Sequence {
     const rows = chunk.length
     gpu.device.queue.writeBuffer(plan, 0, Uint32Array.of(rows, this.#length, 0))
     gpu.device.queue.writeBuffer(ids, 0, chunk)
-    const recorder = new Recorder(this.engine)
+    const recorder = new Recorder(this.engine, this.options.timer)
     const extent = { rows, context: this.#length + rows }
     const recorded = this.#record(recorder, prefill, extent, this.traffic.prefill, signal)
     const guessed = recorded ? await recorded : []

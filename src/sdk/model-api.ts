@@ -3,6 +3,7 @@ import type { ModelConfig } from '../model/config.js'
 import type { GenerationConfig } from '../model/generation-config.js'
 import type { Activations } from '../runtime/activations.js'
 import type { Evaluation } from '../study/evaluate.js'
+import type { ProfileResult } from '../study/profile.js'
 import type { Embeddable, EmbedInput, EmbedOptions } from './embed-request.js'
 import type { ChatCompletions } from './openai/completions.js'
 import type { Embeddings } from './openai/embeddings.js'
@@ -17,6 +18,16 @@ export interface EvaluateOptions {
   policy?: PolicyRequest | string
   signal?: AbortSignal
   /** Windows done and to do. */
+  onProgress?: (done: number, all: number) => void
+}
+
+export interface ProfileOptions {
+  /** Tokens of the prompt, and the context of the decode step. Default 64. */
+  tokens?: number
+  /** What to skip. Default: nothing. */
+  policy?: PolicyRequest | string
+  signal?: AbortSignal
+  /** Rounds done and to do. */
   onProgress?: (done: number, all: number) => void
 }
 
@@ -64,6 +75,13 @@ export interface Model {
    * @throws `bad-option`, `missing-weights`, `aborted`, `device-lost`, `disposed`.
    */
   evaluate(windows: readonly (readonly number[])[], options?: EvaluateOptions): Promise<Evaluation>
+
+  /**
+   * Times one prefill and one decode step by kernel and by sublayer, with the device's timestamps, some rounds of each. Sessions may generate meanwhile; both are
+   * then slower.
+   * @throws `unsupported` where the device has no timestamps, `bad-option`, `missing-weights`, `aborted`, `device-lost`, `disposed`.
+   */
+  profile(options?: ProfileOptions): Promise<ProfileResult>
 
   /**
    * Embeddings of texts or of ids: for each a vector [hidden_size] of the states behind the final norm. A list gives a list. Texts

@@ -10,8 +10,9 @@ import type { RouterWeights } from '../skip/router-weights.js'
 import { calibrateDelta, sampleText } from '../study/budget.js'
 import { embed } from '../study/embed.js'
 import { type Evaluation, evaluate } from '../study/evaluate.js'
+import type { ProfileResult } from '../study/profile.js'
 import { type Embeddable, type EmbedInput, type EmbedOptions, idsOf, isOne } from './embed-request.js'
-import type { DeviceFacts, EvaluateOptions, Model } from './model-api.js'
+import type { DeviceFacts, EvaluateOptions, Model, ProfileOptions } from './model-api.js'
 import { ChatCompletions } from './openai/completions.js'
 import { Embeddings } from './openai/embeddings.js'
 import { TextCompletions } from './openai/text-completions.js'
@@ -92,6 +93,22 @@ export class EngineModel implements Model, SessionHost {
     try {
       const policy = await this.resolve(policyRequest(options.policy, this), engine, options.signal)
       return await evaluate(engine, policy, windows, { ...options, contextLength: this.config.contextLength })
+    } catch (error) {
+      this.#check()
+      throw error
+    }
+  }
+
+  async profile(options: ProfileOptions = {}): Promise<ProfileResult> {
+    const { tokens = 64, signal, onProgress } = options
+    const most = this.config.contextLength - 1
+    if (!Number.isInteger(tokens) || tokens < 1 || tokens > most)
+      throw new SkipstoneError('bad-option', `tokens is a whole number from 1 to ${most}, not ${String(tokens)}.`)
+    const engine = await this.engine()
+    try {
+      const policy = await this.resolve(policyRequest(options.policy, this), engine, signal)
+      const { profile } = await import('../study/profile.js')
+      return await profile(engine, { policy, tokens: [tokens], phases: ['prefill', 'decode'], signal, onProgress })
     } catch (error) {
       this.#check()
       throw error

@@ -1,17 +1,18 @@
-import { GpuProfile } from '../gpu/profile.js'
+import { throwIfAborted } from '../errors.js'
+import { type DispatchTime, GpuProfile } from '../gpu/profile.js'
 import { type MatrixName, matrixShapes } from '../model/layer-matrices.js'
 import { matrixBytes } from '../model/matrix-loader.js'
 import type { Engine } from '../runtime/engine.js'
 import { GREEDY } from '../runtime/sampling.js'
 import { Sequence } from '../runtime/sequence.js'
 import { dense } from '../skip/dense.js'
+import type { SkipPolicy } from '../skip/policy.js'
 import { type DeviceLimits, measureLimits } from './device-limits.js'
 import { median } from './median.js'
 import { syntheticIds } from './synthetic.js'
 
-/** One kernel's part of a dense prefill, or of one dense decode step. */
+/** One kernel's part of a prefill, or of one decode step. */
 export interface ProfileRow {
-  shape: string
   phase: 'prefill' | 'decode'
   tokens: number
   kernel: string
@@ -20,57 +21,94 @@ export interface ProfileRow {
   ms: number
   /** Of the phase's time on the GPU. */
   share: number
-  /** Of the device's limit: of reading in decode, of arithmetic in prefill; null where neither bounds it. */
+  /** Of the device's limit: of reading in decode, of arithmetic in prefill; null where neither bounds it, or what is skipped decides. */
   ofLimit: number | null
+}
+
+/** The same time by sublayer. */
+export interface ProfileSublayers {
+  phase: 'prefill' | 'decode'
+  tokens: number
+  /** [2L] milliseconds of attention (2 · layer) and MLP (2 · layer + 1), medians of the rounds. */
+  ms: number[]
+  /** Embedding, decisions, head and sampling. */
+  restMs: number
 }
 
 export interface ProfileResult {
   limits: DeviceLimits
   rows: ProfileRow[]
+  sublayers: ProfileSublayers[]
 }
 
 const ROUNDS = 3
 
-/** Times each kernel by the device's timestamps. @throws `unsupported` where it has none. */
+/** Times each kernel and each sublayer by the device's timestamps. @throws `unsupported` where it has none. */
 export async function profile(
   engine: Engine,
   options: {
-    shape: string
+    policy?: SkipPolicy
     tokens: readonly number[]
     phases: readonly ProfileRow['phase'][]
     signal?: AbortSignal | undefined
+    /** Rounds done and to do. */
+    onProgress?: ((done: number, all: number) => void) | undefined
   },
 ): Promise<ProfileResult> {
   const { contextLength, vocabSize } = engine.shape.config
+  const { policy = dense, phases, signal, onProgress } = options
   const timer = new GpuProfile(engine.gpu)
-  const sequence = new Sequence(engine, dense, { contextLength })
-  const rows: ProfileRow[] = []
+  const sequence = new Sequence(engine, policy, { contextLength, timer })
+  const result: Omit<ProfileResult, 'limits'> = { rows: [], sublayers: [] }
+  let done = 0
+  const all = options.tokens.length * phases.length * (ROUNDS + 1)
   try {
     const limits = await measureLimits(engine.gpu, timer, engine.target.choice.form.value)
     for (const tokens of options.tokens) {
       const ids = syntheticIds(tokens, vocabSize)
-      for (const phase of options.phases) {
-        const rounds: Map<string, { ms: number; dispatches: number }>[] = []
+      for (const phase of phases) {
+        const rounds: DispatchTime[][] = []
         for (let round = 0; round <= ROUNDS; round++) {
-          options.signal?.throwIfAborted()
+          throwIfAborted(signal)
+          onProgress?.(done++, all)
           sequence.rewind(0)
-          engine.profile = phase === 'prefill' ? timer : undefined
           await sequence.prefill(ids, { sampling: GREEDY })
-          engine.profile = timer
-          if (phase === 'decode') await (await sequence.decode(1))()
-          engine.profile = undefined
+          if (phase === 'decode') {
+            await timer.read()
+            await (await sequence.decode(1))()
+          }
           const times = await timer.read()
-          if (round > 0) rounds.push(byKernel(times))
+          // The first round compiles and warms up.
+          if (round > 0) rounds.push(times)
         }
-        rows.push(...phaseRows(engine, options.shape, phase, tokens, rounds, limits))
+        const kernels = rounds.map(byKernel)
+        result.rows.push(...phaseRows(engine, { phase, tokens, isDense: policy === dense }, kernels, limits))
+        result.sublayers.push({ phase, tokens, ...bySublayer(await sequence.sublayers(phase), rounds) })
       }
     }
-    return { limits, rows }
+    return { limits, ...result }
   } finally {
-    engine.profile = undefined
     sequence.destroy()
     timer.destroy()
   }
+}
+
+/** `parts`: the sublayers of a step's dispatches, which begin with the embedding. */
+function bySublayer(parts: readonly (number | undefined)[], rounds: readonly DispatchTime[][]) {
+  const sublayers = Math.max(-1, ...parts.map((part) => part ?? -1)) + 1
+  const sums = rounds.map((times) => {
+    const ms = new Array<number>(sublayers + 1).fill(0)
+    let at = 0
+    for (const time of times) {
+      // Of a long prompt every chunk begins anew.
+      at = time.label === 'embed' ? 0 : at + 1
+      const part = parts[at] ?? sublayers
+      ms[part] = (ms[part] as number) + time.ms
+    }
+    return ms
+  })
+  const medians = Array.from({ length: sublayers + 1 }, (_, i) => median(sums.map((ms) => ms[i] as number)))
+  return { ms: medians.slice(0, sublayers), restMs: medians[sublayers] as number }
 }
 
 function byKernel(times: readonly { label: string; ms: number }[]): Map<string, { ms: number; dispatches: number }> {
@@ -84,9 +122,7 @@ function byKernel(times: readonly { label: string; ms: number }[]): Map<string, 
 
 function phaseRows(
   engine: Engine,
-  shape: string,
-  phase: ProfileRow['phase'],
-  tokens: number,
+  { phase, tokens, isDense }: { phase: ProfileRow['phase']; tokens: number; isDense: boolean },
   rounds: readonly Map<string, { ms: number; dispatches: number }>[],
   limits: DeviceLimits,
 ): ProfileRow[] {
@@ -99,8 +135,8 @@ function phaseRows(
       const time = ms.get(kernel) as number
       const work = phase === 'decode' ? kernelBytes(engine, kernel, tokens) : kernelFlops(engine, kernel, tokens)
       const dispatches = rounds[0]?.get(kernel)?.dispatches ?? 0
-      const ofLimit = work === undefined ? null : work / (time / 1000) / limit
-      return { shape, phase, tokens, kernel, dispatches, ms: time, share: time / all, ofLimit }
+      const ofLimit = work === undefined || !isDense ? null : work / (time / 1000) / limit
+      return { phase, tokens, kernel, dispatches, ms: time, share: time / all, ofLimit }
     })
     .sort((a, b) => b.ms - a.ms)
 }

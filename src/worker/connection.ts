@@ -1,6 +1,7 @@
 import { SkipstoneError } from '../errors.js'
 import { loadEngineModel } from '../sdk/load-model.js'
 import type { EngineModel } from '../sdk/model.js'
+import type { ProfileOptions } from '../sdk/model-api.js'
 import type { ModelSource, Step } from '../sdk/options.js'
 import type { PolicyRequest } from '../sdk/policies.js'
 import type { EngineSession } from '../sdk/session.js'
@@ -70,6 +71,10 @@ export class Connection {
       embed: of(({ model, input, options }: EmbedArgs, { signal, emit }) => {
         const onProgress = (done: number, all: number) => emit({ done, all })
         return this.#model(model).embed(input, { ...options, signal, onProgress })
+      }),
+      profile: of(({ model, options }: { model: number; options: ProfileOptions }, { signal, emit }) => {
+        const onProgress = (done: number, all: number) => emit({ done, all })
+        return this.#model(model).profile({ ...options, signal, onProgress })
       }),
       encode: of(({ model, text, options }: { model: number; text: string; options?: object }) =>
         this.#model(model).text.encode(text, options),

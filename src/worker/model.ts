@@ -2,7 +2,7 @@ import type { WeightDtype } from '../../shaders/snippets/weights.js'
 import type { ModelConfig } from '../model/config.js'
 import type { GenerationConfig } from '../model/generation-config.js'
 import type { Embeddable, EmbedInput, EmbedOptions } from '../sdk/embed-request.js'
-import type { DeviceFacts, EvaluateOptions, Model } from '../sdk/model-api.js'
+import type { DeviceFacts, EvaluateOptions, Model, ProfileOptions } from '../sdk/model-api.js'
 import { ChatCompletions } from '../sdk/openai/completions.js'
 import { Embeddings } from '../sdk/openai/embeddings.js'
 import { TextCompletions } from '../sdk/openai/text-completions.js'
@@ -10,6 +10,7 @@ import type { SessionOptions } from '../sdk/options.js'
 import { modelDisposed, policyRequest, type SessionParts, sessionParts } from '../sdk/session-request.js'
 import type { SessionState } from '../sdk/session-state.js'
 import type { Evaluation } from '../study/evaluate.js'
+import type { ProfileResult } from '../study/profile.js'
 import type { Channel } from './channel.js'
 import type { CloneArgs, ModelFacts, ModelState } from './protocol.js'
 import { type SessionOwner, WorkerSession } from './session.js'
@@ -81,6 +82,12 @@ export class WorkerModel implements Model, SessionOwner {
     this.check()
     const policy = policyRequest(options.policy, this)
     return this.#study('evaluate', { model: this.number, windows, policy }, options)
+  }
+
+  async profile({ policy, signal, onProgress, ...rest }: ProfileOptions = {}): Promise<ProfileResult> {
+    this.check()
+    const options = { ...rest, policy: policyRequest(policy, this) }
+    return this.#study('profile', { model: this.number, options }, { signal, onProgress })
   }
 
   embed(input: Embeddable, options?: EmbedOptions): Promise<Float32Array>

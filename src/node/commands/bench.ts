@@ -6,7 +6,7 @@ import { Engine } from '../../runtime/engine.js'
 import { chooseTarget } from '../../runtime/target.js'
 import { type BenchRow, bench } from '../../study/bench.js'
 import { type BatchRow, benchBatches } from '../../study/bench-batch.js'
-import { type ProfileResult, profile } from '../../study/profile.js'
+import { type ProfileResult, type ProfileRow, type ProfileSublayers, profile } from '../../study/profile.js'
 import { syntheticCheckpoint, syntheticConfig } from '../../study/synthetic.js'
 import type { CommandContext, CommonOptions } from './context.js'
 
@@ -30,7 +30,13 @@ export interface BenchResult {
   /** With `batch`, instead of rows. */
   batches?: BatchRow[]
   /** With `profile`, instead of rows. */
-  profile?: ProfileResult
+  profile?: BenchProfile
+}
+
+/** Profiles of all shapes. */
+export interface BenchProfile extends Pick<ProfileResult, 'limits'> {
+  rows: (ProfileRow & { shape: string })[]
+  sublayers: (ProfileSublayers & { shape: string })[]
 }
 
 /** Times synthetic shapes. The masked control runs at one share: what it computes does not depend on it. */
@@ -54,7 +60,7 @@ export async function benchCommand(context: CommandContext, options: BenchComman
   try {
     const rows: BenchRow[] = []
     const batches: BatchRow[] = []
-    let profiled: ProfileResult | undefined
+    let profiled: BenchProfile | undefined
     let form = ''
     for (const [shape, config] of configs) {
       const weights = await loadWeights(gpu, config, syntheticCheckpoint(config), {
@@ -72,8 +78,13 @@ export async function benchCommand(context: CommandContext, options: BenchComman
         const { skips, tokens, repeats, phases } = options
         const { signal, progress } = context
         if (options.profile) {
-          const found = await profile(engine, { shape, tokens, phases, signal })
-          profiled = { limits: found.limits, rows: [...(profiled?.rows ?? []), ...found.rows] }
+          const found = await profile(engine, { tokens, phases, signal })
+          const named = <T extends object>(rows: readonly T[]) => rows.map((row) => ({ shape, ...row }))
+          profiled = {
+            limits: found.limits,
+            rows: [...(profiled?.rows ?? []), ...named(found.rows)],
+            sublayers: [...(profiled?.sublayers ?? []), ...named(found.sublayers)],
+          }
         } else if (options.batch.length > 0) {
           const all = { shape, sequences: options.batch, tokens, skips, repeats, signal, progress }
           batches.push(...(await benchBatches(engine, all)))

@@ -1,0 +1,94 @@
+import type { ProfileResult, ProfileRow, ProfileSublayers } from '../index.js'
+import { create, createSvg, header, scrollRegion } from './dom.js'
+import { percent } from './words.js'
+
+const WIDTH = 600
+const HEIGHT = 110
+const KINDS = ['attention', 'MLP'] as const
+const TITLES = { prefill: 'The prompt', decode: 'One generated token' } as const
+
+/** Where the time of a prompt and of a step goes, by sublayer and by kernel: bars, and the same in tables. */
+export class ProfileView {
+  readonly root = create('section', { className: 'profile' })
+
+  show(profile: ProfileResult | undefined): void {
+    this.root.replaceChildren(...(profile?.sublayers ?? []).flatMap((part) => phaseParts(part, profile?.rows ?? [])))
+  }
+}
+
+function phaseParts(part: ProfileSublayers, rows: readonly ProfileRow[]): HTMLElement[] {
+  const { phase, tokens, ms, restMs } = part
+  const title = create('h3', {
+    text: `${TITLES[phase]}, ${phase === 'prefill' ? `${tokens} tokens` : `at token ${tokens}`}`,
+  })
+  const of = (kind: 0 | 1) => ms.reduce((sum, one, sublayer) => sum + (sublayer % 2 === kind ? one : 0), 0)
+  const total = of(0) + of(1) + restMs
+  const share = (one: number) => percent(total > 0 ? one / total : 0)
+  const sentence = create('p', {
+    text: `${milliseconds(total)} on the GPU: attention ${share(of(0))}, MLP ${share(of(1))}, the rest ${share(restMs)}.`,
+  })
+  const numbers = create('details')
+  const region = scrollRegion(`${TITLES[phase]}, in numbers`, 'scroll layers')
+  region.append(kernelTable(rows.filter((row) => row.phase === phase && row.tokens === tokens)), sublayerTable(ms))
+  numbers.append(create('summary', { text: 'Kernels and sublayers in numbers' }), region)
+  const picture = create('div')
+  picture.append(bars(ms, TITLES[phase]))
+  return [title, sentence, picture, numbers]
+}
+
+/** A bar for every sublayer, attention and MLP of a layer side by side. */
+function bars(ms: readonly number[], title: string): SVGSVGElement {
+  const svg = createSvg('svg', { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: 'chart', role: 'img' })
+  svg.setAttribute('aria-label', `${title}: time of every sublayer; the same in numbers below`)
+  const top = Math.max(...ms, 1e-6)
+  const width = WIDTH / Math.max(1, ms.length)
+  for (const [sublayer, one] of ms.entries()) {
+    const height = (HEIGHT * one) / top
+    const bar = createSvg('rect', {
+      x: (sublayer * width + (sublayer % 2 === 0 ? 1 : 0)).toFixed(1),
+      y: (HEIGHT - height).toFixed(1),
+      width: Math.max(0.5, width - 1).toFixed(1),
+      height: height.toFixed(1),
+      class: sublayer % 2 === 0 ? 'time-attention' : 'time-mlp',
+    })
+    const words = createSvg('title')
+    words.textContent = `Layer ${sublayer >> 1}, ${KINDS[(sublayer % 2) as 0 | 1]}: ${milliseconds(one)}`
+    bar.append(words)
+    svg.append(bar)
+  }
+  return svg
+}
+
+function kernelTable(rows: readonly ProfileRow[]): HTMLTableElement {
+  const table = create('table')
+  table.append(create('caption', { text: 'Kernels' }))
+  table
+    .createTHead()
+    .insertRow()
+    .append(...['Kernel', 'Runs', 'Time', 'Share', 'Of the limit'].map((one) => header(one, 'col')))
+  const body = table.createTBody()
+  for (const { kernel, dispatches, ms, share, ofLimit } of rows) {
+    const cells = [String(dispatches), milliseconds(ms), percent(share), ofLimit === null ? '–' : percent(ofLimit)]
+    body.insertRow().append(header(kernel, 'row'), ...cells.map((text) => create('td', { text })))
+  }
+  return table
+}
+
+function sublayerTable(ms: readonly number[]): HTMLTableElement {
+  const table = create('table')
+  table.append(create('caption', { text: 'Sublayers' }))
+  table
+    .createTHead()
+    .insertRow()
+    .append(...['Layer', 'Attention', 'MLP'].map((one) => header(one, 'col')))
+  const body = table.createTBody()
+  for (let layer = 0; 2 * layer < ms.length; layer++) {
+    const cells = [0, 1].map((kind) => create('td', { text: milliseconds(ms[2 * layer + kind] ?? 0) }))
+    body.insertRow().append(header(String(layer), 'row'), ...cells)
+  }
+  return table
+}
+
+function milliseconds(ms: number): string {
+  return `${ms < 10 ? ms.toFixed(3) : ms.toFixed(1)} ms`
+}
