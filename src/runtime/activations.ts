@@ -18,7 +18,7 @@ export interface ActivationsChoice {
 }
 
 /** What shaders for `q8` require. */
-const LANGUAGE_FEATURE = 'packed_4x8_integer_dot_product'
+export const LANGUAGE_FEATURE = 'packed_4x8_integer_dot_product'
 
 /** The chosen forms with products for `q8`, where the weights have use for it and the device passes their self-test. Loaded where it is asked for. */
 export async function chooseEightBits(

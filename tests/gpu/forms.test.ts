@@ -5,6 +5,7 @@ import { ReadbackRing } from '../../src/gpu/readback.js'
 import { KERNEL_FORMS, type KernelForms } from '../../src/kernels/forms.js'
 import { packedForm, packedGivesRightResults } from '../../src/kernels/packed-forms.js'
 import { formsGiveRightResults, type SelfTestOptions } from '../../src/kernels/self-test.js'
+import { chooseEightBits } from '../../src/runtime/activations.js'
 import { gpuSuite, range, settled } from './testing.js'
 
 gpuSuite('forms', (bench) => {
@@ -84,6 +85,18 @@ gpuSuite('forms', (bench) => {
 
     it.each(KERNEL_FORMS.map(packedForm))('passes $name', async ({ value }) => {
       expect(await packedGivesRightResults(bench.gpu, value)).toBe(true)
+    })
+
+    it('keeps activations in f32 where products in 8 bits are wrong, and says why', async () => {
+      // The lanes of a row are not all added.
+      const matvec: KernelForms['matvec'] = (m) => ({ ...shared.value.matvec(m), lanes: 6, workgroup: 66 })
+      const plain = { ...shared, value: { ...shared.value, matvec } }
+      const dtypes = { layers: [], embedding: 'q8', head: 'q8' } as const
+      expect(await chooseEightBits(bench.gpu, dtypes, { form: plain, rejected: ['other'] })).toEqual({
+        choice: { form: plain, rejected: ['other', 'shared-rows-packed'] },
+        activations: 'f32',
+        warning: expect.stringMatching(/^Activations stay f32: .*wrong results/),
+      })
     })
 
     it.each<[string, Partial<KernelForms>]>([
