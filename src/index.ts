@@ -6,6 +6,7 @@ export type { Embeddable, EmbedInput, EmbedOptions } from './sdk/embed-request.j
 export type { InspectOptions, ModelSummary } from './sdk/inspect.js'
 export { inspectModel } from './sdk/inspect-model.js'
 export { loadModel } from './sdk/load.js'
+export type { LoadPhase } from './sdk/load-phases.js'
 export type { DeviceFacts, EvaluateOptions, Model, ProfileOptions } from './sdk/model-api.js'
 export type { CallOptions, ChatCompletions } from './sdk/openai/completions.js'
 export type { EmbeddingList, EmbeddingRequest } from './sdk/openai/embeddings.js'

@@ -41,13 +41,14 @@ const CHUNKS = [
   },
   { name: 'client', test: /src\/worker\/index\.ts$/ },
   { name: 'store', test: /src\/storage\/(default-store|library)\.ts$/ },
-  { name: 'kernels', test: /\/(shaders|src\/kernels)\/(?!.*(packed-|merge-splits|batch-row|form-variants))/ },
+  { name: 'kernels', test: /\/(shaders|src\/kernels)\/(?!.*(packed-|merge-splits|batch-row|form-variants|read-sum))/ },
   { name: 'runtime', test: /src\/sdk\/(?!gguf|tuned)/ },
   // For generations at the same time.
   { name: 'batch', test: /src\/runtime\/batch\/|\/(merge-splits|batch-row)|openai\/several\.ts/ },
   { name: 'torch', test: /src\/formats\/torch\.ts/ },
   // Once for a device.
   { name: 'fastest', test: /(fastest-form|form-variants|tuned-forms|form-memory)\.ts/ },
+  { name: 'profile', test: /(study\/profile|device-limits|gpu\/profile|read-sum)/ },
   // For models that are larger than their budget.
   { name: 'streaming', test: /(weight-stream|streamed-step|residency)\.ts/ },
   // Products in 8 bits come with a model that was asked for them.

@@ -25,7 +25,7 @@ function phaseParts(part: ProfileSublayers, rows: readonly ProfileRow[]): HTMLEl
   const total = of(0) + of(1) + restMs
   const share = (one: number) => percent(total > 0 ? one / total : 0)
   const sentence = create('p', {
-    text: `${milliseconds(total)} on the GPU: attention ${share(of(0))}, MLP ${share(of(1))}, the rest ${share(restMs)}.`,
+    text: `${milliseconds(total)} on the GPU: attention (filled bars) ${share(of(0))}, MLP (outlined) ${share(of(1))}, the rest ${share(restMs)}.`,
   })
   const numbers = create('details')
   const region = scrollRegion(`${TITLES[phase]}, in numbers`, 'scroll layers')

@@ -13,6 +13,7 @@ import { dense } from '../skip/dense.js'
 import type { RouterWeights } from '../skip/router-weights.js'
 import { skipgptPolicy } from '../skip/skipgpt.js'
 import { type FileSource, readJson } from '../storage/source.js'
+import { LoadPhases } from './load-phases.js'
 import { EngineModel } from './model.js'
 import { openModelFiles } from './model-files.js'
 import type { LoadOptions, ModelSource } from './options.js'
@@ -25,10 +26,14 @@ export async function loadEngineModel(source: ModelSource, options: LoadOptions 
   const { signal } = options
   throwIfAborted(signal)
   checkBudget(options.gpuBudget)
+  const { activations = 'f32' } = options
+  if (activations !== 'f32' && activations !== 'q8')
+    throw new SkipstoneError('bad-option', `activations is 'f32' or 'q8', not ${String(activations)}.`)
+  const phases = new LoadPhases()
   // Opens while files are read.
-  const opening = openGpu(options)
+  const opening = phases.during('device', openGpu(options))
   try {
-    return await load(source, options, opening)
+    return await load(source, options, opening, phases)
   } catch (error) {
     opening.then(
       (gpu) => gpu.destroy(),
@@ -42,10 +47,9 @@ function openGpu({ gpu }: LoadOptions): Promise<GpuDevice> {
   return GpuDevice.open(gpu ? { gpu } : {})
 }
 
-async function load(source: ModelSource, options: LoadOptions, opening: Promise<GpuDevice>): Promise<EngineModel> {
+/** What of a model is small. */
+async function readSmall(source: ModelSource, options: LoadOptions) {
   const { signal, onProgress } = options
-  // Whoever waits for it is told.
-  opening.catch(() => undefined)
   const folder = await openSource(source, options)
   onProgress?.({ phase: 'config', loaded: 0, total: 0 })
   const { files, config, checkpoint } = await openModelFiles(folder, signal)
@@ -60,27 +64,43 @@ async function load(source: ModelSource, options: LoadOptions, opening: Promise<
     options.lora ? openSource(options.lora, options).then((lora) => readAdapter(lora, signal)) : undefined,
     readRouters(),
   ])
+  return { files, config, checkpoint, generation, adapter, routers }
+}
+
+async function load(
+  source: ModelSource,
+  options: LoadOptions,
+  opening: Promise<GpuDevice>,
+  phases: LoadPhases,
+): Promise<EngineModel> {
+  const { signal, onProgress } = options
+  // Whoever waits for it is told.
+  opening.catch(() => undefined)
+  const small = await phases.during('config', readSmall(source, options))
+  const { files, config, checkpoint, generation, adapter, routers } = small
 
   const openEngine = async (
     device: Promise<GpuDevice>,
     progress: LoadOptions['onProgress'],
     abort: AbortSignal | undefined,
+    clock = new LoadPhases(),
   ) => {
     const gpu = await device
     gpu.onLost = () => options.onDeviceLost?.(gpu.lostError().message)
     try {
       // Shaders compile while weights are on their way.
       const dtypes = resolveDtypes(options.dtype ?? 'stored', config, checkpoint, adapter)
-      const compiling = compile(gpu, config, dtypes, routers, options)
+      const compiling = compile(gpu, config, dtypes, { routers, options, clock })
       compiling.catch(() => undefined)
-      await files.fetch?.(checkpoint.files, { signal: abort, onProgress: progress })
-      const weights = await loadWeights(gpu, config, checkpoint, {
+      await clock.fetching((told) => files.fetch?.(checkpoint.files, { signal: abort, onProgress: told }), progress)
+      const uploading = loadWeights(gpu, config, checkpoint, {
         dtype: options.dtype ?? 'stored',
         adapter,
         gpuBudget: options.gpuBudget,
         signal: abort,
         onProgress: (loaded, total) => progress?.({ phase: 'upload', loaded, total }),
       })
+      const weights = await clock.during('upload', uploading)
       progress?.({ phase: 'pipelines', loaded: 0, total: 0 })
       const target = await compiling
       throwIfAborted(abort)
@@ -92,13 +112,14 @@ async function load(source: ModelSource, options: LoadOptions, opening: Promise<
       throw error
     }
   }
-  const engine = await openEngine(opening, onProgress, signal)
+  const engine = await openEngine(opening, onProgress, signal, phases)
   onProgress?.({ phase: 'ready', loaded: 0, total: 0 })
   return new EngineModel({
     config,
     generation,
     routers,
     engine,
+    loadPhases: phases.done,
     text: new TextCodec(files),
     reopen: () => openEngine(openGpu(options), undefined, undefined),
   })
@@ -112,19 +133,19 @@ async function compile(
   gpu: GpuDevice,
   config: ModelConfig,
   dtypes: MatrixDtypes,
-  routers: RouterWeights | undefined,
-  options: LoadOptions,
+  { routers, options, clock }: { routers: RouterWeights | undefined; options: LoadOptions; clock: LoadPhases },
 ): Promise<Target> {
   const first = routers ? skipgptPolicy({ routers }) : dense
   const kept = await (await tunedForms(gpu))?.keptForm(gpu, config, dtypes)
   const { activations } = options
-  const target = await chooseTarget(gpu, config, dtypes, routers ? 'active' : 'all', { activations, kept })
+  const choosing = chooseTarget(gpu, config, dtypes, routers ? 'active' : 'all', { activations, kept })
+  const target = await clock.during('self-test', choosing)
   if (target.warning) warn(options, target.warning)
   const ahead = compileAhead(target, first)
   // Whoever needs it sooner waits for it, and is told what went wrong.
   const rest = ahead.all.then(() => (first === dense ? undefined : compileAhead(target, dense).all))
   rest.catch(() => undefined)
-  await ahead.first
+  await clock.during('pipelines', ahead.first)
   return target
 }
 

@@ -5,6 +5,7 @@ import type { Activations } from '../runtime/activations.js'
 import type { Evaluation } from '../study/evaluate.js'
 import type { ProfileResult } from '../study/profile.js'
 import type { Embeddable, EmbedInput, EmbedOptions } from './embed-request.js'
+import type { LoadPhase } from './load-phases.js'
 import type { ChatCompletions } from './openai/completions.js'
 import type { Embeddings } from './openai/embeddings.js'
 import type { TextCompletions } from './openai/text-completions.js'
@@ -61,6 +62,8 @@ export interface Model {
   /** Name of the GPU adapter in use. */
   readonly adapterName: string
   readonly device: DeviceFacts
+  /** Where the time of the load went. Of the first token, `Session.stats()` tells the rest. */
+  readonly loadPhases: readonly LoadPhase[]
   /** Bytes in live GPU buffers of this model and its sessions; 0 after `dispose()`. */
   readonly gpuBytes: number
 

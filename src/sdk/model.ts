@@ -12,6 +12,7 @@ import { embed } from '../study/embed.js'
 import { type Evaluation, evaluate } from '../study/evaluate.js'
 import type { ProfileResult } from '../study/profile.js'
 import { type Embeddable, type EmbedInput, type EmbedOptions, idsOf, isOne } from './embed-request.js'
+import type { LoadPhase } from './load-phases.js'
 import type { DeviceFacts, EvaluateOptions, Model, ProfileOptions } from './model-api.js'
 import { ChatCompletions } from './openai/completions.js'
 import { Embeddings } from './openai/embeddings.js'
@@ -27,6 +28,7 @@ export interface ModelParts {
   readonly generation: GenerationConfig
   readonly routers: RouterWeights | undefined
   readonly engine: Engine
+  readonly loadPhases: readonly LoadPhase[]
   readonly text: TextCodec
   /** Loads the weights onto a new device. */
   readonly reopen: () => Promise<Engine>
@@ -69,6 +71,10 @@ export class EngineModel implements Model, SessionHost {
   get device(): DeviceFacts {
     const { gpu, choice, activations } = this.#current.target
     return { software: gpu.isSoftware, kernels: choice.form.name, rejected: choice.rejected, activations }
+  }
+
+  get loadPhases(): readonly LoadPhase[] {
+    return this.parts.loadPhases
   }
 
   get gpuBytes(): number {

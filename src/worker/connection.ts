@@ -223,8 +223,9 @@ export class Connection {
   #tellModel(number: number): void {
     const model = this.#models.get(number)?.model
     if (!model) return
-    const { dtype, adapterName, device, gpuBytes } = model
-    this.#channel.note('model', { model: number, state: { dtype, adapterName, device, gpuBytes } } satisfies ModelNote)
+    const { dtype, adapterName, device, loadPhases, gpuBytes } = model
+    const state = { dtype, adapterName, device, loadPhases, gpuBytes }
+    this.#channel.note('model', { model: number, state } satisfies ModelNote)
   }
 
   #model(number: number): EngineModel {

@@ -2,6 +2,7 @@ import type { WeightDtype } from '../../shaders/snippets/weights.js'
 import type { ModelConfig } from '../model/config.js'
 import type { GenerationConfig } from '../model/generation-config.js'
 import type { Embeddable, EmbedInput, EmbedOptions } from '../sdk/embed-request.js'
+import type { LoadPhase } from '../sdk/load-phases.js'
 import type { DeviceFacts, EvaluateOptions, Model, ProfileOptions } from '../sdk/model-api.js'
 import { ChatCompletions } from '../sdk/openai/completions.js'
 import { Embeddings } from '../sdk/openai/embeddings.js'
@@ -58,6 +59,10 @@ export class WorkerModel implements Model, SessionOwner {
 
   get device(): DeviceFacts {
     return this.state.current.device
+  }
+
+  get loadPhases(): readonly LoadPhase[] {
+    return this.state.current.loadPhases
   }
 
   get gpuBytes(): number {

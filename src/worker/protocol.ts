@@ -2,6 +2,7 @@ import type { WeightDtype } from '../../shaders/snippets/weights.js'
 import type { ModelConfig } from '../model/config.js'
 import type { GenerationConfig } from '../model/generation-config.js'
 import type { EmbedInput, EmbedOptions } from '../sdk/embed-request.js'
+import type { LoadPhase } from '../sdk/load-phases.js'
 import type { DeviceFacts } from '../sdk/model-api.js'
 import type { ChatOptions, LoadOptions, LoadProgress } from '../sdk/options.js'
 import type { PolicyRequest } from '../sdk/policies.js'
@@ -68,6 +69,7 @@ export interface ModelState {
   readonly dtype: WeightDtype
   readonly adapterName: string
   readonly device: DeviceFacts
+  readonly loadPhases: readonly LoadPhase[]
   readonly gpuBytes: number
 }
 

@@ -230,6 +230,28 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
       expect(await page.isVisible('#software')).toBe(true)
     })
 
+    it('shows where the time goes, or says why that cannot be told', async () => {
+      await page.click('#profile')
+      await finished(page)
+      const view = page.locator('skip-inspector .profile')
+      if (await page.isVisible('#alert')) {
+        expect(await page.textContent('#alert')).toContain('This device has no timestamps')
+        return
+      }
+      expect(await page.textContent('#status')).toContain('the inspector shows it under Speed')
+      expect(await view.locator('h3').allTextContents()).toEqual([
+        'The prompt, 64 tokens',
+        'One generated token, at token 64',
+      ])
+      // Fourteen layers of attention and MLP.
+      expect(await view.locator('svg').first().locator('rect').count()).toBe(28)
+      await view.locator('summary').last().click()
+      expect(await view.locator('table').nth(2).textContent()).toContain('attention-decode')
+      expect(await accessibilityFindings(page)).toEqual([])
+      await picture(page, 'demo-profile')
+      await page.evaluate(() => document.querySelector('skip-inspector')!.setAttribute('view', 'grid'))
+    })
+
     it('says in words that a setting or an address is wrong', async () => {
       await page.fill('#prompt', '')
       await page.click('#generate')

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import { type LoadOptions, loadModel } from '../../src/index.js'
 import { describeWithGpu } from '../fixtures/dawn.js'
 import { randomIds, tinyModel } from '../fixtures/tiny-model.js'
-import { describeSdk, generated } from './support.js'
+import { describeSdk, expectError, generated } from './support.js'
 
 describeSdk.anywhere('activations in 8 bits', (bench) => {
   const load = async (options: LoadOptions) => {
@@ -34,6 +34,10 @@ describeSdk.anywhere('activations in 8 bits', (bench) => {
     const { warnings, ...facts } = await load({ dtype: 'f16', activations: 'q8' })
     expect(facts).toEqual({ activations: 'f32', kernels: plain.kernels, logprobs: plain.logprobs })
     expect(warnings).toEqual([expect.stringMatching(/^Activations stay f32: .*q8 or q4/)])
+  })
+
+  it('are refused where they are anything else', async () => {
+    await expectError(load({ activations: 'q4' as 'q8' }), 'bad-option')
   })
 })
 

@@ -1,5 +1,6 @@
 import { SkipstoneError } from '../../errors.js'
 import type { SkipRatios, TraceFile } from '../../runtime/trace.js'
+import type { LoadPhase } from '../../sdk/load-phases.js'
 import type { GenerateOptions } from '../../sdk/options.js'
 import type { SessionStats } from '../../sdk/session-api.js'
 import { type CommandContext, type CommonOptions, load } from './context.js'
@@ -26,6 +27,8 @@ export interface GenerateResult {
   skip: Pick<SkipRatios, 'attention' | 'mlp' | 'total'>
   timings: {
     loadMs: number
+    /** Parts of the load; they overlap. */
+    phases: readonly LoadPhase[]
     prefillMs: number
     decodeMs: number
     prefillTokensPerSecond: number
@@ -87,7 +90,7 @@ export async function generateCommand(context: CommandContext, options: Generate
         text,
         finishReason,
         skip: { attention, mlp, total },
-        timings: { loadMs, ...(timings as NonNullable<typeof timings>) },
+        timings: { loadMs, ...(timings as NonNullable<typeof timings>), phases: model.loadPhases },
         ...(streaming && { streaming }),
       },
       ...(logits && { logits: Array.from(logits) }),
