@@ -3,7 +3,8 @@ import { type Dispatch, type Extent, ParamsArena } from '../gpu/dispatch.js'
 import { ReadbackRing } from '../gpu/readback.js'
 import { sampleSettings } from '../kernels/sample.js'
 import { noTraffic, type Traffic } from '../model/weight-stream.js'
-import type { SkipPolicy } from '../skip/policy.js'
+import type { Phase, SkipPolicy } from '../skip/policy.js'
+import { hasKeysValues } from '../skip/static-skips.js'
 import type { Share } from './batch/batch.js'
 import type { BatchBuffers } from './batch/batch-buffers.js'
 import type { Lane } from './batch/lane.js'
@@ -16,7 +17,7 @@ import { prefillProgram } from './prefill-program.js'
 import { inOrder, type Program, type ProgramInputs } from './program.js'
 import { LOGIT_ROWS, PromptReader } from './prompt-reader.js'
 import { Recorder } from './recorder.js'
-import { type DecodeRecord, readRecords, type StepRecord } from './records.js'
+import { type DecodeRecord, type KnownBits, knownBits, readRecords, type StepRecord } from './records.js'
 import type { Sampling } from './sampling.js'
 import { SCORE_ROWS, scoreProgram } from './score-program.js'
 import {
@@ -124,10 +125,22 @@ export class Sequence {
     return this.#nextPolicy ?? this.#policy
   }
 
-  /** Later submits obey `policy`; what is in the cache, or under way, stays as it is. */
+  /**
+   * Later submits obey `policy`; what is in the cache, or under way, stays as it is.
+   * @throws `internal` where `policy` attends to what is not there (`lacks`): rewind to 0 first.
+   */
   usePolicy(policy: SkipPolicy): void {
     this.#check()
+    if (this.#length > 0 && this.lacks(policy)) {
+      throw new SkipstoneError('internal', `The cache lacks what ${policy.name} attends to; please report this.`)
+    }
     this.#nextPolicy = policy
+  }
+
+  /** Whether `policy` attends where the present one leaves no keys and values: what is in the cache is then of no use to it. */
+  lacks(policy: SkipPolicy): boolean {
+    const layers = Array.from(this.engine.weights.layers.keys())
+    return layers.some((layer) => hasKeysValues(policy, layer) && !hasKeysValues(this.policy, layer))
   }
 
   /** Positions in the cache. */
@@ -263,7 +276,7 @@ export class Sequence {
       const decode = await this.#ready('decode')
       const finish = await this.#finish('step')
       this.#check()
-      const routed = this.#routed
+      const known = this.#known('decode')
       const recorder = new Recorder(this.engine)
       const guesses: number[][] = []
       gpu.device.queue.writeBuffer(this.#buffers.plan, 8, Uint32Array.of(0))
@@ -283,7 +296,7 @@ export class Sequence {
       this.traffic.decode.tokens += steps
       return async () => {
         const [words, logits] = await Promise.all([read(), readLogits?.()])
-        const records: DecodeRecord[] = this.#records(words, 'every', routed)
+        const records: DecodeRecord[] = this.#records(words, 'every', known)
         const last = records.pop()
         if (last) records.push(logits ? { ...last, logits: new Float32Array(logits.buffer) } : last)
         for (const [i, guessed] of guesses.entries()) this.#judge(guessed, records.slice(i, i + 1), this.traffic.decode)
@@ -307,7 +320,7 @@ export class Sequence {
       ...(adjusted ? [adjusted.dispatch] : []),
       lane.sample(adjusted?.logits ?? lane.logits),
     ]
-    const routed = this.#routed
+    const known = this.#known('decode')
     return {
       lane,
       context,
@@ -320,7 +333,7 @@ export class Sequence {
         const read = this.#ring.record(encoder, this.#buffers.ring, 0, 4 * steps * this.#stride)
         this.#length = context
         this.traffic.decode.tokens += steps
-        return async () => this.#records(await read(), 'every', routed)
+        return async () => this.#records(await read(), 'every', known)
       },
     }
   }
@@ -441,7 +454,7 @@ export class Sequence {
     const { plan, ids, ring } = this.#buffers
     const prefill = await this.#ready('prefill')
     this.#check()
-    const routed = this.#routed
+    const known = this.#known('prefill')
     const rows = chunk.length
     gpu.device.queue.writeBuffer(plan, 0, Uint32Array.of(rows, this.#length, 0))
     gpu.device.queue.writeBuffer(ids, 0, chunk)
@@ -458,7 +471,7 @@ export class Sequence {
     this.#length += rows
     this.traffic.prefill.tokens += rows
     const records = async (tokens: 'last' | 'none') => {
-      const found = this.#records(await words(), tokens, routed)
+      const found = this.#records(await words(), tokens, known)
       this.#judge(guessed, found, this.traffic.prefill)
       return found
     }
@@ -500,9 +513,9 @@ export class Sequence {
     })
   }
 
-  /** Whether the GPU decides anything, and writes what it decided. */
-  get #routed(): boolean {
-    return this.#policy.scoring !== undefined
+  /** What the present policy says before the GPU decides anything. */
+  #known(phase: Phase): KnownBits {
+    return knownBits(this.engine.shape, this.#policy, phase)
   }
 
   /** Counts the guesses that no position needed. */
@@ -510,14 +523,20 @@ export class Sequence {
     traffic.inVain += guessed.filter((s) => !records.some(({ bits }) => executed(bits, s))).length
   }
 
-  #records(words: Uint32Array, tokens: 'every' | 'last' | 'none', routed: boolean): StepRecord[] {
+  #records(words: Uint32Array, tokens: 'every' | 'last' | 'none', known: KnownBits): StepRecord[] {
     const records = readRecords(words, this.engine.shape, {
       stride: this.#stride,
-      routed,
+      known,
       margins: this.options.margins ?? false,
       tokens,
     })
-    for (const { bits } of records) this.engine.weights.stream?.observe((sublayer) => executed(bits, sublayer))
+    const { stream } = this.engine.weights
+    for (const { bits } of records) {
+      stream?.observe(
+        (sublayer) => executed(bits, sublayer),
+        (layer) => known.keysValues[layer] === true,
+      )
+    }
     return records
   }
 

@@ -3,6 +3,7 @@ import type { Engine } from '../runtime/engine.js'
 import { Sequence } from '../runtime/sequence.js'
 import { type SkipRatios, Trace } from '../runtime/trace.js'
 import type { SkipPolicy } from '../skip/policy.js'
+import { asIn } from '../skip/static-skips.js'
 
 export interface Evaluation {
   /** Predicted tokens. */
@@ -22,7 +23,8 @@ export function windowsOf(ids: readonly number[], length: number, bos: number): 
 }
 
 /**
- * Teacher-forced loss of a policy over windows of ids, each from an empty cache.
+ * Teacher-forced loss of a policy over windows of ids, each from an empty cache. A policy that skips more in decode than in prefill is judged
+ * by what it does in decode: the text is one that it would have generated.
  * @throws `bad-option` where no window predicts anything.
  */
 export async function evaluate(
@@ -31,7 +33,7 @@ export async function evaluate(
   windows: readonly (readonly number[])[],
   options: { contextLength: number; signal?: AbortSignal; onProgress?: (done: number, all: number) => void },
 ): Promise<Evaluation> {
-  const sequence = new Sequence(engine, policy, { contextLength: options.contextLength })
+  const sequence = new Sequence(engine, asIn('decode', policy), { contextLength: options.contextLength })
   const trace = new Trace(engine.shape.config.layers)
   let sum = 0
   let tokens = 0

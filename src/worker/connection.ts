@@ -61,9 +61,7 @@ export class Connection {
       open: of(({ model, session, parts }: OpenArgs) => this.#add(session, model, this.#model(model).open(parts))),
       clone: of(({ session, as }: CloneArgs) => this.#clone(session, as)),
       rewind: of(({ session, length }: { session: number; length: number }) => this.#rewind(session, length)),
-      policy: of(({ session, request }: PolicyArgs, { signal }) =>
-        this.#open(session).session.usePolicy(request, { signal }),
-      ),
+      policy: of((args: PolicyArgs, { signal }) => this.#usePolicy(args, signal)),
       close: of(({ session }: { session: number }) => this.#close(session)),
       generate: of((args: GenerateArgs, { signal }) => this.#generate(args, signal)),
       evaluate: of((args: Parameters<Connection['evaluate']>[0], incoming) => this.evaluate(args, incoming)),
@@ -158,6 +156,14 @@ export class Connection {
     open.session.rewind(length)
     open.tokens = Math.min(open.tokens, length)
     open.positions = Math.min(open.positions, length)
+    this.#tell(number, open)
+  }
+
+  async #usePolicy({ session: number, request }: PolicyArgs, signal: AbortSignal): Promise<void> {
+    const open = this.#open(number)
+    await open.session.usePolicy(request, { signal })
+    // It may have to read the conversation again.
+    open.positions = Math.min(open.positions, open.session.state.trace.length)
     this.#tell(number, open)
   }
 
