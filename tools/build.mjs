@@ -45,6 +45,7 @@ const CHUNKS = [
   { name: 'runtime', test: /src\/sdk\/(?!gguf)/ },
   // For generations at the same time.
   { name: 'batch', test: /src\/runtime\/batch\/|\/(merge-splits|batch-row)|openai\/several\.ts/ },
+  { name: 'policies', test: /src\/skip\/(first|random|unified|static-set)\.ts/ },
   { name: 'torch', test: /src\/formats\/torch\.ts/ },
 ].map((group, i, all) => ({ ...group, priority: all.length - i }))
 

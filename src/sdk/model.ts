@@ -169,6 +169,7 @@ export class EngineModel implements Model, SessionHost {
   /** @internal */
   async resolve(request: PolicyRequest, engine: Engine, signal?: AbortSignal): Promise<SkipPolicy> {
     return resolvePolicy(request, {
+      layers: this.config.layers,
       routers: this.parts.routers,
       calibrate: (policyAt, budget) => {
         const key = JSON.stringify(request)

@@ -13,6 +13,7 @@ export interface PolicyRequest {
 
 /** What a policy may need of the model that it is used with. */
 export interface PolicyContext {
+  readonly layers: number
   readonly routers: RouterWeights | undefined
   /** Finds the δ at which the policy skips `budget` of the model. */
   calibrate(policyAt: (delta: number) => SkipPolicy, budget: number): Promise<number>
@@ -22,6 +23,8 @@ type Resolver = (context: PolicyContext) => SkipPolicy | Promise<SkipPolicy>
 
 interface Entry {
   readonly keys: readonly string[]
+  /** The key that says which share is skipped. */
+  readonly share?: string
   /** Checks the options' values, and returns what joins them with a model's weights. */
   prepare(options: PolicyRequest['options']): Resolver
 }
@@ -30,22 +33,38 @@ const POLICIES: Readonly<Record<string, Entry>> = {
   dense: { keys: [], prepare: () => () => dense },
   forced: {
     keys: ['skip', 'seed'],
+    share: 'skip',
     prepare: (o) => {
       const policy = forced({ skip: number('skip', o.skip ?? 0.5), seed: number('seed', o.seed ?? 0) })
       return () => policy
     },
   },
-  skipgpt: { keys: ['delta', 'budget', 'input'], prepare: prepareSkipgpt },
+  skipgpt: { keys: ['delta', 'budget', 'input'], share: 'budget', prepare: prepareSkipgpt },
+  first: {
+    keys: ['skip'],
+    share: 'skip',
+    prepare: (o) => {
+      const skip = share('first', o.skip)
+      return async ({ layers }) => (await import('./first.js')).first({ skip, layers })
+    },
+  },
+  random: {
+    keys: ['skip', 'seed'],
+    share: 'skip',
+    prepare: (o) => {
+      const skip = share('random', o.skip)
+      const seed = whole('random', 'seed', o.seed ?? 0)
+      return async ({ layers }) => (await import('./random.js')).random({ skip, seed, layers })
+    },
+  },
+  unified: { keys: ['speedup', 'form'], prepare: prepareUnified },
 }
 
 /** Policies that the design names and that a later version brings. */
 const PLANNED = [
-  'random',
-  'first',
   'adaskip',
   'shortgpt',
   'sleb',
-  'unified',
   'litestage',
   'gateskip',
   'dlo',
@@ -79,6 +98,11 @@ export function parsePolicy(text: string): PolicyRequest {
 export function checkPolicy(request: PolicyRequest): PolicyRequest {
   prepare(request)
   return request
+}
+
+/** The option with which a policy takes the share that it skips; undefined where it takes none. */
+export function shareOption(name: string): string | undefined {
+  return Object.hasOwn(POLICIES, name) ? POLICIES[name]?.share : undefined
 }
 
 /** Joins a request with a model's weights. */
@@ -128,6 +152,28 @@ function prepareSkipgpt(options: PolicyRequest['options']): Resolver {
     const policyAt = (delta: number) => skipgptPolicy({ routers, delta, input })
     return policyAt(budget === undefined ? delta : await calibrate(policyAt, budget))
   }
+}
+
+function prepareUnified(options: PolicyRequest['options']): Resolver {
+  const speedup = number('speedup', options.speedup ?? 2)
+  if (speedup < 1) throw new SkipstoneError('bad-option', `unified: speedup is 1 or more, not ${speedup}.`)
+  const form = options.form ?? 'even'
+  if (form !== 'even' && form !== 'published') {
+    throw new SkipstoneError('bad-option', `unified: form is "even" or "published", not "${form}".`)
+  }
+  return async ({ layers }) => (await import('./unified.js')).unified({ speedup, form, layers })
+}
+
+/** The share of `skip=`, where it has its default too. */
+function share(policy: string, value: number | string = 0.25): number {
+  const skip = number('skip', value)
+  if (skip >= 0 && skip <= 1) return skip
+  throw new SkipstoneError('bad-option', `${policy}: skip is a share between 0 and 1, not ${skip}.`)
+}
+
+function whole(policy: string, key: string, value: number | string): number {
+  if (Number.isInteger(value)) return value as number
+  throw new SkipstoneError('bad-option', `${policy}: ${key} is a whole number, not ${value}.`)
 }
 
 function number(key: string, value: number | string): number {
