@@ -108,7 +108,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       let s = rope[position * ${o.headDim}u + ${half}u + i];
       // Cache row: all K heads, then all V heads; both follow the queries in the weights' row order.
       let at = position * ${2 * o.kvHeads * o.headDim}u + row${i} - ${o.heads * o.headDim}u;
-      ${queryPair(o, `row${i}`)} if (row${i} < ${(o.heads + o.kvHeads) * o.headDim}u) {
+      ${queryPair(o, `row${i}`)}
+      if (row${i} < ${(o.heads + o.kvHeads) * o.headDim}u) {
         kv[at] = a * c - b * s;
         kv[at + ${half}u] = b * c + a * s;
       } else {
@@ -122,7 +123,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   )
 }
 
-/** Writes a turned pair where it belongs to a query, and goes on with an `else`. */
+/** Writes a turned pair where it belongs to a query, and goes on with an `else`, behind which a line ends: shader texts lose their blanks. */
 function queryPair({ queries, heads, headDim }: QkvDecodeOptions, row: string): string {
   if (queries === 'never') return ''
   return `if (${row} < ${heads * headDim}u) {

@@ -33,7 +33,8 @@ const workerAddress = {
  */
 const CHUNKS = [
   { name: 'errors', test: /src\/errors\.ts$/ },
-  { name: 'core', test: /src\/index\.ts$/ },
+  // Lots are drawn by policies too, which nothing else of the kernels goes with.
+  { name: 'core', test: /src\/(index|kernels\/reference\/random)\.ts$/ },
   // What a model and its counterpart in front of a worker share.
   {
     name: 'requests',
@@ -41,11 +42,15 @@ const CHUNKS = [
   },
   { name: 'client', test: /src\/worker\/index\.ts$/ },
   { name: 'store', test: /src\/storage\/(default-store|library)\.ts$/ },
-  { name: 'kernels', test: /\/(shaders|src\/kernels)\/(?!merge-splits|batch-row)/ },
+  { name: 'kernels', test: /\/(shaders|src\/kernels)\/(?!merge-splits|batch-row|nll|compare-states|scale-rows)/ },
   { name: 'runtime', test: /src\/sdk\/(?!gguf)/ },
   // For generations at the same time.
   { name: 'batch', test: /src\/runtime\/batch\/|\/(merge-splits|batch-row)|openai\/several\.ts/ },
-  { name: 'policies', test: /src\/skip\/(first|random|unified|static-set)\.ts/ },
+  {
+    name: 'study',
+    test: /src\/study\/|src\/runtime\/(score|states|compare-states|with-buffers|scaled-sublayer)\.|\/(nll|compare-states|scale-rows)\.|skip\/profile/,
+  },
+  { name: 'policies', test: /src\/skip\/(first|random|unified|shortgpt|adaskip|static-set)\.ts/ },
   { name: 'torch', test: /src\/formats\/torch\.ts/ },
 ].map((group, i, all) => ({ ...group, priority: all.length - i }))
 

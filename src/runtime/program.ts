@@ -1,6 +1,7 @@
-import type { Dispatch } from '../gpu/dispatch.js'
+import type { Dispatch, ParamsArena } from '../gpu/dispatch.js'
 import type { Part } from '../model/layer-matrices.js'
 import type { SkipPolicy } from '../skip/policy.js'
+import type { Engine } from './engine.js'
 import type { Cache, SequenceBuffers } from './sequence-buffers.js'
 
 /** What of a sequence decides which kernels it needs. */
@@ -36,6 +37,9 @@ export interface Program {
   readonly embed: Dispatch
   readonly layers: readonly LayerProgram[]
 }
+
+/** Binds what is left of a sublayer that every token skips. */
+export type SkippedSublayer = (engine: Engine, arena: ParamsArena, plan: GPUBuffer, sublayer: number) => Dispatch[]
 
 /** Everything in order. */
 export function inOrder({ embed, layers }: Program): Dispatch[] {

@@ -18,8 +18,8 @@ import { inOrder, type Program, type ProgramInputs } from './program.js'
 import { LOGIT_ROWS, PromptReader } from './prompt-reader.js'
 import { Recorder } from './recorder.js'
 import { type DecodeRecord, type KnownBits, knownBits, readRecords, type StepRecord } from './records.js'
+import { READ_ROWS } from './rows-logits.js'
 import type { Sampling } from './sampling.js'
-import { SCORE_ROWS, scoreProgram } from './score-program.js'
 import {
   type Cache,
   copyCache,
@@ -30,7 +30,6 @@ import {
   recordStride,
   type SequenceBuffers,
 } from './sequence-buffers.js'
-import { statesProgram } from './states-program.js'
 import { recordStreamed } from './streamed-step.js'
 import { executed } from './trace.js'
 
@@ -63,6 +62,18 @@ export interface PrefillResult {
   readonly logits: Float32Array | undefined
   /** Of every id but the first; none where nobody asked. */
   readonly logprobs: readonly TokenLogprobs[]
+}
+
+/** What is read of rows that are fed. */
+export interface RowsReading {
+  /** Follows the layers of every few rows. */
+  readonly ending: readonly Dispatch[]
+  /** Where they leave so many values a row. */
+  readonly out: GPUBuffer
+  readonly values: number
+  readonly before?: (first: number, rows: number) => void
+  /** What is recorded instead of the program. */
+  readonly observed?: (program: Program) => Program
 }
 
 /** What is waited for on its own: the first token needs nothing that decodes. */
@@ -345,88 +356,40 @@ export class Sequence {
   }
 
   /**
-   * Mean loss material: −ln p(ids[i + 1] | ids[0 .. i]) for every i, from an empty cache. Returns ids.length − 1 values
-   * and the records of the fed positions.
+   * Feeds the first `count` ids, a few rows at a time and from an empty cache, and reads what is left of each of them.
+   * @throws `context-full`, `aborted`, `device-lost`.
    */
-  async score(ids: ArrayLike<number>, signal?: AbortSignal): Promise<{ nll: Float32Array; records: StepRecord[] }> {
-    const { gpu, shape } = this.engine
-    const fed = ids.length - 1
-    const memory = gpu.memory
-    const buffers = {
-      logits: memory.storage('score logits', 4 * SCORE_ROWS * shape.config.vocabSize),
-      targets: memory.storage('targets', 4 * SCORE_ROWS),
-      nll: memory.storage('nll', 4 * SCORE_ROWS),
-    }
-    const arena = new ParamsArena(gpu)
-    try {
-      // Room first: the plan's buffer may be another one afterwards.
-      this.rewind(0)
-      this.#reserve(fed)
-      const score = await scoreProgram(this.engine, arena, this.#buffers.plan, buffers)
-      const { parts, records } = await this.#readRows(ids, fed, signal, {
-        ending: score,
-        out: buffers.nll,
-        values: 1,
-        before: (first, rows) => gpu.device.queue.writeBuffer(buffers.targets, 0, slice(ids, first + 1, rows)),
-      })
-      return { nll: Float32Array.from(parts.flatMap((part) => [...part])), records }
-    } finally {
-      arena.destroy()
-      for (const buffer of Object.values(buffers)) memory.destroy(buffer)
-    }
-  }
-
-  /** The state behind the final norm at every position of `ids`, [hidden_size] each, from an empty cache. @throws as `prefill`. */
-  async states(ids: ArrayLike<number>, signal?: AbortSignal): Promise<Float32Array[]> {
-    const { gpu, shape } = this.engine
-    const { hiddenSize } = shape.config
-    const values = 4 * shape.d4
-    const out = gpu.memory.storage('states', 4 * SCORE_ROWS * values)
-    const arena = new ParamsArena(gpu)
-    try {
-      this.rewind(0)
-      this.#reserve(ids.length)
-      const ending = await statesProgram(this.engine, arena, this.#buffers.plan, out)
-      const { parts } = await this.#readRows(ids, ids.length, signal, { ending, out, values })
-      return parts.flatMap((part) =>
-        Array.from({ length: part.length / values }, (_, row) =>
-          part.subarray(row * values, row * values + hiddenSize),
-        ),
-      )
-    } finally {
-      arena.destroy()
-      gpu.memory.destroy(out)
-    }
-  }
-
-  /** Feeds the first `count` ids, a few rows at a time, and reads what `ending` leaves in `out` for each of them: so many values a row. */
-  async #readRows(
+  async readRows(
     ids: ArrayLike<number>,
     count: number,
     signal: AbortSignal | undefined,
-    read: {
-      readonly ending: readonly Dispatch[]
-      readonly out: GPUBuffer
-      readonly values: number
-      readonly before?: (first: number, rows: number) => void
-    },
+    make: (arena: ParamsArena, plan: GPUBuffer) => Promise<RowsReading>,
   ): Promise<{ parts: Float32Array[]; records: StepRecord[] }> {
     const parts: Float32Array[] = []
     const records: StepRecord[] = []
-    for (let first = 0; first < count; first += SCORE_ROWS) {
-      throwIfAborted(signal)
-      const rows = Math.min(SCORE_ROWS, count - first)
-      read.before?.(first, rows)
-      const submitted = await this.#inTurn(this.traffic.prefill, signal, async () => {
-        this.#turn()
-        const { packing } = await this.#ready('endings')
-        const extra = { buffer: read.out, values: read.values }
-        return this.#submitChunk(slice(ids, first, rows), [...packing, ...read.ending], signal, false, extra)
-      })
-      records.push(...(await submitted.records('none')))
-      parts.push(new Float32Array((await submitted.extra!()).buffer, 0, rows * read.values))
+    const arena = new ParamsArena(this.engine.gpu)
+    try {
+      // Room first: the plan's buffer may be another one afterwards.
+      this.rewind(0)
+      this.#reserve(count)
+      const read = await make(arena, this.#buffers.plan)
+      for (let first = 0; first < count; first += READ_ROWS) {
+        throwIfAborted(signal)
+        const rows = Math.min(READ_ROWS, count - first)
+        read.before?.(first, rows)
+        const submitted = await this.#inTurn(this.traffic.prefill, signal, async () => {
+          this.#turn()
+          const { packing } = await this.#ready('endings')
+          const extra = { buffer: read.out, values: read.values, observed: read.observed }
+          return this.#submitChunk(slice(ids, first, rows), [...packing, ...read.ending], signal, false, extra)
+        })
+        records.push(...(await submitted.records('none')))
+        parts.push(new Float32Array((await submitted.extra!()).buffer, 0, rows * read.values))
+      }
+      return { parts, records }
+    } finally {
+      arena.destroy()
     }
-    return { parts, records }
   }
 
   destroy(): void {
@@ -448,11 +411,16 @@ export class Sequence {
     ending: readonly Dispatch[],
     signal: AbortSignal | undefined,
     wantLogits: boolean,
-    extra?: { readonly buffer: GPUBuffer; readonly values: number },
+    extra?: {
+      readonly buffer: GPUBuffer
+      readonly values: number
+      readonly observed?: ((program: Program) => Program) | undefined
+    },
   ) {
     const { gpu, shape, scratch } = this.engine
     const { plan, ids, ring } = this.#buffers
-    const prefill = await this.#ready('prefill')
+    const program = await this.#ready('prefill')
+    const prefill = extra?.observed?.(program) ?? program
     this.#check()
     const known = this.#known('prefill')
     const rows = chunk.length

@@ -1,14 +1,10 @@
-import type { Dispatch, ParamsArena } from '../gpu/dispatch.js'
-import { scaleRowsKernel } from '../kernels/scale-rows.js'
 import type { SkipPolicy } from '../skip/policy.js'
-import type { Engine } from './engine.js'
+import type { SkippedSublayer } from './program.js'
 import type { Target } from './target.js'
 
 /** What is left of a sublayer that every token skips: nothing, or the scale that stands for it. */
-export async function skippedSublayer({ gpu, shape }: Target, policy: SkipPolicy) {
-  const kernel = policy.scale && (await scaleRowsKernel(gpu, { d4: shape.d4 }))
-  return ({ scratch }: Engine, arena: ParamsArena, plan: GPUBuffer, sublayer: number): Dispatch[] => {
-    const scale = policy.scale?.(sublayer) ?? 1
-    return kernel && scale !== 1 ? [kernel(arena, { plan, x: scratch.x }, { scale })] : []
-  }
+export async function skippedSublayer(target: Target, { scale }: SkipPolicy): Promise<SkippedSublayer> {
+  if (!scale) return () => []
+  const { scaledSublayer } = await import('./scaled-sublayer.js')
+  return scaledSublayer(target, scale)
 }

@@ -10,6 +10,7 @@ import { Engine } from '../runtime/engine.js'
 import { runtimeShape } from '../runtime/shape.js'
 import { chooseTarget, type Target } from '../runtime/target.js'
 import { dense } from '../skip/dense.js'
+import type { SkipProfile } from '../skip/profile.js'
 import type { RouterWeights } from '../skip/router-weights.js'
 import { skipgptPolicy } from '../skip/skipgpt.js'
 import { type FileSource, readJson } from '../storage/source.js'
@@ -17,7 +18,7 @@ import { EngineModel } from './model.js'
 import { openModelFiles } from './model-files.js'
 import type { LoadOptions, ModelSource } from './options.js'
 import { loadRouters, ROUTER_FILE } from './routers.js'
-import { openSource } from './sources.js'
+import { openSource, warn } from './sources.js'
 import { TextCodec } from './text-codec.js'
 
 /** `loadModel` of load.ts, with what only this package uses of a model. */
@@ -91,11 +92,14 @@ async function load(source: ModelSource, options: LoadOptions, opening: Promise<
     }
   }
   const engine = await openEngine(opening, onProgress, signal)
+  const profile = options.profile && (await checked(options.profile, engine))
   onProgress?.({ phase: 'ready', loaded: 0, total: 0 })
   return new EngineModel({
     config,
     generation,
     routers,
+    profile,
+    warn: (message) => warn(options, message),
     engine,
     text: new TextCodec(files),
     reopen: () => openEngine(openGpu(options), undefined, undefined),
@@ -120,6 +124,15 @@ async function compile(
   rest.catch(() => undefined)
   await ahead.first
   return target
+}
+
+/** Who loads no profile does not load the code for it. */
+async function checked(profile: SkipProfile, engine: Engine): Promise<SkipProfile> {
+  const [{ readProfile }, { profiledModel }] = await Promise.all([
+    import('../skip/profile.js'),
+    import('../study/calibrate.js'),
+  ])
+  return readProfile(profile, await profiledModel(engine))
 }
 
 function checkBudget(budget: number | undefined): void {

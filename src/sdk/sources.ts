@@ -80,7 +80,7 @@ function localSource(source: ModelSource): FileSource {
   return 'read' in (source as FileSource) ? (source as FileSource) : new PickedFilesSource(source as readonly File[])
 }
 
-function warn({ onWarning }: SourceOptions, message: string): void {
+export function warn({ onWarning }: SourceOptions, message: string): void {
   if (onWarning) onWarning(message)
   else console.warn(message)
 }

@@ -2,6 +2,7 @@ import { SkipstoneError } from '../errors.js'
 import { dense } from './dense.js'
 import { forced } from './forced.js'
 import type { SkipPolicy } from './policy.js'
+import type { SkipProfile } from './profile.js'
 import type { RouterWeights } from './router-weights.js'
 import { skipgptPolicy } from './skipgpt.js'
 
@@ -15,6 +16,8 @@ export interface PolicyRequest {
 export interface PolicyContext {
   readonly layers: number
   readonly routers: RouterWeights | undefined
+  /** The model's profile: the one that was given, or else one that is measured now. */
+  profile(): Promise<SkipProfile>
   /** Finds the δ at which the policy skips `budget` of the model. */
   calibrate(policyAt: (delta: number) => SkipPolicy, budget: number): Promise<number>
 }
@@ -58,21 +61,19 @@ const POLICIES: Readonly<Record<string, Entry>> = {
     },
   },
   unified: { keys: ['speedup', 'form'], prepare: prepareUnified },
+  shortgpt: {
+    keys: ['skip'],
+    share: 'skip',
+    prepare: (o) => {
+      const skip = share('shortgpt', o.skip)
+      return async ({ profile }) => (await import('./shortgpt.js')).shortgpt({ skip, profile: await profile() })
+    },
+  },
+  adaskip: { keys: ['skip', 'online', 'window'], share: 'skip', prepare: prepareAdaskip },
 }
 
 /** Policies that the design names and that a later version brings. */
-const PLANNED = [
-  'adaskip',
-  'shortgpt',
-  'sleb',
-  'litestage',
-  'gateskip',
-  'dlo',
-  'mindskip',
-  'dllm',
-  'flexidepth',
-  'speculative',
-]
+const PLANNED = ['sleb', 'litestage', 'gateskip', 'dlo', 'mindskip', 'dllm', 'flexidepth', 'speculative']
 
 /** Names of the policies that run. */
 export const POLICY_NAMES = Object.keys(POLICIES)
@@ -162,6 +163,14 @@ function prepareUnified(options: PolicyRequest['options']): Resolver {
     throw new SkipstoneError('bad-option', `unified: form is "even" or "published", not "${form}".`)
   }
   return async ({ layers }) => (await import('./unified.js')).unified({ speedup, form, layers })
+}
+
+function prepareAdaskip(options: PolicyRequest['options']): Resolver {
+  const skip = share('adaskip', options.skip)
+  if ((options.online ?? 'false') !== 'false' || options.window !== undefined) {
+    throw new SkipstoneError('unsupported', 'adaskip: its online part is not in this version; use online=false.')
+  }
+  return async ({ profile }) => (await import('./adaskip.js')).adaskip({ skip, profile: await profile() })
 }
 
 /** The share of `skip=`, where it has its default too. */

@@ -33,3 +33,10 @@ export function shareOf(policy: string, skip: number, { all, most }: { all: numb
     `${policy}: skip=${skip} is out of reach; of this model it skips ${most} of ${all} at most, a share of ${Math.floor((1000 * most) / all) / 1000}.`,
   )
 }
+
+/** The `count` parts of the highest similarity. */
+export function mostSimilar(similarity: readonly number[], count: number): number[] {
+  const parts = similarity.map((value, part) => ({ value, part }))
+  parts.sort((a, b) => b.value - a.value || a.part - b.part)
+  return parts.slice(0, count).map(({ part }) => part)
+}

@@ -1,5 +1,6 @@
 import { SkipstoneError } from '../errors.js'
 import type { Engine } from '../runtime/engine.js'
+import { score } from '../runtime/score.js'
 import { Sequence } from '../runtime/sequence.js'
 import { type SkipRatios, Trace } from '../runtime/trace.js'
 import type { SkipPolicy } from '../skip/policy.js'
@@ -40,7 +41,7 @@ export async function evaluate(
   try {
     for (const [i, window] of windows.entries()) {
       if (window.length < 2) continue
-      const { nll, records } = await sequence.score(window, options.signal)
+      const { nll, records } = await score(sequence, window, options.signal)
       for (const value of nll) sum += value
       tokens += nll.length
       trace.push(...records)

@@ -15,6 +15,7 @@ import {
   type ModelState,
   type SessionNote,
   type SourceArgs,
+  type WarningNote,
   type WireSource,
 } from './protocol.js'
 import { LentSources } from './remote-source.js'
@@ -105,6 +106,7 @@ class PageConnection {
   readonly #sources = new LentSources()
   readonly #states = new Map<number, { current: ModelState }>()
   readonly #lost = new Map<number, (message: string) => void>()
+  readonly #warned = new Map<number, (message: string) => void>()
   readonly #sessions = new Map<number, WorkerSession>()
   #last = 0
 
@@ -121,6 +123,10 @@ class PageConnection {
         if (known) known.current = state
         else this.#states.set(model, { current: state })
       },
+      warning: ({ args }) => {
+        const { model, message } = args as WarningNote
+        this.#warned.get(model)?.(message)
+      },
       lost: ({ args }) => {
         const { model, message } = args as LostNote
         this.#lost.get(model)?.(message)
@@ -130,9 +136,10 @@ class PageConnection {
   }
 
   async load(source: ModelSource, options: WorkerLoadOptions, onDispose: () => void): Promise<WorkerModel> {
-    const { signal, onProgress, onWarning, onDeviceLost, dtype, gpuBudget, store, file, hub, routers, lora } = options
+    const { signal, onProgress, onWarning, onDeviceLost, dtype, gpuBudget, store, file, hub, profile, routers, lora } =
+      options
     const model = ++this.#last
-    const given = { dtype, gpuBudget, store, file, hub }
+    const given = { dtype, gpuBudget, store, file, hub, profile }
     const args: LoadArgs = {
       ...(Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as typeof given),
       model,
@@ -140,12 +147,12 @@ class PageConnection {
       ...(routers !== undefined && { routers: this.#wire(routers) }),
       ...(lora !== undefined && { lora: this.#wire(lora) }),
     }
-    const onEvent = (event: LoadEvent) => {
-      if ('progress' in event) onProgress?.(event.progress)
-      else if (onWarning) onWarning(event.warning)
-      else console.warn(event.warning)
-    }
-    const facts = await this.channel.call<ModelFacts>('load', args, { signal, onEvent })
+    const onEvent = ({ progress }: LoadEvent) => onProgress?.(progress)
+    this.#warned.set(model, onWarning ?? ((message) => console.warn(message)))
+    const facts = await this.channel.call<ModelFacts>('load', args, { signal, onEvent }).catch((error: unknown) => {
+      this.#warned.delete(model)
+      throw error
+    })
     if (onDeviceLost) this.#lost.set(model, onDeviceLost)
     const numbers = { next: () => ++this.#last, sessions: this.#sessions }
     const state = this.#states.get(model)
@@ -153,6 +160,7 @@ class PageConnection {
     return new WorkerModel(this.channel, model, facts, state, numbers, () => {
       this.#states.delete(model)
       this.#lost.delete(model)
+      this.#warned.delete(model)
       onDispose()
     })
   }

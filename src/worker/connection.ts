@@ -8,6 +8,7 @@ import type { ChatMessage, RenderOptions } from '../text/chat-template.js'
 import { type Answer, Channel, type Incoming } from './channel.js'
 import type { Port } from './port.js'
 import type {
+  CalibrateArgs,
   CloneArgs,
   EmbedArgs,
   GenerateArgs,
@@ -19,6 +20,7 @@ import type {
   OpenArgs,
   PolicyArgs,
   SessionNote,
+  WarningNote,
   WireSource,
 } from './protocol.js'
 import { RemoteSource } from './remote-source.js'
@@ -65,6 +67,10 @@ export class Connection {
       close: of(({ session }: { session: number }) => this.#close(session)),
       generate: of((args: GenerateArgs, { signal }) => this.#generate(args, signal)),
       evaluate: of((args: Parameters<Connection['evaluate']>[0], incoming) => this.evaluate(args, incoming)),
+      calibrate: of(({ model, windows }: CalibrateArgs, { signal, emit }) => {
+        const onProgress = (done: number, all: number) => emit({ done, all })
+        return this.#model(model).calibrate(windows, { signal, onProgress })
+      }),
       embed: of(({ model, input, options }: EmbedArgs, { signal, emit }) => {
         const onProgress = (done: number, all: number) => emit({ done, all })
         return this.#model(model).embed(input, { ...options, signal, onProgress })
@@ -101,7 +107,6 @@ export class Connection {
 
   async #load(args: LoadArgs, { signal, emit }: Incoming): Promise<ModelFacts> {
     const { model: number, source, routers, lora, ...rest } = args
-    const tell = (event: LoadEvent) => emit(event)
     const load: Load = (abort, watcher) =>
       loadEngineModel(this.#source(source), {
         ...rest,
@@ -112,8 +117,8 @@ export class Connection {
         ...watcher,
       })
     const watcher: Watcher = {
-      onProgress: (progress) => tell({ progress }),
-      onWarning: (warning) => tell({ warning }),
+      onProgress: (progress) => emit({ progress } satisfies LoadEvent),
+      onWarning: (message) => this.#channel.note('warning', { model: number, message } satisfies WarningNote),
       onDeviceLost: (message) => this.#channel.note('lost', { model: number, message } satisfies LostNote),
     }
     // Files that the user picked are nobody else's.

@@ -88,7 +88,7 @@ describeSdk('options', (bench, gpu) => {
     ['nonsense', 'unknown-policy'],
     ['', 'unknown-policy'],
     ['toString', 'unknown-policy'],
-    ['adaskip', 'unsupported'],
+    ['sleb', 'unsupported'],
     ['speculative:draft=dense', 'unsupported'],
     ['dense:skip=0.5', 'bad-option'],
     ['forced:rate=0.5', 'bad-option'],
