@@ -50,7 +50,7 @@ const CHUNKS = [
     name: 'study',
     test: /src\/study\/|src\/runtime\/(score|states|compare-states|with-buffers|scaled-sublayer)\.|\/(nll|compare-states|scale-rows)\.|skip\/profile/,
   },
-  { name: 'policies', test: /src\/skip\/(first|random|unified|shortgpt|adaskip|static-set)\.ts/ },
+  { name: 'policies', test: /src\/skip\/(first|random|unified|shortgpt|sleb|adaskip|static-set)\.ts/ },
   { name: 'torch', test: /src\/formats\/torch\.ts/ },
 ].map((group, i, all) => ({ ...group, priority: all.length - i }))
 

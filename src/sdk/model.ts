@@ -190,6 +190,11 @@ export class EngineModel implements Model, SessionHost {
       layers: this.config.layers,
       routers: this.parts.routers,
       profile: async () => this.parts.profile ?? (await this.#measuring()).ownProfile(engine, signal),
+      loss: async (policy, ids) => {
+        this.checkIds(ids)
+        return (await this.#measuring()).loss(engine, policy, ids, signal)
+      },
+      once: async (key, find) => (await this.#measuring()).once(key, find),
       calibrate: async (policyAt, budget) => {
         const calibrator = await this.#measuring()
         return calibrator.delta(engine, { key: JSON.stringify(request), policyAt, budget }, signal)

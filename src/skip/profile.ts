@@ -19,6 +19,8 @@ export interface SkipProfile {
   /** Whose text it was: given, or sampled by the model itself. */
   readonly text: 'given' | 'sampled'
   readonly tokens: number
+  /** Ids of the text's beginning, for policies that compare losses. */
+  readonly sample: readonly number[]
   /** [2L] Cosine of the stream before and behind a sublayer. */
   readonly similarity: readonly number[]
   /** [2L] Norm of the stream behind a sublayer over that before it. */
@@ -58,6 +60,7 @@ export function readProfile(value: unknown, model: ProfiledModel): SkipProfile {
     model,
     text,
     tokens: required(optionalInteger(object, 'tokens', WHAT, 1), 'tokens', WHAT),
+    sample: ids(object),
     similarity: numbers(object, 'similarity', 2 * layers, -1.001),
     scale: numbers(object, 'scale', 2 * layers, 0),
     layerSimilarity: numbers(object, 'layerSimilarity', layers, -1.001),
@@ -68,6 +71,13 @@ function numbers(object: JsonObject, key: string, count: number, least: number):
   const value = optional(object, key)
   const fits = (one: unknown): one is number => typeof one === 'number' && one >= least && Number.isFinite(one)
   if (!Array.isArray(value) || value.length !== count || !value.every(fits)) throw broken(key)
+  return value
+}
+
+function ids(object: JsonObject): number[] {
+  const value = optional(object, 'sample')
+  const fits = (one: unknown): one is number => Number.isInteger(one) && (one as number) >= 0
+  if (!Array.isArray(value) || value.length === 0 || !value.every(fits)) throw broken('sample')
   return value
 }
 

@@ -18,6 +18,10 @@ export interface PolicyContext {
   readonly routers: RouterWeights | undefined
   /** The model's profile: the one that was given, or else one that is measured now. */
   profile(): Promise<SkipProfile>
+  /** The mean loss of a policy on ids, per predicted token. */
+  loss(policy: SkipPolicy, ids: readonly number[]): Promise<number>
+  /** What `find` finds for a key, once for the model. */
+  once<T>(key: string, find: () => Promise<T>): Promise<T>
   /** Finds the δ at which the policy skips `budget` of the model. */
   calibrate(policyAt: (delta: number) => SkipPolicy, budget: number): Promise<number>
 }
@@ -69,11 +73,24 @@ const POLICIES: Readonly<Record<string, Entry>> = {
       return async ({ profile }) => (await import('./shortgpt.js')).shortgpt({ skip, profile: await profile() })
     },
   },
+  sleb: {
+    keys: ['skip'],
+    share: 'skip',
+    prepare: (o) => {
+      const skip = share('sleb', o.skip)
+      return ({ layers, profile, loss, once }) =>
+        once(`sleb ${skip}`, async () => {
+          const { sleb } = await import('./sleb.js')
+          const { sample } = await profile()
+          return sleb({ skip, layers, loss: (policy) => loss(policy, sample) })
+        })
+    },
+  },
   adaskip: { keys: ['skip', 'online', 'window'], share: 'skip', prepare: prepareAdaskip },
 }
 
 /** Policies that the design names and that a later version brings. */
-const PLANNED = ['sleb', 'litestage', 'gateskip', 'dlo', 'mindskip', 'dllm', 'flexidepth', 'speculative']
+const PLANNED = ['litestage', 'gateskip', 'dlo', 'mindskip', 'dllm', 'flexidepth', 'speculative']
 
 /** Names of the policies that run. */
 export const POLICY_NAMES = Object.keys(POLICIES)

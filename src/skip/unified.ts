@@ -18,7 +18,8 @@ export type UnifiedForm = 'even' | 'published'
  */
 export function unified(o: { speedup: number; form: UnifiedForm; layers: number }): SkipPolicy {
   const { speedup, form, layers } = o
-  const count = Math.floor(layers / speedup)
+  // A speed-up of 10 / 7 is one that no number is.
+  const count = Math.floor(layers / speedup + 1e-9)
   if (count < 2) {
     throw new SkipstoneError(
       'bad-option',

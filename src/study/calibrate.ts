@@ -7,6 +7,9 @@ import { dense } from '../skip/dense.js'
 import type { ProfiledModel, SkipProfile } from '../skip/profile.js'
 import { checksum } from '../storage/checksum.js'
 
+/** Ids that a profile keeps of its text. */
+const SAMPLE = 256
+
 export interface CalibrateOptions {
   text: SkipProfile['text']
   contextLength: number
@@ -59,6 +62,7 @@ export async function calibrate(
     model: await profiledModel(engine),
     text,
     tokens,
+    sample: (windows.find((window) => window.length > 1) ?? windows[0] ?? []).slice(0, SAMPLE),
     similarity: mean(0, 2 * layers, 'cosine'),
     scale: mean(0, 2 * layers, 'ratio'),
     layerSimilarity: mean(2 * layers, layers, 'cosine'),

@@ -88,7 +88,7 @@ describeSdk('options', (bench, gpu) => {
     ['nonsense', 'unknown-policy'],
     ['', 'unknown-policy'],
     ['toString', 'unknown-policy'],
-    ['sleb', 'unsupported'],
+    ['litestage', 'unsupported'],
     ['speculative:draft=dense', 'unsupported'],
     ['dense:skip=0.5', 'bad-option'],
     ['forced:rate=0.5', 'bad-option'],
@@ -106,6 +106,7 @@ describeSdk('options', (bench, gpu) => {
     ['first:skip=-0.1', 'bad-option'],
     ['first:seed=1', 'bad-option'],
     ['random:skip=1.1', 'bad-option'],
+    ['sleb:skip=1.1', 'bad-option'],
     ['random:seed=0.5', 'bad-option'],
     ['unified:speedup=0.9', 'bad-option'],
     ['unified:form=odd', 'bad-option'],
@@ -120,7 +121,7 @@ describeSdk('options', (bench, gpu) => {
     expect(policy('forced:skip=0.25,seed=3')).toEqual(forced({ skip: 0.25, seed: 3 }))
     expect(policy('skipgpt:budget=0.4,input=post-attention')).toEqual(skipgpt({ budget: 0.4, input: 'post-attention' }))
     expect(skipgpt({ delta: undefined })).toEqual(skipgpt())
-    expect(() => checkPolicy({ name: 'sleb', options: {} })).toThrow()
+    expect(() => checkPolicy({ name: 'litestage', options: {} })).toThrow()
   })
 
   it('a policy without its weights', async () => {

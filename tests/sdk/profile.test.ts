@@ -1,5 +1,6 @@
-import { expect, it } from 'vitest'
+import { expect, it, vi } from 'vitest'
 import { compareStates } from '../../src/kernels/reference/compare-states.js'
+import { nll } from '../../src/kernels/reference/nll.js'
 import { profileOf } from '../fixtures/profile.js'
 import { randomIds, type TinyModel, tinyModel } from '../fixtures/tiny-model.js'
 import { difference, reference } from '../runtime/support.js'
@@ -34,6 +35,7 @@ describeSdk.anywhere('skip profiles', (bench) => {
     const done: number[] = []
     const profile = await bench().model.calibrate(WINDOWS, { onProgress: (count) => void done.push(count) })
     expect(profile).toMatchObject({ format: 'skipstone-profile', version: 1, text: 'given', tokens: 157 })
+    expect(profile.sample).toEqual(WINDOWS[0])
     expect(done).toEqual([1, 2])
     const expected = expectedProfile(tinyModel())
     for (const key of ['similarity', 'scale', 'layerSimilarity'] as const) {
@@ -96,6 +98,40 @@ describeSdk.anywhere('skip profiles', (bench) => {
     expect(warnings).toEqual([])
     model.dispose()
     await expectError(() => bench().session({ policy: 'adaskip:online=true' }), 'unsupported')
+  })
+
+  it('have a sample, by whose loss sleb decides, once', async () => {
+    const layers = 5
+    const checkpoint = { layers }
+    const plain = await bench().load({ checkpoint })
+    const profile = await plain.model.calibrate(WINDOWS)
+    plain.model.dispose()
+    const { model, engine } = await bench().load({ checkpoint, profile })
+    const losses = await Promise.all(
+      [1, 2, 3].map(async (layer) => {
+        const execute = (sublayer: number) => sublayer >> 1 !== layer
+        const { logits } = reference(tinyModel(checkpoint)).forward(WINDOWS[0]!, { execute })
+        const rows = WINDOWS[0]!.length - 1
+        const targets = Uint32Array.from(WINDOWS[0]!.slice(1))
+        return nll(logits.subarray(0, 100 * rows), targets, rows, 100).reduce((sum, one) => sum + one, 0)
+      }),
+    )
+    const best = 1 + losses.indexOf(Math.min(...losses))
+    const skipped = async () => {
+      using session = model.createSession({ policy: 'sleb:skip=0.2' })
+      await generated(session, IDS, { maxTokens: 3 })
+      return session.stats().skip.byLayer.map(({ attention, mlp }) => attention + mlp)
+    }
+    expect(await skipped()).toEqual(Array.from({ length: layers }, (_, layer) => (layer === best ? 2 : 0)))
+    const submits = vi.spyOn((await engine()).gpu.device.queue, 'submit')
+    await skipped()
+    const again = submits.mock.calls.length
+    submits.mockClear()
+    using dense = model.createSession()
+    await generated(dense, IDS, { maxTokens: 3 })
+    // It searches no more.
+    expect(again).toBeLessThan(submits.mock.calls.length + 3)
+    model.dispose()
   })
 
   it('are measured where a policy needs one that nobody gave, once, and said so', async () => {
