@@ -14,16 +14,16 @@ export interface QkvDecodeOptions {
   bias: boolean
   qkNorm: boolean
   dtype: WeightDtype
-  /** Whether queries obey an execute word (routed attention), or always run. */
-  predicated: boolean
+  /** Whether queries are always made, obey an execute word (routed attention), or never (its attention is left out). */
+  queries: 'always' | 'word' | 'never'
   form: MatvecForm
 }
 
 /** Pairs of values that a slot makes; `rowsPerSlot` counts single rows. */
 const pairsPerSlot = (form: MatvecForm) => Math.max(1, form.rowsPerSlot / 2)
 
-export function qkvGroups({ heads, kvHeads, headDim, qkNorm, form }: QkvDecodeOptions): number {
-  const all = heads + 2 * kvHeads
+export function qkvGroups({ heads, kvHeads, headDim, qkNorm, queries, form }: QkvDecodeOptions): number {
+  const all = (queries === 'never' ? 0 : heads) + 2 * kvHeads
   return qkNorm ? all : Math.ceil((all * headDim) / 2 / ((form.workgroup / form.lanes) * pairsPerSlot(form)))
 }
 
@@ -37,7 +37,7 @@ export function qkvGroups({ heads, kvHeads, headDim, qkNorm, form }: QkvDecodeOp
  *   vectors  f32           norm weights at params.norm, biases at params.bias, QK norm weights at params.qkNorm (units of 4)
  *   rope     f32 [context, headDim]   cos of the first half, sin of the second, per position
  *   kv       f32 [context, 2 kvHeads headDim]   K row then V row per position, written
- *   q        f32 [heads headDim], written
+ *   q        f32 [heads headDim], written; not bound where queries are never made
  *
  * Dispatch: (qkvGroups, 1, 1) groups: pairs of values, i and i + headDim / 2 of a head, so that a rotation stays in the invocation; or with QK
  * norm one head each, so that the norm stays in the group.
@@ -46,7 +46,7 @@ export function qkvDecodeShader(o: QkvDecodeOptions): string {
   return o.qkNorm ? headsShader(o) : pairsShader(o)
 }
 
-function module(product: Matvec, code: string): string {
+function module({ queries }: QkvDecodeOptions, product: Matvec, code: string): string {
   return wgsl`
 ${product.extensions}
 struct Params { slot: u32, norm: u32, bias: u32, qkNorm: u32 }
@@ -56,7 +56,7 @@ ${product.declarations}
 @group(0) @binding(3) var<storage, read> vectors: array<vec4f>;
 @group(0) @binding(4) var<storage, read> rope: array<f32>;
 @group(0) @binding(5) var<storage, read_write> kv: array<f32>;
-@group(0) @binding(6) var<storage, read_write> q: array<f32>;
+${queries === 'never' ? '' : '@group(0) @binding(6) var<storage, read_write> q: array<f32>;'}
 @group(0) @binding(7) var<uniform> params: Params;
 fn rowStart() -> u32 { return 0u; }
 fn vectorAt(start: u32, i: u32) -> f32 { return vectors[start + i / 4u][i % 4u]; }
@@ -80,13 +80,14 @@ function pairsShader(o: QkvDecodeOptions): string {
   })
   const value = (i: number, row: string) => `sum${i}${o.bias ? ` + vectorAt(params.bias, ${row})` : ''}`
   return module(
+    o,
     product,
     `
 @compute @workgroup_size(${form.workgroup})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32${product.parameters}) {
   if (plan[0] == 0u) { return; }
-  let firstPair = group.x * ${slots * pairs}u;
-  ${o.predicated ? `if (firstPair + ${slots * pairs}u <= ${o.heads * half}u && plan[params.slot] == 0u) { return; }` : ''}
+  let firstPair = group.x * ${slots * pairs}u${o.queries === 'never' ? ` + ${o.heads * half}u` : ''};
+  ${o.queries === 'word' ? `if (firstPair + ${slots * pairs}u <= ${o.heads * half}u && plan[params.slot] == 0u) { return; }` : ''}
   let slot = lane / ${form.lanes}u;
   ${unroll(
     pairs,
@@ -107,12 +108,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       let s = rope[position * ${o.headDim}u + ${half}u + i];
       // Cache row: all K heads, then all V heads; both follow the queries in the weights' row order.
       let at = position * ${2 * o.kvHeads * o.headDim}u + row${i} - ${o.heads * o.headDim}u;
-      if (row${i} < ${o.heads * o.headDim}u) {
-        ${o.predicated ? 'if (plan[params.slot] != 0u)' : ''} {
-          q[row${i}] = a * c - b * s;
-          q[row${i} + ${half}u] = b * c + a * s;
-        }
-      } else if (row${i} < ${(o.heads + o.kvHeads) * o.headDim}u) {
+      ${queryPair(o, `row${i}`)}
+      if (row${i} < ${(o.heads + o.kvHeads) * o.headDim}u) {
         kv[at] = a * c - b * s;
         kv[at + ${half}u] = b * c + a * s;
       } else {
@@ -124,6 +121,17 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   }
 }`,
   )
+}
+
+/** Writes a turned pair where it belongs to a query, and goes on with an `else`, behind which a line ends: shader texts lose their blanks. */
+function queryPair({ queries, heads, headDim }: QkvDecodeOptions, row: string): string {
+  if (queries === 'never') return ''
+  return `if (${row} < ${heads * headDim}u) {
+        ${queries === 'word' ? 'if (plan[params.slot] != 0u)' : ''} {
+          q[${row}] = a * c - b * s;
+          q[${row} + ${headDim / 2}u] = b * c + a * s;
+        }
+      } else`
 }
 
 function headsShader(o: QkvDecodeOptions): string {
@@ -141,6 +149,7 @@ function headsShader(o: QkvDecodeOptions): string {
     input: { norm: { d: o.d, eps: o.eps } },
   })
   return module(
+    o,
     product,
     wgsl`
 ${workgroupReduce(workgroup, ['sum'])}
@@ -149,9 +158,9 @@ var<workgroup> head: array<f32, ${o.headDim}>;
 @compute @workgroup_size(${workgroup})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32${product.parameters}) {
   if (plan[0] == 0u) { return; }
-  let index = group.x;
+  let index = group.x${o.queries === 'never' ? ` + ${o.heads}u` : ''};
   let isQuery = index < ${o.heads}u;
-  #if ${o.predicated}
+  #if ${o.queries === 'word'}
   if (isQuery && plan[params.slot] == 0u) { return; }
   #endif
   let slot = lane / ${form.lanes}u;
@@ -187,13 +196,15 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let s = rope[position * ${o.headDim}u + ${half}u + i];
     let a = head[i] * c - head[i + ${half}u] * s;
     let b = head[i + ${half}u] * c + head[i] * s;
+    #if ${o.queries !== 'never'}
     if (isQuery) {
       q[index * ${o.headDim}u + i] = a;
       q[index * ${o.headDim}u + ${half}u + i] = b;
-    } else {
-      kv[cacheRow + i] = a;
-      kv[cacheRow + ${half}u + i] = b;
+      continue;
     }
+    #endif
+    kv[cacheRow + i] = a;
+    kv[cacheRow + ${half}u + i] = b;
   }
 }`,
   )

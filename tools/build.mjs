@@ -33,7 +33,8 @@ const workerAddress = {
  */
 const CHUNKS = [
   { name: 'errors', test: /src\/errors\.ts$/ },
-  { name: 'core', test: /src\/index\.ts$/ },
+  // Lots are drawn by policies too, which nothing else of the kernels goes with.
+  { name: 'core', test: /src\/(index|kernels\/reference\/random)\.ts$/ },
   // What a model and its counterpart in front of a worker share.
   {
     name: 'requests',
@@ -41,18 +42,26 @@ const CHUNKS = [
   },
   { name: 'client', test: /src\/worker\/index\.ts$/ },
   { name: 'store', test: /src\/storage\/(default-store|library)\.ts$/ },
-  { name: 'kernels', test: /\/(shaders|src\/kernels)\/(?!.*(packed-|merge-splits|batch-row|form-variants|read-sum))/ },
+  {
+    name: 'kernels',
+    test: /\/(shaders|src\/kernels)\/(?!.*(packed-|merge-splits|batch-row|form-variants|read-sum|nll|compare-states|scale-rows))/,
+  },
   { name: 'runtime', test: /src\/sdk\/(?!gguf|tuned)/ },
   // For generations at the same time.
   { name: 'batch', test: /src\/runtime\/batch\/|\/(merge-splits|batch-row)|openai\/several\.ts/ },
+  { name: 'profile', test: /(study\/profile|device-limits|gpu\/profile|read-sum)/ },
+  // Products in 8 bits come with a model that was asked for them.
+  { name: 'activations', test: /src\/runtime\/activations\.ts|packed-|score-steps/ },
+  {
+    name: 'study',
+    test: /src\/study\/|src\/runtime\/(score|states|compare-states|with-buffers|scaled-sublayer)\.|\/(nll|compare-states|scale-rows)\.|skip\/profile/,
+  },
+  { name: 'policies', test: /src\/skip\/(first|random|unified|shortgpt|sleb|adaskip|static-set)\.ts/ },
   { name: 'torch', test: /src\/formats\/torch\.ts/ },
   // Once for a device.
   { name: 'fastest', test: /(fastest-form|form-variants|tuned-forms|form-memory)\.ts/ },
-  { name: 'profile', test: /(study\/profile|device-limits|gpu\/profile|read-sum)/ },
   // For models that are larger than their budget.
   { name: 'streaming', test: /(weight-stream|streamed-step|residency)\.ts/ },
-  // Products in 8 bits come with a model that was asked for them.
-  { name: 'activations', test: /src\/runtime\/activations\.ts|packed-|score-steps/ },
 ].map((group, i, all) => ({ ...group, priority: all.length - i }))
 
 // The library leaves its dependencies to the embedder's bundler.

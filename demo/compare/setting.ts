@@ -1,6 +1,15 @@
-import { dense, forced, type LoadOptions, type PolicyRequest, skipgpt } from '../../src/index.js'
+import {
+  dense,
+  forced,
+  type LoadOptions,
+  type PolicyRequest,
+  policy as policyFromText,
+  skipgpt,
+} from '../../src/index.js'
 
-export const POLICIES = ['dense', 'skipgpt', 'budget', 'forced'] as const
+/** Of these, the model needs no weights of its own. */
+const UNTRAINED = ['adaskip', 'shortgpt', 'sleb', 'unified', 'random', 'first'] as const
+export const POLICIES = ['dense', 'skipgpt', 'budget', ...UNTRAINED, 'forced'] as const
 export const ROUTERS = ['25', '40', ''] as const
 export const DTYPES = ['stored', 'f16', 'q8', 'q4'] as const satisfies readonly LoadOptions['dtype'][]
 
@@ -20,11 +29,17 @@ export const POLICY_NAMES: Readonly<Record<Setting['policy'], string>> = {
   dense: 'Dense',
   skipgpt: 'SkipGPT',
   budget: 'SkipGPT with a budget',
+  adaskip: 'AdaSkip',
+  shortgpt: 'ShortGPT',
+  sleb: 'SLEB',
+  unified: 'Unified layer skipping',
+  random: 'Sublayers by lot',
+  first: 'The first sublayers',
   forced: 'By lot',
 }
 
-export function takesShare({ policy }: Setting): boolean {
-  return policy === 'budget' || policy === 'forced'
+export function takesShare({ policy }: Pick<Setting, 'policy'>): boolean {
+  return policy !== 'dense' && policy !== 'skipgpt'
 }
 
 export function needsRouters({ policy }: Setting): boolean {
@@ -41,6 +56,12 @@ export function policyRequest({ policy, share }: Setting, seed: number): PolicyR
       return skipgpt({ budget: share / 100 })
     case 'forced':
       return forced({ skip: share / 100, seed })
+    case 'random':
+      return policyFromText(`random:skip=${share / 100},seed=${seed}`)
+    case 'unified':
+      return policyFromText(`unified:speedup=${100 / (100 - share)}`)
+    default:
+      return policyFromText(`${policy}:skip=${share / 100}`)
   }
 }
 

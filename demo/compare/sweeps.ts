@@ -2,10 +2,13 @@ import type { Series } from './chart.js'
 import type { Comparison, Progress } from './comparison.js'
 import type { ModelShelf } from './models.js'
 import { plan } from './plan.js'
-import { describeModel, modelKey, type Setting } from './setting.js'
+import { describeModel, modelKey, POLICIES, POLICY_NAMES, type Setting, takesShare } from './setting.js'
 import { sweep } from './sweep.js'
 
-/** A line for each model of the comparison that has routers, and one by lot on the first model. */
+/**
+ * A line for each model of the comparison that has routers; and on the first model one for each policy of the settings that takes a share, and
+ * one by lot.
+ */
 export async function sweeps(
   { state, runs }: Comparison,
   models: ModelShelf,
@@ -27,8 +30,14 @@ export async function sweeps(
     detail('')
     const name = (policy: string) => [policy, describeModel(setting, address)].filter((part) => part !== '').join(', ')
     const options = { signal, onPhase }
-    if (model.hasRouters) lines.push(await sweep(model, 'budget', name('SkipGPT'), ids, seed, options))
-    if (index === 0) lines.push(await sweep(model, 'forced', name('By lot'), ids, seed, options))
+    const line = (policy: Setting['policy'], title: string) =>
+      sweep(model, { ...setting, policy }, name(title), ids, seed, options)
+    if (model.hasRouters) lines.push(await line('budget', 'SkipGPT'))
+    if (index > 0) continue
+    for (const policy of POLICIES) {
+      const isAsked = policy === 'forced' || settings.some((one) => one.policy === policy)
+      if (isAsked && policy !== 'budget' && takesShare({ policy })) lines.push(await line(policy, POLICY_NAMES[policy]))
+    }
   }
   return lines
 }

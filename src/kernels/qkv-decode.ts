@@ -11,7 +11,7 @@ export async function qkvDecodeKernel(gpu: GpuDevice, options: QkvDecodeOptions)
     'read',
     'read',
     'write',
-    'write',
+    options.queries === 'never' ? 'none' : 'write',
     'uniform',
   ])
   return (

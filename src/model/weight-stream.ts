@@ -46,24 +46,29 @@ export class WeightStream {
   /** The layer whose part a slot holds. */
   readonly #held: Partial<Record<Part, number>> = {}
   readonly #visits: readonly Visits[]
+  /** By layer: tokens of which keys and values were made. Never fewer than ran its attention. */
+  readonly #keysValues: readonly Visits[]
   #last: Promise<unknown> = Promise.resolve()
 
   constructor(private readonly options: WeightStreamOptions) {
     // Beginning with one execution, nothing is taken for rare too early.
     const visits = options.layers.flatMap(() => [new Visits(), new Visits()])
     this.#visits = visits
+    const keysValues = options.layers.map(() => new Visits())
+    this.#keysValues = keysValues
     const all = options.layers.flatMap((tensors, layer) =>
       PARTS.map((part): LayerPart => {
         const bytes = tensors
           .filter((t) => t.part === part)
           .reduce((sum, t) => sum + this.#rowBytes(layer, t.matrix) * t.rows, 0)
-        const sublayer = visits[part === 'mlp' ? 2 * layer + 1 : 2 * layer] as Visits
+        const visitsOf = { keysValues: keysValues[layer], attention: visits[2 * layer], mlp: visits[2 * layer + 1] }
+        const counted = visitsOf[part] as Visits
         return {
           layer,
           part,
           bytes,
           get runs() {
-            return part === 'keysValues' ? 1 : sublayer.share
+            return counted.share
           },
         }
       }),
@@ -115,9 +120,10 @@ export class WeightStream {
     this.#held[part] = layer
   }
 
-  /** Counts what one token executed. */
-  observe(executed: (sublayer: number) => boolean): void {
+  /** Counts what one token executed, and the layers that made its keys and values. */
+  observe(executed: (sublayer: number) => boolean, keysValues: (layer: number) => boolean): void {
     for (const [sublayer, visits] of this.#visits.entries()) visits.add(executed(sublayer))
+    for (const [layer, visits] of this.#keysValues.entries()) visits.add(keysValues(layer))
   }
 
   /** Lets other parts stay where what was counted says that this pays. Within `exclusively`, before anything is recorded. */

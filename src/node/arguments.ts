@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util'
 import { SkipstoneError } from '../errors.js'
 import type { DtypeOption } from '../model/matrix-dtypes.js'
 import type { GenerateOptions } from '../sdk/options.js'
+import type { SkipProfile } from '../skip/profile.js'
 import { parsePolicy } from '../skip/registry.js'
 import { SMALL_SHAPES } from '../study/synthetic.js'
 import type { AdapterName } from './adapters.js'
@@ -51,34 +52,34 @@ const COMMANDS: Readonly<Record<string, CommandSpec>> = {
   compare: { strings: [...COMMON, ...SAMPLING, 'policies', 'prompt'], flags: ['sweep', 'ignore-eos'] },
   bench: { strings: [...COMMON, 'shape', 'skip', 'tokens', 'repeats', 'phase', 'batch'], flags: ['profile'] },
   inspect: { strings: COMMON, flags: [] },
+  calibrate: { strings: [...COMMON, 'text', 'out'], flags: [] },
   convert: { strings: ['routers', 'lora', 'out'], flags: [] },
 }
 const PHASES = ['prefill', 'decode'] as const
-const PLANNED = ['calibrate']
 
 export const USAGE = `skipstone generate   (--prompt TEXT | --ids 1,2,3) [--max-tokens 64] [--ignore-eos] [--stop TEXT] [--temperature 0]
                      [--top-k K] [--top-p P] [--min-p P] [--repetition-penalty R] [--seed 0] [--logits FILE] [--trace FILE]
 skipstone eval       (--text FILE | --ids-file FILE) [--context N]
 skipstone compare    --policies a,b,c --prompt TEXT [--sweep]
+skipstone calibrate  [--text FILE] --out FILE
 skipstone bench      [--shape NAME] [--skip 0,0.25,0.5,0.75] [--tokens 64,256,512] [--repeats 3] [--phase prefill|decode] [--profile | --batch 1,2,4,8]
 skipstone inspect
 skipstone convert    (--routers FILE | --lora DIR) --out FILE
 all of them: [--model DIR|FILE|URL|NAME] [--policy NAME[:key=value,...]] [--routers DIR|FILE] [--lora DIR] [--dtype stored|f32|f16|q8|q4]
-             [--activations f32|q8] [--context N] [--gpu-budget MB] [--backend dawn|chromium|firefox] [--adapter auto|swiftshader|lavapipe] [--json]
+             [--activations f32|q8] [--profile-file FILE] [--context N] [--gpu-budget MB] [--backend dawn|chromium|firefox]
+             [--adapter auto|swiftshader|lavapipe] [--json]
 `
 
 type Values = Readonly<Record<string, string | boolean | readonly string[] | undefined>>
 
-/** @throws `bad-option` for anything that is not understood, `unsupported` for what a later version brings. */
+/** @throws `bad-option` for anything that is not understood, `not-found` and `bad-file` for files that it names. */
 export function parseArguments(argv: readonly string[]): Invocation {
   const [command = '', ...rest] = argv
   const spec = Object.hasOwn(COMMANDS, command) ? COMMANDS[command] : undefined
   if (!spec) {
-    if (PLANNED.includes(command)) throw unsupported(`The command "${command}"`)
     throw new SkipstoneError('bad-option', `There is no command "${command}"; use ${Object.keys(COMMANDS).join(', ')}.`)
   }
   const values = parse(command, spec, rest)
-  if (values['profile-file'] !== undefined) throw unsupported('--profile-file')
   const text = (name: string) => values[name] as string | undefined
   const file = (name: string) => {
     const value = text(name)
@@ -92,6 +93,9 @@ export function parseArguments(argv: readonly string[]): Invocation {
     backend: oneOf('backend', text('backend') ?? 'dawn', ['dawn', 'chromium', 'firefox']),
     adapter: oneOf('adapter', text('adapter') ?? 'auto', ['auto', 'swiftshader', 'lavapipe']),
     ...(values.context !== undefined && { context: whole('context', values, 0) }),
+    ...(values['profile-file'] !== undefined && {
+      profile: readUserJson(text('profile-file') as string) as SkipProfile,
+    }),
     ...(values['gpu-budget'] !== undefined && { gpuBudget: 1e6 * number('gpu-budget', values, 0) }),
   }
   parsePolicy(common.policy)
@@ -194,14 +198,20 @@ function request(command: string, common: CommonOptions, values: Values): Reques
         profile: values.profile === true,
         phases: values.phase === undefined ? PHASES : [oneOf('phase', text('phase') as string, PHASES)],
       }
-    case 'convert': {
-      const out = text('out')
-      if (!out) throw new SkipstoneError('bad-option', 'Give --out FILE, the file to write.')
-      return { command, out }
+    case 'calibrate': {
+      const file = text('text')
+      return { command, ...common, out: outFile(values), ...(file !== undefined && { text: readUserFile(file) }) }
     }
+    case 'convert':
+      return { command, out: outFile(values) }
     default:
       return { command: 'inspect', model: common.model }
   }
+}
+
+function outFile(values: Values): string {
+  if (values.out) return values.out as string
+  throw new SkipstoneError('bad-option', 'Give --out FILE, the file to write.')
 }
 
 /** Policies are separated by commas, and so are the options of one: a part with "=" and no name belongs to the one before. */
@@ -262,10 +272,6 @@ function oneOf<T extends string>(name: string, value: string, allowed: readonly 
   return found
 }
 
-function unsupported(what: string): SkipstoneError {
-  return new SkipstoneError('unsupported', `${what} is not in this version.`)
-}
-
 function readUserFile(file: string): string {
   try {
     return readFileSync(resolveUserPath(file), 'utf8')
@@ -274,14 +280,17 @@ function readUserFile(file: string): string {
   }
 }
 
-function readWindows(file: string): number[][] {
-  const text = readUserFile(file)
-  let value: unknown
+function readUserJson(file: string): unknown {
   try {
-    value = JSON.parse(text)
+    return JSON.parse(readUserFile(file))
   } catch (cause) {
+    if (cause instanceof SkipstoneError) throw cause
     throw new SkipstoneError('bad-file', `"${file}" is not JSON.`, { cause })
   }
+}
+
+function readWindows(file: string): number[][] {
+  const value = readUserJson(file)
   const isIds = (w: unknown): w is number[] => Array.isArray(w) && w.every((id) => Number.isInteger(id))
   if (!Array.isArray(value) || !value.every(isIds)) {
     throw new SkipstoneError('bad-file', `"${file}" is not a JSON list of windows, each a list of token ids.`)

@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { SkipstoneError } from '../errors.js'
 import { type Invocation, parseArguments } from './arguments.js'
 import { runInBrowser } from './browser-backend.js'
+import type { CalibrateOutcome } from './commands/calibrate.js'
 import type { ConvertOutcome } from './commands/convert.js'
 import type { GenerateOutcome } from './commands/generate.js'
 import { type Places, runOnDawn } from './dawn-backend.js'
@@ -51,6 +52,11 @@ function saveFiles(invocation: Invocation, outcome: unknown): unknown {
   switch (invocation.request.command) {
     case 'generate':
       return saveGenerated(invocation, outcome as GenerateOutcome)
+    case 'calibrate': {
+      const { out, profile } = outcome as CalibrateOutcome
+      writeFileSync(resolveUserPath(out), `${JSON.stringify(profile)}\n`)
+      return outcome
+    }
     case 'convert': {
       const { result, file } = outcome as ConvertOutcome
       writeFileSync(resolveUserPath(result.out), file)

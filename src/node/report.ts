@@ -3,6 +3,7 @@ import { noTraffic } from '../model/traffic.js'
 import type { BatchRow } from '../study/bench-batch.js'
 import type { Evaluation } from '../study/evaluate.js'
 import type { BenchProfile, BenchResult } from './commands/bench.js'
+import type { CalibrateOutcome } from './commands/calibrate.js'
 import type { CompareResult } from './commands/compare.js'
 import type { ConvertOutcome } from './commands/convert.js'
 import type { GenerateOutcome } from './commands/generate.js'
@@ -19,6 +20,8 @@ export function report(request: Request, result: unknown, command: string): stri
       return generated(result as GenerateOutcome['result'])
     case 'eval':
       return evaluated(result as Evaluation)
+    case 'calibrate':
+      return calibrated(result as CalibrateOutcome)
     case 'compare':
       return compared(result as CompareResult)
     case 'bench':
@@ -48,6 +51,28 @@ function converted({ out, tensors, bytes }: ConvertOutcome['result']): string {
 
 function evaluated({ tokens, nll, perplexity, skip }: Evaluation): string {
   return `${tokens} tokens, ${nll.toFixed(6)} nats, perplexity ${perplexity.toFixed(3)}, skipped ${percent(skip.total)}\n`
+}
+
+function calibrated({ out, profile }: CalibrateOutcome): string {
+  const { similarity, scale, layerSimilarity, tokens, text } = profile
+  const cell = (values: readonly number[], i: number) => (values[i] as number).toFixed(4)
+  const rows = layerSimilarity.map((_, layer) => {
+    const [attention, mlp] = [2 * layer, 2 * layer + 1]
+    return tableRow([
+      layer,
+      cell(similarity, attention),
+      cell(scale, attention),
+      cell(similarity, mlp),
+      cell(scale, mlp),
+      cell(layerSimilarity, layer),
+    ])
+  })
+  return `| layer | attention: cosine | norm ratio | MLP: cosine | norm ratio | layer: cosine |
+|${' --- |'.repeat(6)}
+${rows.join('\n')}
+
+${tokens} tokens ${text === 'given' ? 'of the text' : 'that the model sampled itself'}, written to ${out}
+`
 }
 
 function compared({ runs, sweep }: CompareResult): string {

@@ -1,3 +1,4 @@
+import type { QkvDecodeOptions } from '../../shaders/qkv-decode.wgsl.js'
 import type { Obey } from '../../shaders/snippets/obey.js'
 import type { ParamsArena } from '../gpu/dispatch.js'
 import { attentionDecodeKernel, headsPerGroup } from '../kernels/attention-decode.js'
@@ -7,12 +8,14 @@ import { embedKernel } from '../kernels/embed.js'
 import { gateUpDecodeKernel } from '../kernels/gate-up-decode.js'
 import { qkvDecodeKernel } from '../kernels/qkv-decode.js'
 import { matrixShapes } from '../model/layer-matrices.js'
+import { hasKeysValues, isSkipped } from '../skip/static-skips.js'
 import { decodeSplits } from './decode-splits.js'
 import type { Engine } from './engine.js'
 import { perDtype } from './per-dtype.js'
 import { perObey } from './per-obey.js'
 import type { LayerProgram, Program, ProgramInputs, Variant } from './program.js'
 import { routingKernels } from './routing.js'
+import { skippedSublayer } from './skipped-sublayer.js'
 import type { Target } from './target.js'
 
 /** Compiles the kernels of `decodeProgram`. */
@@ -23,23 +26,25 @@ export async function decodeKernels(target: Target, variant: Variant) {
   const { matvec, heads: headForm, attention: form } = choice.form.value
   const splits = decodeSplits(target)
   const shapes = matrixShapes(config)
+  const qkvKernel = (queries: QkvDecodeOptions['queries']) =>
+    perDtype(target, 'qkv', (dtype) =>
+      qkvDecodeKernel(gpu, {
+        d,
+        k4: d4,
+        heads,
+        kvHeads,
+        headDim,
+        eps,
+        bias: config.qkvBias,
+        qkNorm: config.qkNorm,
+        dtype,
+        queries,
+        form: config.qkNorm ? headForm : matvec({ ...shapes.qkv, dtype, parts: 1 }),
+      }),
+    )
   const make = async (obey: Obey) => {
     const [qkv, attention, output, gateUp, down] = await Promise.all([
-      perDtype(target, 'qkv', (dtype) =>
-        qkvDecodeKernel(gpu, {
-          d,
-          k4: d4,
-          heads,
-          kvHeads,
-          headDim,
-          eps,
-          bias: config.qkvBias,
-          qkNorm: config.qkNorm,
-          dtype,
-          predicated: obey === 'skip',
-          form: config.qkNorm ? headForm : matvec({ ...shapes.qkv, dtype, parts: 1 }),
-        }),
-      ),
+      qkvKernel(obey === 'skip' ? 'word' : 'always'),
       attentionDecodeKernel(gpu, {
         heads,
         kvHeads,
@@ -87,21 +92,26 @@ export async function decodeKernels(target: Target, variant: Variant) {
     ])
     return { qkv, attention, output, gateUp, down }
   }
-  const [of, route, embed] = await Promise.all([
-    perObey(variant, shape.sublayers, make),
-    routingKernels(target, variant, { singleRow: true, positions: 'consecutive' }),
+  const phase = 'decode'
+  const layers = Array.from({ length: config.layers }, (_, layer) => layer)
+  const projectsAlone = layers.some((i) => isSkipped(variant.policy, 2 * i, phase) && hasKeysValues(variant.policy, i))
+  const [of, keysValues, skipped, route, embed] = await Promise.all([
+    perObey(variant, { sublayers: shape.sublayers, phase }, make),
+    projectsAlone ? qkvKernel('never') : undefined,
+    skippedSublayer(target, variant.policy),
+    routingKernels(target, variant, { phase, singleRow: true, positions: 'consecutive' }),
     embedKernel(gpu, { width4: d4, stride4: d4, dtype: target.dtypes.embedding }),
   ])
-  return { of, route, embed }
+  return { of, keysValues, skipped, route, embed }
 }
 
 /**
  * One decode step as dispatches: embed and the layers; head and sampling follow (finish.ts). Everything that changes from step
  * to step (token, position, execute words, stop flag) lies in GPU buffers, so the same list is recorded K times per submit.
- * A layer has at most 7 dispatches: routers, QKV, attention, output, (routers after attention,) gate and up, down.
+ * What every token skips has none, or a scale. A layer has at most 7 dispatches: routers, QKV, attention, output, (routers after attention,) gate and up, down.
  */
 export async function decodeProgram(engine: Engine, arena: ParamsArena, inputs: ProgramInputs): Promise<Program> {
-  const { of, route, embed } = await decodeKernels(engine.target, inputs)
+  const { of, keysValues, skipped, route, embed } = await decodeKernels(engine.target, inputs)
   const { weights, scratch } = engine
   const { buffers, cache } = inputs
   const { x, q, splitSums, inner } = scratch
@@ -113,25 +123,40 @@ export async function decodeProgram(engine: Engine, arena: ParamsArena, inputs: 
     const mlp = of(r.mlp)
     const kv = cache.kv[layer] as GPUBuffer
     const slot = r.attentionSlot
+    const project = r.hasKeysValues ? (attention?.qkv ?? keysValues) : undefined
     return {
       ...r.program,
       attention: [
-        attention.qkv(layer)(
-          arena,
-          { plan, x, weights: w.qkv, vectors, rope: cache.rope, kv, q },
-          { slot, norm: w.inputNorm, bias: w.qkvBias, qkNorm: w.qkNorm },
-        ),
-        attention.attention(arena, { plan, q, kv, splitSums }, { slot, z: 0 }),
-        attention.output(layer)(arena, { plan, splitSums, weights: w.o, vectors, x }, { slot, bias: w.oBias }),
+        ...(project
+          ? [
+              project(layer)(
+                arena,
+                { plan, x, weights: w.qkv, vectors, rope: cache.rope, kv, q },
+                { slot, norm: w.inputNorm, bias: w.qkvBias, qkNorm: w.qkNorm },
+              ),
+            ]
+          : []),
+        ...(attention
+          ? [
+              attention.attention(arena, { plan, q, kv, splitSums }, { slot, z: 0 }),
+              attention.output(layer)(arena, { plan, splitSums, weights: w.o, vectors, x }, { slot, bias: w.oBias }),
+            ]
+          : skipped(engine, arena, plan, 2 * layer)),
       ],
-      mlp: [
-        mlp.gateUp(layer)(
-          arena,
-          { plan, x, weights: w.gateUp, vectors, a: inner },
-          { slot: r.mlpSlot, norm: w.postNorm, bias: w.gateUpBias },
-        ),
-        mlp.down(layer)(arena, { plan, a: inner, weights: w.down, vectors, x }, { slot: r.mlpSlot, bias: w.downBias }),
-      ],
+      mlp: mlp
+        ? [
+            mlp.gateUp(layer)(
+              arena,
+              { plan, x, weights: w.gateUp, vectors, a: inner },
+              { slot: r.mlpSlot, norm: w.postNorm, bias: w.gateUpBias },
+            ),
+            mlp.down(layer)(
+              arena,
+              { plan, a: inner, weights: w.down, vectors, x },
+              { slot: r.mlpSlot, bias: w.downBias },
+            ),
+          ]
+        : skipped(engine, arena, plan, 2 * layer + 1),
     }
   })
   return { embed: embed(arena, { plan, ids, table: weights.embedding, x }), layers }

@@ -10,6 +10,7 @@ import { mlpRows } from './mlp-rows.js'
 import { perObey } from './per-obey.js'
 import type { LayerProgram, Program, ProgramInputs, Variant } from './program.js'
 import { routingKernels } from './routing.js'
+import { skippedSublayer } from './skipped-sublayer.js'
 import type { Target } from './target.js'
 
 /** Compiles the kernels of `prefillProgram`. */
@@ -18,6 +19,7 @@ export async function prefillKernels(target: Target, variant: Variant) {
   const { config, d4, queryWidth, kvWidth } = shape
   const { heads, kvHeads, headDim, hiddenSize: d, rmsNormEps: eps, qkNorm } = config
   const positions = 'consecutive'
+  const phase = 'prefill'
 
   const make = async (obey: Obey) => {
     const rows = obey === 'skip' ? 'active' : 'all'
@@ -46,9 +48,10 @@ export async function prefillKernels(target: Target, variant: Variant) {
     ])
     return { query, turn, attention, output, mlp }
   }
-  const [of, route, embed, normAll, keysValues, append] = await Promise.all([
-    perObey(variant, shape.sublayers, make),
-    routingKernels(target, variant, { singleRow: false, positions }),
+  const [of, skipped, route, embed, normAll, keysValues, append] = await Promise.all([
+    perObey(variant, { sublayers: shape.sublayers, phase }, make),
+    skippedSublayer(target, variant.policy),
+    routingKernels(target, variant, { phase, singleRow: false, positions }),
     embedKernel(gpu, { width4: d4, stride4: d4, dtype: target.dtypes.embedding }),
     rmsNormKernel(gpu, { d, d4, eps, rows: 'all' }),
     layerGemm(target, 'qkv', {
@@ -71,22 +74,23 @@ export async function prefillKernels(target: Target, variant: Variant) {
       positions,
     }),
   ])
-  return { of, route, embed, normAll, keysValues, append }
+  return { of, skipped, route, embed, normAll, keysValues, append }
 }
 
 /**
  * One chunk of prompt through embedding and layers. Keys and values are made for every row; queries, attention, output
- * projection and MLP for the active rows only, gathered into neighbouring rows and scattered back into the residual.
+ * projection and MLP for the active rows only, gathered into neighbouring rows and scattered back into the residual. Of sublayers that every
+ * token skips there is nothing, but for keys and values that the other phase attends to.
  */
 export async function prefillProgram(engine: Engine, arena: ParamsArena, inputs: ProgramInputs): Promise<Program> {
   const kernels = await prefillKernels(engine.target, inputs)
-  const { of, route, normAll, append } = kernels
+  const { of, skipped, route, normAll, append } = kernels
   const { weights, scratch, capacity } = engine
   const { headDim } = engine.shape.config
   const { queryWidth } = engine.shape
   const { buffers, cache } = inputs
 
-  const { x, u, q, attended, keysValues } = scratch
+  const { x, u, q, keysValues } = scratch
   const { vectors } = weights
   const { plan, ids, z } = buffers
   const { rope } = cache
@@ -94,33 +98,42 @@ export async function prefillProgram(engine: Engine, arena: ParamsArena, inputs:
   const layers = weights.layers.map((w, layer): LayerProgram => {
     const r = route(engine, arena, buffers, layer)
     const attention = of(r.attention)
+    const mlp = of(r.mlp)
     const kv = cache.kv[layer] as GPUBuffer
     const slot = r.attentionSlot
+    const projected = () => [
+      normAll(arena, { plan, x, vectors, u }, { slot: 0, norm: w.inputNorm }),
+      kernels.keysValues(layer)(
+        arena,
+        { plan, x: u, weights: w.qkv, vectors, y: keysValues },
+        // Biases of Q come first; the offset counts vec4s, and head sizes are multiples of four.
+        { slot: 0, firstRow: queryWidth, bias: w.qkvBias + queryWidth / 4, z: 0 },
+      ),
+      append(arena, { plan, rope, vectors, source: keysValues, out: kv }, { slot: 0, norm: w.qkNorm + keyNorm }),
+    ]
+    const attended = (run: NonNullable<typeof attention>) => [
+      run.query(layer)(
+        arena,
+        { plan, x: u, weights: w.qkv, vectors, y: q },
+        { slot, firstRow: 0, bias: w.qkvBias, z: 0 },
+      ),
+      run.turn(arena, { plan, rope, vectors, out: q }, { slot, norm: w.qkNorm }),
+      run.attention(arena, { plan, q, kv, out: scratch.attended }, { slot }),
+      run.output(layer)(
+        arena,
+        { plan, x: scratch.attended, weights: w.o, vectors, y: x, z },
+        { slot, firstRow: 0, bias: w.oBias, z: 2 * layer * capacity },
+      ),
+    ]
     return {
       ...r.program,
       attention: [
-        normAll(arena, { plan, x, vectors, u }, { slot: 0, norm: w.inputNorm }),
-        kernels.keysValues(layer)(
-          arena,
-          { plan, x: u, weights: w.qkv, vectors, y: keysValues },
-          // Biases of Q come first; the offset counts vec4s, and head sizes are multiples of four.
-          { slot: 0, firstRow: queryWidth, bias: w.qkvBias + queryWidth / 4, z: 0 },
-        ),
-        append(arena, { plan, rope, vectors, source: keysValues, out: kv }, { slot: 0, norm: w.qkNorm + keyNorm }),
-        attention.query(layer)(
-          arena,
-          { plan, x: u, weights: w.qkv, vectors, y: q },
-          { slot, firstRow: 0, bias: w.qkvBias, z: 0 },
-        ),
-        attention.turn(arena, { plan, rope, vectors, out: q }, { slot, norm: w.qkNorm }),
-        attention.attention(arena, { plan, q, kv, out: attended }, { slot }),
-        attention.output(layer)(
-          arena,
-          { plan, x: attended, weights: w.o, vectors, y: x, z },
-          { slot, firstRow: 0, bias: w.oBias, z: 2 * layer * capacity },
-        ),
+        ...(r.hasKeysValues ? projected() : []),
+        ...(attention ? attended(attention) : skipped(engine, arena, plan, 2 * layer)),
       ],
-      mlp: of(r.mlp).mlp(engine, arena, buffers, { layer, weights: w, mlpSlot: r.mlpSlot }),
+      mlp: mlp
+        ? mlp.mlp(engine, arena, buffers, { layer, weights: w, mlpSlot: r.mlpSlot })
+        : skipped(engine, arena, plan, 2 * layer + 1),
     }
   })
   return { embed: kernels.embed(arena, { plan, ids, table: weights.embedding, x }), layers }

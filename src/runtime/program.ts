@@ -1,5 +1,7 @@
-import type { Dispatch } from '../gpu/dispatch.js'
+import type { Dispatch, ParamsArena } from '../gpu/dispatch.js'
+import type { Part } from '../model/layer-matrices.js'
 import type { SkipPolicy } from '../skip/policy.js'
+import type { Engine } from './engine.js'
 import type { Cache, SequenceBuffers } from './sequence-buffers.js'
 
 /** What of a sequence decides which kernels it needs. */
@@ -17,8 +19,8 @@ export interface ProgramInputs extends Variant {
   readonly cache: Cache
 }
 
-/** Where the GPU says how many rows run a sublayer: the word of the plan; undefined where all of them do. */
-export type DecidedAt = number | undefined
+/** Which rows need a part of a layer: all of them, or as many as the GPU says in a word of the plan. */
+export type Need = 'all' | { readonly word: number }
 
 /** One layer's dispatches, cut where other weights are needed or a decision is made. */
 export interface LayerProgram {
@@ -26,8 +28,8 @@ export interface LayerProgram {
   readonly attention: readonly Dispatch[]
   readonly afterAttention: readonly Dispatch[]
   readonly mlp: readonly Dispatch[]
-  readonly attentionDecided: DecidedAt
-  readonly mlpDecided: DecidedAt
+  /** The parts whose weights the dispatches read. */
+  readonly needs: Readonly<Partial<Record<Part, Need>>>
 }
 
 /** One step up to the last layer's residual. */
@@ -35,6 +37,9 @@ export interface Program {
   readonly embed: Dispatch
   readonly layers: readonly LayerProgram[]
 }
+
+/** Binds what is left of a sublayer that every token skips. */
+export type SkippedSublayer = (engine: Engine, arena: ParamsArena, plan: GPUBuffer, sublayer: number) => Dispatch[]
 
 /** Everything in order. */
 export function inOrder({ embed, layers }: Program): Dispatch[] {

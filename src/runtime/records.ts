@@ -1,4 +1,6 @@
 import { NO_TOKEN } from '../../shaders/sample.wgsl.js'
+import type { Phase, SkipPolicy } from '../skip/policy.js'
+import { hasKeysValues } from '../skip/static-skips.js'
 import type { RuntimeShape } from './shape.js'
 
 /** What one fed position left behind. */
@@ -26,12 +28,22 @@ export interface Submitted {
   readonly read: Read
 }
 
-/** Splits ring words into records. Without a scoring policy the GPU writes no bits: everything ran. */
+/** What is known of a position's execute bits before it is fed: those that are 1, and those that the GPU decides. */
+export interface KnownBits {
+  readonly run: Uint32Array
+  readonly routed: Uint32Array
+  readonly anyRouted: boolean
+  /** By layer: whether its keys and values are made. */
+  readonly keysValues: readonly boolean[]
+}
+
+/** Splits ring words into records. */
 export function readRecords(
   words: Uint32Array,
   shape: RuntimeShape,
-  o: { stride: number; routed: boolean; margins: boolean; tokens: 'every' | 'last' | 'none' },
+  o: { stride: number; known: KnownBits; margins: boolean; tokens: 'every' | 'last' | 'none' },
 ): StepRecord[] {
+  const { run, routed, anyRouted } = o.known
   const count = words.length / o.stride
   return Array.from({ length: count }, (_, i) => {
     const first = i * o.stride
@@ -40,9 +52,9 @@ export function readRecords(
     const marginsAt = first + 1 + shape.bitWords
     return {
       token: sampled && token !== NO_TOKEN ? token : undefined,
-      bits: o.routed ? words.slice(first + 1, first + 1 + shape.bitWords) : executeAll(shape),
+      bits: run.map((bits, i) => bits | ((words[first + 1 + i] as number) & (routed[i] as number))),
       margins:
-        o.margins && o.routed
+        o.margins && anyRouted
           ? new Float32Array(
               words.buffer.slice(words.byteOffset + 4 * marginsAt, words.byteOffset + 4 * (first + o.stride)),
             )
@@ -51,10 +63,20 @@ export function readRecords(
   })
 }
 
-/** Bits of a position that ran every sublayer. */
-export function executeAll(shape: RuntimeShape): Uint32Array {
-  return Uint32Array.from({ length: shape.bitWords }, (_, word) => {
-    const bits = Math.min(32, shape.sublayers - 32 * word)
-    return bits === 32 ? 0xffffffff : 2 ** bits - 1
-  })
+/** What a policy says of every position of a phase. */
+export function knownBits({ sublayers, bitWords }: RuntimeShape, policy: SkipPolicy, phase: Phase): KnownBits {
+  const run = new Uint32Array(bitWords)
+  const routed = new Uint32Array(bitWords)
+  for (let sublayer = 0; sublayer < sublayers; sublayer++) {
+    const decision = policy.decide(sublayer, phase)
+    if (decision === 'skip') continue
+    const bits = decision === 'run' ? run : routed
+    bits[sublayer >> 5] = (bits[sublayer >> 5] as number) | (1 << (sublayer & 31))
+  }
+  return {
+    run,
+    routed,
+    anyRouted: routed.some((word) => word !== 0),
+    keysValues: Array.from({ length: sublayers / 2 }, (_, layer) => hasKeysValues(policy, layer)),
+  }
 }

@@ -5,10 +5,11 @@ import { compactKernel } from '../kernels/compact.js'
 import { forcedMaskKernel } from '../kernels/forced-mask.js'
 import { routerLinearKernel } from '../kernels/router-linear.js'
 import { routerTwoLayerKernel } from '../kernels/router-two-layer.js'
-import type { SkipPolicy } from '../skip/policy.js'
+import type { Phase, SkipPolicy } from '../skip/policy.js'
+import { hasKeysValues } from '../skip/static-skips.js'
 import type { Engine } from './engine.js'
 import { obeyOf } from './per-obey.js'
-import type { LayerProgram, Variant } from './program.js'
+import type { LayerProgram, Need, Variant } from './program.js'
 import type { PolicyBuffers, SequenceBuffers } from './sequence-buffers.js'
 import type { Target } from './target.js'
 
@@ -17,12 +18,13 @@ export type RoutingBuffers = PolicyBuffers & Pick<SequenceBuffers, 'plan' | 'z'>
 
 /** How one layer is decided, and how the kernels of its sublayers obey. */
 export interface LayerRouting {
-  readonly attention: Obey
-  readonly mlp: Obey
+  readonly attention: Obey | undefined
+  readonly mlp: Obey | undefined
   readonly attentionSlot: number
   readonly mlpSlot: number
+  readonly hasKeysValues: boolean
   /** The dispatches that decide: at the layer's entry, and, for routers that read it, after attention. */
-  readonly program: Pick<LayerProgram, 'entry' | 'afterAttention' | 'attentionDecided' | 'mlpDecided'>
+  readonly program: Pick<LayerProgram, 'entry' | 'afterAttention' | 'needs'>
 }
 
 /**
@@ -32,7 +34,7 @@ export interface LayerRouting {
 export async function routingKernels(
   target: Target,
   variant: Variant,
-  { singleRow, positions }: { singleRow: boolean; positions: Positions },
+  { phase, singleRow, positions }: { phase: Phase; singleRow: boolean; positions: Positions },
 ): Promise<(engine: Engine, arena: ParamsArena, buffers: RoutingBuffers, layer: number) => LayerRouting> {
   const { gpu, capacity } = target
   const { policy } = variant
@@ -51,8 +53,8 @@ export async function routingKernels(
       const scored = score(engine, arena, buffers, sublayer, count)
       return compact ? [scored, compact[count](arena, buffers, { sublayer })] : [scored]
     }
-    const attentionRouted = policy.decide(2 * layer) === 'routed'
-    const mlpRouted = policy.decide(2 * layer + 1) === 'routed'
+    const attentionRouted = policy.decide(2 * layer, phase) === 'routed'
+    const mlpRouted = policy.decide(2 * layer + 1, phase) === 'routed'
     const entry: Dispatch[] = []
     const afterAttention: Dispatch[] = []
     if (attentionRouted && mlpRouted && readsEntry) entry.push(...decide(2 * layer, 2))
@@ -62,20 +64,22 @@ export async function routingKernels(
     }
     const attentionSlot = planSlot(2 * layer, capacity)
     const mlpSlot = planSlot(2 * layer + 1, capacity)
-    const attention = obeyOf(variant, 2 * layer)
-    const mlp = obeyOf(variant, 2 * layer + 1)
-    const decidedAt = (obey: Obey, slot: number) => (obey === 'skip' ? slot : undefined)
+    const attention = obeyOf(variant, 2 * layer, phase)
+    const mlp = obeyOf(variant, 2 * layer + 1, phase)
+    const need = (obey: Obey, slot: number): Need => (obey === 'skip' ? { word: slot } : 'all')
+    const projects = hasKeysValues(policy, layer)
+    const needs: LayerProgram['needs'] = {
+      ...(projects && { keysValues: 'all' }),
+      ...(attention && { attention: need(attention, attentionSlot) }),
+      ...(mlp && { mlp: need(mlp, mlpSlot) }),
+    }
     return {
       attention,
       mlp,
       attentionSlot,
       mlpSlot,
-      program: {
-        entry,
-        afterAttention,
-        attentionDecided: decidedAt(attention, attentionSlot),
-        mlpDecided: decidedAt(mlp, mlpSlot),
-      },
+      hasKeysValues: projects,
+      program: { entry, afterAttention, needs },
     }
   }
 }

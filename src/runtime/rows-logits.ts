@@ -3,6 +3,9 @@ import { gemmKernel } from '../kernels/gemm.js'
 import type { Engine } from './engine.js'
 import { statesProgram } from './states-program.js'
 
+/** Rows of which something is read together: their logits, or states, are held at once. */
+export const READ_ROWS = 64
+
 /** Follows a prefill chunk, before anything moves the plan on: the logits of every row, in `logits` [rows, stride]. */
 export async function rowsLogits(
   engine: Engine,

@@ -4,7 +4,8 @@ import type { GpuProfile } from '../gpu/profile.js'
 import { ReadbackRing } from '../gpu/readback.js'
 import { sampleSettings } from '../kernels/sample.js'
 import { noTraffic, type Traffic } from '../model/traffic.js'
-import type { SkipPolicy } from '../skip/policy.js'
+import type { Phase, SkipPolicy } from '../skip/policy.js'
+import { hasKeysValues } from '../skip/static-skips.js'
 import type { Share } from './batch/batch.js'
 import type { BatchBuffers } from './batch/batch-buffers.js'
 import type { Lane } from './batch/lane.js'
@@ -17,9 +18,9 @@ import { prefillProgram } from './prefill-program.js'
 import { inOrder, type Program, type ProgramInputs, sublayersInOrder } from './program.js'
 import { LOGIT_ROWS, PromptReader } from './prompt-reader.js'
 import { Recorder } from './recorder.js'
-import { type DecodeRecord, readRecords, type StepRecord } from './records.js'
+import { type DecodeRecord, type KnownBits, knownBits, readRecords, type StepRecord } from './records.js'
+import { READ_ROWS } from './rows-logits.js'
 import type { Sampling } from './sampling.js'
-import { SCORE_ROWS, scoreProgram } from './score-program.js'
 import {
   type Cache,
   copyCache,
@@ -30,7 +31,6 @@ import {
   recordStride,
   type SequenceBuffers,
 } from './sequence-buffers.js'
-import { statesProgram } from './states-program.js'
 import { executed } from './trace.js'
 
 export interface SequenceOptions {
@@ -64,6 +64,18 @@ export interface PrefillResult {
   readonly logits: Float32Array | undefined
   /** Of every id but the first; none where nobody asked. */
   readonly logprobs: readonly TokenLogprobs[]
+}
+
+/** What is read of rows that are fed. */
+export interface RowsReading {
+  /** Follows the layers of every few rows. */
+  readonly ending: readonly Dispatch[]
+  /** Where they leave so many values a row. */
+  readonly out: GPUBuffer
+  readonly values: number
+  readonly before?: (first: number, rows: number) => void
+  /** What is recorded instead of the program. */
+  readonly observed?: (program: Program) => Program
 }
 
 /** What is waited for on its own: the first token needs nothing that decodes. */
@@ -126,10 +138,22 @@ export class Sequence {
     return this.#nextPolicy ?? this.#policy
   }
 
-  /** Later submits obey `policy`; what is in the cache, or under way, stays as it is. */
+  /**
+   * Later submits obey `policy`; what is in the cache, or under way, stays as it is.
+   * @throws `internal` where `policy` attends to what is not there (`lacks`): rewind to 0 first.
+   */
   usePolicy(policy: SkipPolicy): void {
     this.#check()
+    if (this.#length > 0 && this.lacks(policy)) {
+      throw new SkipstoneError('internal', `The cache lacks what ${policy.name} attends to; please report this.`)
+    }
     this.#nextPolicy = policy
+  }
+
+  /** Whether `policy` attends where the present one leaves no keys and values: what is in the cache is then of no use to it. */
+  lacks(policy: SkipPolicy): boolean {
+    const layers = Array.from(this.engine.weights.layers.keys())
+    return layers.some((layer) => hasKeysValues(policy, layer) && !hasKeysValues(this.policy, layer))
   }
 
   /** Positions in the cache. */
@@ -270,7 +294,7 @@ export class Sequence {
       const decode = await this.#ready('decode')
       const finish = await this.#finish('step')
       this.#check()
-      const routed = this.#routed
+      const known = this.#known('decode')
       const recorder = new Recorder(this.engine, this.options.timer)
       const guesses: number[][] = []
       gpu.device.queue.writeBuffer(this.#buffers.plan, 8, Uint32Array.of(0))
@@ -290,7 +314,7 @@ export class Sequence {
       this.traffic.decode.tokens += steps
       return async () => {
         const [words, logits] = await Promise.all([read(), readLogits?.()])
-        const records: DecodeRecord[] = this.#records(words, 'every', routed)
+        const records: DecodeRecord[] = this.#records(words, 'every', known)
         const last = records.pop()
         if (last) records.push(logits ? { ...last, logits: new Float32Array(logits.buffer) } : last)
         for (const [i, guessed] of guesses.entries()) this.#judge(guessed, records.slice(i, i + 1), this.traffic.decode)
@@ -314,7 +338,7 @@ export class Sequence {
       ...(adjusted ? [adjusted.dispatch] : []),
       lane.sample(adjusted?.logits ?? lane.logits),
     ]
-    const routed = this.#routed
+    const known = this.#known('decode')
     return {
       lane,
       context,
@@ -327,7 +351,7 @@ export class Sequence {
         const read = this.#ring.record(encoder, this.#buffers.ring, 0, 4 * steps * this.#stride)
         this.#length = context
         this.traffic.decode.tokens += steps
-        return async () => this.#records(await read(), 'every', routed)
+        return async () => this.#records(await read(), 'every', known)
       },
     }
   }
@@ -339,88 +363,40 @@ export class Sequence {
   }
 
   /**
-   * Mean loss material: −ln p(ids[i + 1] | ids[0 .. i]) for every i, from an empty cache. Returns ids.length − 1 values
-   * and the records of the fed positions.
+   * Feeds the first `count` ids, a few rows at a time and from an empty cache, and reads what is left of each of them.
+   * @throws `context-full`, `aborted`, `device-lost`.
    */
-  async score(ids: ArrayLike<number>, signal?: AbortSignal): Promise<{ nll: Float32Array; records: StepRecord[] }> {
-    const { gpu, shape } = this.engine
-    const fed = ids.length - 1
-    const memory = gpu.memory
-    const buffers = {
-      logits: memory.storage('score logits', 4 * SCORE_ROWS * shape.config.vocabSize),
-      targets: memory.storage('targets', 4 * SCORE_ROWS),
-      nll: memory.storage('nll', 4 * SCORE_ROWS),
-    }
-    const arena = new ParamsArena(gpu)
-    try {
-      // Room first: the plan's buffer may be another one afterwards.
-      this.rewind(0)
-      this.#reserve(fed)
-      const score = await scoreProgram(this.engine, arena, this.#buffers.plan, buffers)
-      const { parts, records } = await this.#readRows(ids, fed, signal, {
-        ending: score,
-        out: buffers.nll,
-        values: 1,
-        before: (first, rows) => gpu.device.queue.writeBuffer(buffers.targets, 0, slice(ids, first + 1, rows)),
-      })
-      return { nll: Float32Array.from(parts.flatMap((part) => [...part])), records }
-    } finally {
-      arena.destroy()
-      for (const buffer of Object.values(buffers)) memory.destroy(buffer)
-    }
-  }
-
-  /** The state behind the final norm at every position of `ids`, [hidden_size] each, from an empty cache. @throws as `prefill`. */
-  async states(ids: ArrayLike<number>, signal?: AbortSignal): Promise<Float32Array[]> {
-    const { gpu, shape } = this.engine
-    const { hiddenSize } = shape.config
-    const values = 4 * shape.d4
-    const out = gpu.memory.storage('states', 4 * SCORE_ROWS * values)
-    const arena = new ParamsArena(gpu)
-    try {
-      this.rewind(0)
-      this.#reserve(ids.length)
-      const ending = await statesProgram(this.engine, arena, this.#buffers.plan, out)
-      const { parts } = await this.#readRows(ids, ids.length, signal, { ending, out, values })
-      return parts.flatMap((part) =>
-        Array.from({ length: part.length / values }, (_, row) =>
-          part.subarray(row * values, row * values + hiddenSize),
-        ),
-      )
-    } finally {
-      arena.destroy()
-      gpu.memory.destroy(out)
-    }
-  }
-
-  /** Feeds the first `count` ids, a few rows at a time, and reads what `ending` leaves in `out` for each of them: so many values a row. */
-  async #readRows(
+  async readRows(
     ids: ArrayLike<number>,
     count: number,
     signal: AbortSignal | undefined,
-    read: {
-      readonly ending: readonly Dispatch[]
-      readonly out: GPUBuffer
-      readonly values: number
-      readonly before?: (first: number, rows: number) => void
-    },
+    make: (arena: ParamsArena, plan: GPUBuffer) => Promise<RowsReading>,
   ): Promise<{ parts: Float32Array[]; records: StepRecord[] }> {
     const parts: Float32Array[] = []
     const records: StepRecord[] = []
-    for (let first = 0; first < count; first += SCORE_ROWS) {
-      throwIfAborted(signal)
-      const rows = Math.min(SCORE_ROWS, count - first)
-      read.before?.(first, rows)
-      const submitted = await this.#inTurn(this.traffic.prefill, signal, async () => {
-        this.#turn()
-        const { packing } = await this.#ready('endings')
-        const extra = { buffer: read.out, values: read.values }
-        return this.#submitChunk(slice(ids, first, rows), [...packing, ...read.ending], signal, false, extra)
-      })
-      records.push(...(await submitted.records('none')))
-      parts.push(new Float32Array((await submitted.extra!()).buffer, 0, rows * read.values))
+    const arena = new ParamsArena(this.engine.gpu)
+    try {
+      // Room first: the plan's buffer may be another one afterwards.
+      this.rewind(0)
+      this.#reserve(count)
+      const read = await make(arena, this.#buffers.plan)
+      for (let first = 0; first < count; first += READ_ROWS) {
+        throwIfAborted(signal)
+        const rows = Math.min(READ_ROWS, count - first)
+        read.before?.(first, rows)
+        const submitted = await this.#inTurn(this.traffic.prefill, signal, async () => {
+          this.#turn()
+          const { packing } = await this.#ready('endings')
+          const extra = { buffer: read.out, values: read.values, observed: read.observed }
+          return this.#submitChunk(slice(ids, first, rows), [...packing, ...read.ending], signal, false, extra)
+        })
+        records.push(...(await submitted.records('none')))
+        parts.push(new Float32Array((await submitted.extra!()).buffer, 0, rows * read.values))
+      }
+      return { parts, records }
+    } finally {
+      arena.destroy()
     }
-    return { parts, records }
   }
 
   destroy(): void {
@@ -442,13 +418,18 @@ export class Sequence {
     ending: readonly Dispatch[],
     signal: AbortSignal | undefined,
     wantLogits: boolean,
-    extra?: { readonly buffer: GPUBuffer; readonly values: number },
+    extra?: {
+      readonly buffer: GPUBuffer
+      readonly values: number
+      readonly observed?: ((program: Program) => Program) | undefined
+    },
   ) {
     const { gpu, shape, scratch } = this.engine
     const { plan, ids, ring } = this.#buffers
-    const prefill = await this.#ready('prefill')
+    const program = await this.#ready('prefill')
+    const prefill = extra?.observed?.(program) ?? program
     this.#check()
-    const routed = this.#routed
+    const known = this.#known('prefill')
     const rows = chunk.length
     gpu.device.queue.writeBuffer(plan, 0, Uint32Array.of(rows, this.#length, 0))
     gpu.device.queue.writeBuffer(ids, 0, chunk)
@@ -465,7 +446,7 @@ export class Sequence {
     this.#length += rows
     this.traffic.prefill.tokens += rows
     const records = async (tokens: 'last' | 'none') => {
-      const found = this.#records(await words(), tokens, routed)
+      const found = this.#records(await words(), tokens, known)
       this.#judge(guessed, found, this.traffic.prefill)
       return found
     }
@@ -508,9 +489,9 @@ export class Sequence {
     })
   }
 
-  /** Whether the GPU decides anything, and writes what it decided. */
-  get #routed(): boolean {
-    return this.#policy.scoring !== undefined
+  /** What the present policy says before the GPU decides anything. */
+  #known(phase: Phase): KnownBits {
+    return knownBits(this.engine.shape, this.#policy, phase)
   }
 
   /** Counts the guesses that no position needed. */
@@ -518,14 +499,20 @@ export class Sequence {
     traffic.inVain += guessed.filter((s) => !records.some(({ bits }) => executed(bits, s))).length
   }
 
-  #records(words: Uint32Array, tokens: 'every' | 'last' | 'none', routed: boolean): StepRecord[] {
+  #records(words: Uint32Array, tokens: 'every' | 'last' | 'none', known: KnownBits): StepRecord[] {
     const records = readRecords(words, this.engine.shape, {
       stride: this.#stride,
-      routed,
+      known,
       margins: this.options.margins ?? false,
       tokens,
     })
-    for (const { bits } of records) this.engine.weights.stream?.observe((sublayer) => executed(bits, sublayer))
+    const { stream } = this.engine.weights
+    for (const { bits } of records) {
+      stream?.observe(
+        (sublayer) => executed(bits, sublayer),
+        (layer) => known.keysValues[layer] === true,
+      )
+    }
     return records
   }
 

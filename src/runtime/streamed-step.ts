@@ -48,7 +48,7 @@ export async function recordStreamed(program: Program, step: StreamedStep): Prom
     )
     recorder.add(layer.mlp, extent)
     for (const part of [...entry.sure, ...after.sure]) {
-      if (decidedAt(layer, part) !== undefined) guessed.push(part === 'mlp' ? 2 * index + 1 : 2 * index)
+      if (wordOf(layer, part) !== undefined) guessed.push(part === 'mlp' ? 2 * index + 1 : 2 * index)
     }
   }
   return guessed
@@ -58,23 +58,24 @@ function without(part: Part, parts: readonly Part[]): Part[] {
   return parts.filter((p) => p !== part)
 }
 
-/** The word of the plan that says how many rows need a part; undefined where all do. */
-function decidedAt(layer: LayerProgram, part: Part): number | undefined {
-  return { keysValues: undefined, attention: layer.attentionDecided, mlp: layer.mlpDecided }[part]
+/** The word of the plan that says how many rows need a part; undefined where that was known before. */
+function wordOf({ needs }: LayerProgram, part: Part): number | undefined {
+  const need = needs[part]
+  return typeof need === 'object' ? need.word : undefined
 }
 
 /** Of `parts`, those that are away and needed: the ones that are surely, or almost, and the others when the GPU has answered. */
 function ask(step: StreamedStep, index: number, layer: LayerProgram, parts: readonly Part[]) {
   const { stream, recorder, extent, traffic } = step
-  const away = parts.filter((part) => stream.isAway(index, part))
-  const isSure = (part: Part) => decidedAt(layer, part) === undefined || stream.isLikely(index, part, extent.rows)
+  const away = parts.filter((part) => layer.needs[part] && stream.isAway(index, part))
+  const isSure = (part: Part) => wordOf(layer, part) === undefined || stream.isLikely(index, part, extent.rows)
   const doubtful = away.filter((part) => !isSure(part))
   const read =
     doubtful.length > 0 &&
     step.ring.gather(
       recorder.encoder(),
       step.plan,
-      doubtful.map((part) => decidedAt(layer, part) as number),
+      doubtful.map((part) => wordOf(layer, part) as number),
     )
   const answered = async (): Promise<Part[]> => {
     if (!read) return []

@@ -10,6 +10,7 @@ import { Engine } from '../runtime/engine.js'
 import { runtimeShape } from '../runtime/shape.js'
 import { chooseTarget, type Target } from '../runtime/target.js'
 import { dense } from '../skip/dense.js'
+import type { SkipProfile } from '../skip/profile.js'
 import type { RouterWeights } from '../skip/router-weights.js'
 import { skipgptPolicy } from '../skip/skipgpt.js'
 import { type FileSource, readJson } from '../storage/source.js'
@@ -113,11 +114,14 @@ async function load(
     }
   }
   const engine = await openEngine(opening, onProgress, signal, phases)
+  const profile = options.profile && (await checked(options.profile, engine))
   onProgress?.({ phase: 'ready', loaded: 0, total: 0 })
   return new EngineModel({
     config,
     generation,
     routers,
+    profile,
+    warn: (message) => warn(options, message),
     engine,
     loadPhases: phases.done,
     text: new TextCodec(files),
@@ -152,6 +156,15 @@ async function compile(
 /** Devices that are no software keep the form that is fastest on them, where the site can keep anything. */
 async function tunedForms({ isSoftware }: GpuDevice): Promise<typeof import('./tuned-forms.js') | undefined> {
   return isSoftware || typeof indexedDB === 'undefined' ? undefined : import('./tuned-forms.js')
+}
+
+/** Who loads no profile does not load the code for it. */
+async function checked(profile: SkipProfile, engine: Engine): Promise<SkipProfile> {
+  const [{ readProfile }, { profiledModel }] = await Promise.all([
+    import('../skip/profile.js'),
+    import('../study/calibrate.js'),
+  ])
+  return readProfile(profile, await profiledModel(engine))
 }
 
 function checkBudget(budget: number | undefined): void {

@@ -2,6 +2,7 @@ import type { WeightDtype } from '../../shaders/snippets/weights.js'
 import type { ModelConfig } from '../model/config.js'
 import type { GenerationConfig } from '../model/generation-config.js'
 import type { Activations } from '../runtime/activations.js'
+import type { SkipProfile } from '../skip/profile.js'
 import type { Evaluation } from '../study/evaluate.js'
 import type { ProfileResult } from '../study/profile.js'
 import type { Embeddable, EmbedInput, EmbedOptions } from './embed-request.js'
@@ -94,6 +95,13 @@ export interface Model {
   embed(input: Embeddable, options?: EmbedOptions): Promise<Float32Array>
   embed(input: readonly Embeddable[], options?: EmbedOptions): Promise<Float32Array[]>
   embed(input: EmbedInput, options?: EmbedOptions): Promise<Float32Array | Float32Array[]>
+
+  /**
+   * Measures how much each sublayer and each layer changes the residual stream, in one dense pass over windows of token ids, each from an
+   * empty cache. Default: text that the model samples itself. What comes back is plain data, for the option `profile` of `loadModel`.
+   * @throws `bad-option` (no tokens, unknown ids), `context-full`, `aborted`, `device-lost`, `disposed`.
+   */
+  calibrate(windows?: readonly (readonly number[])[], options?: Omit<EvaluateOptions, 'policy'>): Promise<SkipProfile>
 
   /** Frees everything; later calls on the model or its sessions fail with `disposed`. */
   dispose(): void

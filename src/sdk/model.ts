@@ -5,11 +5,11 @@ import type { GenerationConfig } from '../model/generation-config.js'
 import { mainDtype } from '../model/matrix-dtypes.js'
 import type { Engine } from '../runtime/engine.js'
 import type { SkipPolicy } from '../skip/policy.js'
+import type { SkipProfile } from '../skip/profile.js'
 import { type PolicyRequest, resolvePolicy } from '../skip/registry.js'
 import type { RouterWeights } from '../skip/router-weights.js'
-import { calibrateDelta, sampleText } from '../study/budget.js'
-import { embed } from '../study/embed.js'
-import { type Evaluation, evaluate } from '../study/evaluate.js'
+import type { Calibrator } from '../study/calibrator.js'
+import type { Evaluation } from '../study/evaluate.js'
 import type { ProfileResult } from '../study/profile.js'
 import { type Embeddable, type EmbedInput, type EmbedOptions, idsOf, isOne } from './embed-request.js'
 import type { LoadPhase } from './load-phases.js'
@@ -27,6 +27,9 @@ export interface ModelParts {
   readonly config: ModelConfig
   readonly generation: GenerationConfig
   readonly routers: RouterWeights | undefined
+  /** Checked. */
+  readonly profile: SkipProfile | undefined
+  readonly warn: (message: string) => void
   readonly engine: Engine
   readonly loadPhases: readonly LoadPhase[]
   readonly text: TextCodec
@@ -46,8 +49,7 @@ export class EngineModel implements Model, SessionHost {
   #engine: Promise<Engine>
   #current: Engine
   #disposed = false
-  #calibrationText: Promise<number[]> | undefined
-  readonly #deltas = new Map<string, Promise<number>>()
+  #calibrator: Calibrator | undefined
   readonly #sessions = new Set<EngineSession>()
 
   /** Use `loadModel`. */
@@ -98,6 +100,7 @@ export class EngineModel implements Model, SessionHost {
     for (const window of windows) this.checkIds(window)
     try {
       const policy = await this.resolve(policyRequest(options.policy, this), engine, options.signal)
+      const { evaluate } = await import('../study/evaluate.js')
       return await evaluate(engine, policy, windows, { ...options, contextLength: this.config.contextLength })
     } catch (error) {
       this.#check()
@@ -132,8 +135,23 @@ export class EngineModel implements Model, SessionHost {
     try {
       const { pooling = 'last', normalise = true, signal, onProgress } = options
       const policy = await this.resolve(policyRequest(options.policy, this), engine, signal)
+      const { embed } = await import('../study/embed.js')
       const vectors = await embed(engine, policy, texts, { pooling, normalise, contextLength, signal, onProgress })
       return isOne(input) ? (vectors[0] as Float32Array) : vectors
+    } catch (error) {
+      this.#check()
+      throw error
+    }
+  }
+
+  async calibrate(
+    windows?: readonly (readonly number[])[],
+    options: Omit<EvaluateOptions, 'policy'> = {},
+  ): Promise<SkipProfile> {
+    const engine = await this.engine()
+    for (const window of windows ?? []) this.checkIds(window)
+    try {
+      return await (await this.#measuring()).profile(engine, windows, options)
     } catch (error) {
       this.#check()
       throw error
@@ -192,15 +210,17 @@ export class EngineModel implements Model, SessionHost {
   /** @internal */
   async resolve(request: PolicyRequest, engine: Engine, signal?: AbortSignal): Promise<SkipPolicy> {
     return resolvePolicy(request, {
+      layers: this.config.layers,
       routers: this.parts.routers,
-      calibrate: (policyAt, budget) => {
-        const key = JSON.stringify(request)
-        const known = this.#deltas.get(key)
-        if (known) return known
-        const found = this.#calibrate(engine, policyAt, budget, signal)
-        this.#deltas.set(key, found)
-        found.catch(() => this.#deltas.delete(key))
-        return found
+      profile: async () => this.parts.profile ?? (await this.#measuring()).ownProfile(engine, signal),
+      loss: async (policy, ids) => {
+        this.checkIds(ids)
+        return (await this.#measuring()).loss(engine, policy, ids, signal)
+      },
+      once: async (key, find) => (await this.#measuring()).once(key, find),
+      calibrate: async (policyAt, budget) => {
+        const calibrator = await this.#measuring()
+        return calibrator.delta(engine, { key: JSON.stringify(request), policyAt, budget }, signal)
       },
     })
   }
@@ -216,19 +236,11 @@ export class EngineModel implements Model, SessionHost {
     }
   }
 
-  async #calibrate(
-    engine: Engine,
-    policyAt: (delta: number) => SkipPolicy,
-    budget: number,
-    signal: AbortSignal | undefined,
-  ): Promise<number> {
-    const contextLength = this.config.contextLength
-    this.#calibrationText ??= sampleText(engine, contextLength, signal)
-    const ids = await this.#calibrationText.catch((error: unknown) => {
-      this.#calibrationText = undefined
-      throw error
-    })
-    return calibrateDelta(engine, policyAt, budget, ids, { contextLength, signal })
+  /** Who measures nothing does not load the code for it. */
+  async #measuring(): Promise<Calibrator> {
+    const { Calibrator } = await import('../study/calibrator.js')
+    this.#calibrator ??= new Calibrator(this.config.contextLength, this.parts.warn)
+    return this.#calibrator
   }
 
   #check(): void {

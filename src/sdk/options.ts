@@ -1,5 +1,6 @@
 import type { DtypeOption } from '../model/matrix-dtypes.js'
 import type { Activations } from '../runtime/activations.js'
+import type { SkipProfile } from '../skip/profile.js'
 import type { HubOptions } from '../storage/hub.js'
 import type { FileSource } from '../storage/source.js'
 import type { Overflow } from './overflow.js'
@@ -27,7 +28,7 @@ export interface SourceOptions {
   file?: string
   /** Where `owner/name` lies, and the token for models that need one. */
   hub?: HubOptions
-  /** What went other than it should, and does not keep the model from loading. Default: `console.warn`. */
+  /** What went other than it should, and does not keep the model from loading or generating. Default: `console.warn`. */
   onWarning?: (message: string) => void
 }
 
@@ -48,6 +49,11 @@ export interface LoadOptions extends SourceOptions {
   routers?: ModelSource
   /** A folder with a PEFT LoRA adapter, merged while loading. */
   lora?: ModelSource
+  /**
+   * What `calibrate` measured of this model, for policies that need it. Default: they calibrate on text that the model samples itself, and
+   * `onWarning` says so.
+   */
+  profile?: SkipProfile
   /** Where adapters come from. Default `navigator.gpu`. */
   gpu?: GPU
   onProgress?: (progress: LoadProgress) => void

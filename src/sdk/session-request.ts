@@ -58,6 +58,13 @@ export function busy(): SkipstoneError {
   return new SkipstoneError('busy', 'This session is generating: wait for it, abort it, or create another session.')
 }
 
+export function busyReading(policy: string): SkipstoneError {
+  return new SkipstoneError(
+    'busy',
+    `This session is generating, and ${policy} attends to what its present policy leaves out: change policies when it is done.`,
+  )
+}
+
 export function sessionDisposed(): SkipstoneError {
   return new SkipstoneError('disposed', 'This session was disposed of: create another one on the model.')
 }

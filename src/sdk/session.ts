@@ -26,7 +26,7 @@ import {
   withoutOldestTurn,
 } from './overflow.js'
 import type { Session, SessionStats } from './session-api.js'
-import { busy, checkRewind, policyRequest, type SessionParts, sessionDisposed } from './session-request.js'
+import { busy, busyReading, checkRewind, policyRequest, type SessionParts, sessionDisposed } from './session-request.js'
 import { SessionState } from './session-state.js'
 import type { TextCodec } from './text-codec.js'
 import { checkLogprobs, withTexts } from './token-logprobs.js'
@@ -133,9 +133,16 @@ export class EngineSession implements Session {
     const engine = await this.model.engine()
     const resolved = await this.model.resolve(request, engine, options.signal)
     this.#check()
-    this.#request = request
     // A sequence that is not there yet begins with it.
-    if (this.#sequence?.engine === engine) this.#sequence.usePolicy(resolved)
+    if (this.#sequence?.engine === engine) {
+      if (this.#sequence.lacks(resolved)) {
+        if (this.#busy) throw busyReading(resolved.name)
+        // The next call reads the conversation again.
+        this.#keep(0)
+      }
+      this.#sequence.usePolicy(resolved)
+    }
+    this.#request = request
   }
 
   /** @internal */

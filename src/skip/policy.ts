@@ -1,7 +1,13 @@
 import type { RouterWeights } from './router-weights.js'
 
-/** What a policy says of one sublayer: run for every token, or ask the scoring rule on the GPU for each. */
-export type Decision = 'run' | 'routed'
+/**
+ * What a policy says of one sublayer: run for every token, skip for every token (nothing is encoded for it), or ask the scoring rule on
+ * the GPU for each.
+ */
+export type Decision = 'run' | 'skip' | 'routed'
+
+/** Positions that are fed, a prompt; or those that are generated. */
+export type Phase = 'prefill' | 'decode'
 
 /**
  * How the GPU scores a token at a routed sublayer; it executes iff score >= threshold of that sublayer.
@@ -19,9 +25,18 @@ export type Scoring =
 export interface SkipPolicy {
   /** As the command line writes it, with the options that differ from their defaults. */
   readonly name: string
-  decide(sublayer: number): Decision
+  /** Known before the request: the same whenever it is asked. */
+  decide(sublayer: number, phase: Phase): Decision
   /** Absent where nothing is routed. */
   readonly scoring?: Scoring
   /** The threshold δ of a routed sublayer. */
   threshold(sublayer: number): number
+  /** A sublayer that every token skips multiplies the residual stream by this. Absent: 1, nothing. */
+  scale?(sublayer: number): number
+  /**
+   * What becomes of keys and values of an attention that is skipped in one phase and runs in the other, where tokens attend to positions of
+   * both. `projected`: they are made for every token, as they are of tokens that a router skips. An attention that is skipped in both phases
+   * has none, and needs no rule.
+   */
+  readonly keysValues?: 'projected'
 }

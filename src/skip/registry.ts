@@ -2,6 +2,7 @@ import { SkipstoneError } from '../errors.js'
 import { dense } from './dense.js'
 import { forced } from './forced.js'
 import type { SkipPolicy } from './policy.js'
+import type { SkipProfile } from './profile.js'
 import type { RouterWeights } from './router-weights.js'
 import { skipgptPolicy } from './skipgpt.js'
 
@@ -13,7 +14,14 @@ export interface PolicyRequest {
 
 /** What a policy may need of the model that it is used with. */
 export interface PolicyContext {
+  readonly layers: number
   readonly routers: RouterWeights | undefined
+  /** The model's profile: the one that was given, or else one that is measured now. */
+  profile(): Promise<SkipProfile>
+  /** The mean loss of a policy on ids, per predicted token. */
+  loss(policy: SkipPolicy, ids: readonly number[]): Promise<number>
+  /** What `find` finds for a key, once for the model. */
+  once<T>(key: string, find: () => Promise<T>): Promise<T>
   /** Finds the δ at which the policy skips `budget` of the model. */
   calibrate(policyAt: (delta: number) => SkipPolicy, budget: number): Promise<number>
 }
@@ -22,6 +30,8 @@ type Resolver = (context: PolicyContext) => SkipPolicy | Promise<SkipPolicy>
 
 interface Entry {
   readonly keys: readonly string[]
+  /** The key that says which share is skipped. */
+  readonly share?: string
   /** Checks the options' values, and returns what joins them with a model's weights. */
   prepare(options: PolicyRequest['options']): Resolver
 }
@@ -30,30 +40,57 @@ const POLICIES: Readonly<Record<string, Entry>> = {
   dense: { keys: [], prepare: () => () => dense },
   forced: {
     keys: ['skip', 'seed'],
+    share: 'skip',
     prepare: (o) => {
       const policy = forced({ skip: number('skip', o.skip ?? 0.5), seed: number('seed', o.seed ?? 0) })
       return () => policy
     },
   },
-  skipgpt: { keys: ['delta', 'budget', 'input'], prepare: prepareSkipgpt },
+  skipgpt: { keys: ['delta', 'budget', 'input'], share: 'budget', prepare: prepareSkipgpt },
+  first: {
+    keys: ['skip'],
+    share: 'skip',
+    prepare: (o) => {
+      const skip = share('first', o.skip)
+      return async ({ layers }) => (await import('./first.js')).first({ skip, layers })
+    },
+  },
+  random: {
+    keys: ['skip', 'seed'],
+    share: 'skip',
+    prepare: (o) => {
+      const skip = share('random', o.skip)
+      const seed = whole('random', 'seed', o.seed ?? 0)
+      return async ({ layers }) => (await import('./random.js')).random({ skip, seed, layers })
+    },
+  },
+  unified: { keys: ['speedup', 'form'], prepare: prepareUnified },
+  shortgpt: {
+    keys: ['skip'],
+    share: 'skip',
+    prepare: (o) => {
+      const skip = share('shortgpt', o.skip)
+      return async ({ profile }) => (await import('./shortgpt.js')).shortgpt({ skip, profile: await profile() })
+    },
+  },
+  sleb: {
+    keys: ['skip'],
+    share: 'skip',
+    prepare: (o) => {
+      const skip = share('sleb', o.skip)
+      return ({ layers, profile, loss, once }) =>
+        once(`sleb ${skip}`, async () => {
+          const { sleb } = await import('./sleb.js')
+          const { sample } = await profile()
+          return sleb({ skip, layers, loss: (policy) => loss(policy, sample) })
+        })
+    },
+  },
+  adaskip: { keys: ['skip', 'online', 'window'], share: 'skip', prepare: prepareAdaskip },
 }
 
 /** Policies that the design names and that a later version brings. */
-const PLANNED = [
-  'random',
-  'first',
-  'adaskip',
-  'shortgpt',
-  'sleb',
-  'unified',
-  'litestage',
-  'gateskip',
-  'dlo',
-  'mindskip',
-  'dllm',
-  'flexidepth',
-  'speculative',
-]
+const PLANNED = ['litestage', 'gateskip', 'dlo', 'mindskip', 'dllm', 'flexidepth', 'speculative']
 
 /** Names of the policies that run. */
 export const POLICY_NAMES = Object.keys(POLICIES)
@@ -79,6 +116,11 @@ export function parsePolicy(text: string): PolicyRequest {
 export function checkPolicy(request: PolicyRequest): PolicyRequest {
   prepare(request)
   return request
+}
+
+/** The option with which a policy takes the share that it skips; undefined where it takes none. */
+export function shareOption(name: string): string | undefined {
+  return Object.hasOwn(POLICIES, name) ? POLICIES[name]?.share : undefined
 }
 
 /** Joins a request with a model's weights. */
@@ -128,6 +170,36 @@ function prepareSkipgpt(options: PolicyRequest['options']): Resolver {
     const policyAt = (delta: number) => skipgptPolicy({ routers, delta, input })
     return policyAt(budget === undefined ? delta : await calibrate(policyAt, budget))
   }
+}
+
+function prepareUnified(options: PolicyRequest['options']): Resolver {
+  const speedup = number('speedup', options.speedup ?? 2)
+  if (speedup < 1) throw new SkipstoneError('bad-option', `unified: speedup is 1 or more, not ${speedup}.`)
+  const form = options.form ?? 'even'
+  if (form !== 'even' && form !== 'published') {
+    throw new SkipstoneError('bad-option', `unified: form is "even" or "published", not "${form}".`)
+  }
+  return async ({ layers }) => (await import('./unified.js')).unified({ speedup, form, layers })
+}
+
+function prepareAdaskip(options: PolicyRequest['options']): Resolver {
+  const skip = share('adaskip', options.skip)
+  if ((options.online ?? 'false') !== 'false' || options.window !== undefined) {
+    throw new SkipstoneError('unsupported', 'adaskip: its online part is not in this version; use online=false.')
+  }
+  return async ({ profile }) => (await import('./adaskip.js')).adaskip({ skip, profile: await profile() })
+}
+
+/** The share of `skip=`, where it has its default too. */
+function share(policy: string, value: number | string = 0.25): number {
+  const skip = number('skip', value)
+  if (skip >= 0 && skip <= 1) return skip
+  throw new SkipstoneError('bad-option', `${policy}: skip is a share between 0 and 1, not ${skip}.`)
+}
+
+function whole(policy: string, key: string, value: number | string): number {
+  if (Number.isInteger(value)) return value as number
+  throw new SkipstoneError('bad-option', `${policy}: ${key} is a whole number, not ${value}.`)
 }
 
 function number(key: string, value: number | string): number {

@@ -1,5 +1,6 @@
 import type { Engine } from '../runtime/engine.js'
 import { Sequence } from '../runtime/sequence.js'
+import { readStates } from '../runtime/states.js'
 import type { SkipPolicy } from '../skip/policy.js'
 
 /** How the states of a text's tokens become one: that of its last token, or their mean. */
@@ -25,7 +26,7 @@ export async function embed(
   const vectors: Float32Array[] = []
   try {
     for (const ids of texts) {
-      const rows = await sequence.states(ids, signal)
+      const rows = await readStates(sequence, ids, signal)
       const vector = pooling === 'last' ? (rows.at(-1) as Float32Array).slice() : mean(rows)
       vectors.push(normalise ? unit(vector) : vector)
       onProgress?.(vectors.length, texts.length)

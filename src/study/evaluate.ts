@@ -1,8 +1,10 @@
 import { SkipstoneError } from '../errors.js'
 import type { Engine } from '../runtime/engine.js'
+import { score } from '../runtime/score.js'
 import { Sequence } from '../runtime/sequence.js'
 import { type SkipRatios, Trace } from '../runtime/trace.js'
 import type { SkipPolicy } from '../skip/policy.js'
+import { asIn } from '../skip/static-skips.js'
 
 export interface Evaluation {
   /** Predicted tokens. */
@@ -22,7 +24,8 @@ export function windowsOf(ids: readonly number[], length: number, bos: number): 
 }
 
 /**
- * Teacher-forced loss of a policy over windows of ids, each from an empty cache; token by token where activations have 8 bits.
+ * Teacher-forced loss of a policy over windows of ids, each from an empty cache; token by token where activations have 8 bits. A policy that skips more in
+ * decode than in prefill is judged by what it does in decode: the text is one that it would have generated.
  * @throws `bad-option` where no window predicts anything.
  */
 export async function evaluate(
@@ -33,15 +36,14 @@ export async function evaluate(
 ): Promise<Evaluation> {
   // Prompts are read in f32: of activations in 8 bits only decode steps tell something.
   const inSteps = engine.target.activations === 'f32' ? undefined : await import('./score-steps.js')
-  const sequence = new Sequence(engine, policy, { contextLength: options.contextLength })
+  const sequence = new Sequence(engine, asIn('decode', policy), { contextLength: options.contextLength })
   const trace = new Trace(engine.shape.config.layers)
   let sum = 0
   let tokens = 0
   try {
     for (const [i, window] of windows.entries()) {
       if (window.length < 2) continue
-      const { nll, records } = await (inSteps?.scoreSteps(sequence, window, options.signal) ??
-        sequence.score(window, options.signal))
+      const { nll, records } = await (inSteps?.scoreSteps ?? score)(sequence, window, options.signal)
       for (const value of nll) sum += value
       tokens += nll.length
       trace.push(...records)

@@ -15,6 +15,7 @@ import {
   type ModelState,
   type SessionNote,
   type SourceArgs,
+  type WarningNote,
   type WireSource,
 } from './protocol.js'
 import { LentSources } from './remote-source.js'
@@ -105,6 +106,7 @@ class PageConnection {
   readonly #sources = new LentSources()
   readonly #states = new Map<number, { current: ModelState }>()
   readonly #lost = new Map<number, (message: string) => void>()
+  readonly #warned = new Map<number, (message: string) => void>()
   readonly #sessions = new Map<number, WorkerSession>()
   #last = 0
 
@@ -120,6 +122,10 @@ class PageConnection {
         const known = this.#states.get(model)
         if (known) known.current = state
         else this.#states.set(model, { current: state })
+      },
+      warning: ({ args }) => {
+        const { model, message } = args as WarningNote
+        this.#warned.get(model)?.(message)
       },
       lost: ({ args }) => {
         const { model, message } = args as LostNote
@@ -141,11 +147,12 @@ class PageConnection {
       store,
       file,
       hub,
+      profile,
       routers,
       lora,
     } = options
     const model = ++this.#last
-    const given = { dtype, activations, gpuBudget, store, file, hub }
+    const given = { dtype, activations, gpuBudget, store, file, hub, profile }
     const args: LoadArgs = {
       ...(Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as typeof given),
       model,
@@ -153,12 +160,12 @@ class PageConnection {
       ...(routers !== undefined && { routers: this.#wire(routers) }),
       ...(lora !== undefined && { lora: this.#wire(lora) }),
     }
-    const onEvent = (event: LoadEvent) => {
-      if ('progress' in event) onProgress?.(event.progress)
-      else if (onWarning) onWarning(event.warning)
-      else console.warn(event.warning)
-    }
-    const facts = await this.channel.call<ModelFacts>('load', args, { signal, onEvent })
+    const onEvent = ({ progress }: LoadEvent) => onProgress?.(progress)
+    this.#warned.set(model, onWarning ?? ((message) => console.warn(message)))
+    const facts = await this.channel.call<ModelFacts>('load', args, { signal, onEvent }).catch((error: unknown) => {
+      this.#warned.delete(model)
+      throw error
+    })
     if (onDeviceLost) this.#lost.set(model, onDeviceLost)
     const numbers = { next: () => ++this.#last, sessions: this.#sessions }
     const state = this.#states.get(model)
@@ -166,6 +173,7 @@ class PageConnection {
     return new WorkerModel(this.channel, model, facts, state, numbers, () => {
       this.#states.delete(model)
       this.#lost.delete(model)
+      this.#warned.delete(model)
       onDispose()
     })
   }

@@ -9,6 +9,7 @@ import type { ChatMessage, RenderOptions } from '../text/chat-template.js'
 import { type Answer, Channel, type Incoming } from './channel.js'
 import type { Port } from './port.js'
 import type {
+  CalibrateArgs,
   CloneArgs,
   EmbedArgs,
   GenerateArgs,
@@ -20,6 +21,7 @@ import type {
   OpenArgs,
   PolicyArgs,
   SessionNote,
+  WarningNote,
   WireSource,
 } from './protocol.js'
 import { RemoteSource } from './remote-source.js'
@@ -62,12 +64,14 @@ export class Connection {
       open: of(({ model, session, parts }: OpenArgs) => this.#add(session, model, this.#model(model).open(parts))),
       clone: of(({ session, as }: CloneArgs) => this.#clone(session, as)),
       rewind: of(({ session, length }: { session: number; length: number }) => this.#rewind(session, length)),
-      policy: of(({ session, request }: PolicyArgs, { signal }) =>
-        this.#open(session).session.usePolicy(request, { signal }),
-      ),
+      policy: of((args: PolicyArgs, { signal }) => this.#usePolicy(args, signal)),
       close: of(({ session }: { session: number }) => this.#close(session)),
       generate: of((args: GenerateArgs, { signal }) => this.#generate(args, signal)),
       evaluate: of((args: Parameters<Connection['evaluate']>[0], incoming) => this.evaluate(args, incoming)),
+      calibrate: of(({ model, windows }: CalibrateArgs, { signal, emit }) => {
+        const onProgress = (done: number, all: number) => emit({ done, all })
+        return this.#model(model).calibrate(windows, { signal, onProgress })
+      }),
       embed: of(({ model, input, options }: EmbedArgs, { signal, emit }) => {
         const onProgress = (done: number, all: number) => emit({ done, all })
         return this.#model(model).embed(input, { ...options, signal, onProgress })
@@ -108,7 +112,6 @@ export class Connection {
 
   async #load(args: LoadArgs, { signal, emit }: Incoming): Promise<ModelFacts> {
     const { model: number, source, routers, lora, ...rest } = args
-    const tell = (event: LoadEvent) => emit(event)
     const load: Load = (abort, watcher) =>
       loadEngineModel(this.#source(source), {
         ...rest,
@@ -119,8 +122,8 @@ export class Connection {
         ...watcher,
       })
     const watcher: Watcher = {
-      onProgress: (progress) => tell({ progress }),
-      onWarning: (warning) => tell({ warning }),
+      onProgress: (progress) => emit({ progress } satisfies LoadEvent),
+      onWarning: (message) => this.#channel.note('warning', { model: number, message } satisfies WarningNote),
       onDeviceLost: (message) => this.#channel.note('lost', { model: number, message } satisfies LostNote),
     }
     // Files that the user picked are nobody else's.
@@ -163,6 +166,14 @@ export class Connection {
     open.session.rewind(length)
     open.tokens = Math.min(open.tokens, length)
     open.positions = Math.min(open.positions, length)
+    this.#tell(number, open)
+  }
+
+  async #usePolicy({ session: number, request }: PolicyArgs, signal: AbortSignal): Promise<void> {
+    const open = this.#open(number)
+    await open.session.usePolicy(request, { signal })
+    // It may have to read the conversation again.
+    open.positions = Math.min(open.positions, open.session.state.trace.length)
     this.#tell(number, open)
   }
 

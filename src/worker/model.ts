@@ -10,10 +10,11 @@ import { TextCompletions } from '../sdk/openai/text-completions.js'
 import type { SessionOptions } from '../sdk/options.js'
 import { modelDisposed, policyRequest, type SessionParts, sessionParts } from '../sdk/session-request.js'
 import type { SessionState } from '../sdk/session-state.js'
+import type { SkipProfile } from '../skip/profile.js'
 import type { Evaluation } from '../study/evaluate.js'
 import type { ProfileResult } from '../study/profile.js'
 import type { Channel } from './channel.js'
-import type { CloneArgs, ModelFacts, ModelState } from './protocol.js'
+import type { CalibrateArgs, CloneArgs, ModelFacts, ModelState } from './protocol.js'
 import { type SessionOwner, WorkerSession } from './session.js'
 import { WorkerText } from './text.js'
 
@@ -103,6 +104,14 @@ export class WorkerModel implements Model, SessionOwner {
     const { signal, onProgress, policy, ...rest } = options
     const wanted = { ...rest, policy: policyRequest(policy, this) }
     return this.#study('embed', { model: this.number, input, options: wanted }, { signal, onProgress })
+  }
+
+  async calibrate(
+    windows?: readonly (readonly number[])[],
+    options: Omit<EvaluateOptions, 'policy'> = {},
+  ): Promise<SkipProfile> {
+    this.check()
+    return this.#study('calibrate', { model: this.number, windows } satisfies CalibrateArgs, options)
   }
 
   /** Calls what needs no session and tells how far it is. */

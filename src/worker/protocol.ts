@@ -20,14 +20,17 @@ export const CONNECT = 'skipstone connect'
 export type WireSource = string | readonly File[] | { readonly source: number; readonly description: string }
 
 /** Options without those that are functions or sources. */
-export interface LoadArgs extends Pick<LoadOptions, 'dtype' | 'activations' | 'gpuBudget' | 'store' | 'file' | 'hub'> {
+export interface LoadArgs
+  extends Pick<LoadOptions, 'dtype' | 'activations' | 'gpuBudget' | 'store' | 'file' | 'hub' | 'profile'> {
   readonly model: number
   readonly source: WireSource
   readonly routers?: WireSource
   readonly lora?: WireSource
 }
 
-export type LoadEvent = { readonly progress: LoadProgress } | { readonly warning: string }
+export interface LoadEvent {
+  readonly progress: LoadProgress
+}
 
 /** A loaded model as the page knows it. */
 export interface ModelFacts {
@@ -50,6 +53,11 @@ export interface CloneArgs {
 export interface PolicyArgs {
   readonly session: number
   readonly request: PolicyRequest
+}
+
+export interface CalibrateArgs {
+  readonly model: number
+  readonly windows: readonly (readonly number[])[] | undefined
 }
 
 export interface EmbedArgs {
@@ -79,6 +87,10 @@ export interface SessionNote {
   readonly change: StateChange
 }
 export interface LostNote {
+  readonly model: number
+  readonly message: string
+}
+export interface WarningNote {
   readonly model: number
   readonly message: string
 }

@@ -1,7 +1,14 @@
 import { expect, test } from 'vitest'
 import { describeParting, parting } from '../../demo/compare/parting.js'
 import { check, plan } from '../../demo/compare/plan.js'
-import { describeSetting, modelKey, policyRequest } from '../../demo/compare/setting.js'
+import {
+  describeSetting,
+  modelKey,
+  POLICIES,
+  policyRequest,
+  type Setting,
+  takesShare,
+} from '../../demo/compare/setting.js'
 import { DEFAULT_STATE, NEW_SETTING } from '../../demo/compare/state.js'
 
 const [dense, routed] = DEFAULT_STATE.settings as [typeof NEW_SETTING, typeof NEW_SETTING]
@@ -24,6 +31,20 @@ test('settings become requests, and words', () => {
   expect(policyRequest(dense, 3)).toEqual({ name: 'dense', options: {} })
   expect(policyRequest({ ...NEW_SETTING, share: 30 }, 3)).toEqual({ name: 'skipgpt', options: { budget: 0.3 } })
   expect(policyRequest({ ...dense, policy: 'forced', share: 10 }, 3).options).toEqual({ skip: 0.1, seed: 3 })
+  const text = (policy: Setting['policy']) => {
+    const { name, options } = policyRequest({ ...dense, policy, share: 20 }, 3)
+    return `${name}:${Object.entries(options).map(([key, value]) => `${key}=${value}`)}`
+  }
+  expect(POLICIES.filter((policy) => takesShare({ policy })).map(text)).toEqual([
+    'skipgpt:budget=0.2',
+    'adaskip:skip=0.2',
+    'shortgpt:skip=0.2',
+    'sleb:skip=0.2',
+    'unified:speedup=1.25',
+    'random:skip=0.2,seed=3',
+    'first:skip=0.2',
+    'forced:skip=0.2,seed=3',
+  ])
   expect(describeSetting({ ...NEW_SETTING, dtype: 'q8' }, '')).toBe(
     'SkipGPT with a budget 30 %, routers 25 %, with LoRA, q8',
   )

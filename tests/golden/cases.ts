@@ -1,7 +1,8 @@
 /** Golden cases in the form that compare.ts and run-case.ts take. They read files, so they stay in Node. */
 
-import { dense, type PolicyRequest, skipgpt } from '../../src/sdk/policies.js'
-import type { ModelGolden, ModelMode } from '../fixtures/golden.js'
+import { join } from 'node:path'
+import { dense, type PolicyRequest, policy, skipgpt } from '../../src/sdk/policies.js'
+import { type Bitmaps, type ModelGolden, type ModelMode, readJson } from '../fixtures/golden.js'
 import type { OwnGolden, OwnGoldenCase } from '../fixtures/own-golden.js'
 import type { Expected, Near } from './compare.js'
 import type { Case } from './run-case.js'
@@ -18,6 +19,9 @@ export const SHARED_LOADS = [
   ['skipgpt-mlp-router'],
 ]
 
+/** Modes that need a profile; each has its own. */
+export const STATIC_LOADS = [['static-a'], ['static-b']]
+
 /** What a run of a mode in ../shared needs, and what it must give. */
 export function sharedCase(golden: ModelGolden, prompt: string, mode: string): { run: Case; expected: Expected } {
   const found = golden.find(prompt, mode)
@@ -33,6 +37,10 @@ export function sharedCase(golden: ModelGolden, prompt: string, mode: string): {
     minGapStep: found.greedy_min_gap_step,
     postAttention: options.mlp_router_input === 'post_attention',
   }
+  if (options.kind === 'static') {
+    const bits = (columns: number) => staticBits(options, layersOf(golden), columns)
+    Object.assign(expected, { prefillExecute: bits(ids.length), decodeExecute: bits(found.greedy.length - 1) })
+  }
   if (options.kind === 'skipgpt') {
     Object.assign(expected, {
       prefillExecute: found.prefill_execute,
@@ -41,7 +49,7 @@ export function sharedCase(golden: ModelGolden, prompt: string, mode: string): {
       marginsDecode: floats('z_decode'),
     })
   }
-  return { run: { ids, policy: policyOf(options), tokens: found.greedy.length, nll: true }, expected }
+  return { run: { ids, policy: policyOf(options, layersOf(golden)), tokens: found.greedy.length, nll: true }, expected }
 }
 
 export function ownCase(golden: OwnGolden, found: OwnGoldenCase): { run: Case; expected: Expected } {
@@ -61,8 +69,29 @@ export function ownCase(golden: OwnGolden, found: OwnGoldenCase): { run: Case; e
   return { run: { ids, policy, tokens: found.greedy.length, nll: false }, expected }
 }
 
-function policyOf(mode: ModelMode): PolicyRequest {
+/** The sublayers that a static mode skips, with their scales. */
+export function staticScales({ skip = {} }: ModelMode): { sublayer: number; scale: number }[] {
+  return Object.entries(skip).map(([name, scale]) => {
+    const [layer, kind] = name.split('.')
+    return { sublayer: 2 * Number(layer) + (kind === 'mlp' ? 1 : 0), scale }
+  })
+}
+
+function staticBits(mode: ModelMode, layers: number, columns: number): Bitmaps {
+  const skipped = new Set(staticScales(mode).map(({ sublayer }) => sublayer))
+  const kind = (offset: 0 | 1) =>
+    Array.from({ length: layers }, (_, layer) => (skipped.has(2 * layer + offset) ? '0' : '1').repeat(columns))
+  return { attention: kind(0), mlp: kind(1) }
+}
+
+function layersOf({ folder }: ModelGolden): number {
+  return (readJson(join(folder, 'config.json')) as { num_hidden_layers: number }).num_hidden_layers
+}
+
+function policyOf(mode: ModelMode, layers: number): PolicyRequest {
   if (mode.kind === 'dense') return dense()
+  // A profile makes its ranking that of the mode.
+  if (mode.kind === 'static') return policy(`adaskip:skip=${staticScales(mode).length / (2 * layers)}`)
   return skipgpt({
     delta: mode.delta ?? 0,
     input: mode.mlp_router_input === 'post_attention' ? 'post-attention' : 'entry',

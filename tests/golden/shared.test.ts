@@ -6,20 +6,23 @@ import { DirectorySource } from '../../src/node/fs-source.js'
 import { describeWithGpu } from '../fixtures/dawn.js'
 import { loadModelGolden, type ModelMode, sharedDir, sharedPresent } from '../fixtures/golden.js'
 import { MemorySource } from '../fixtures/memory-source.js'
-import { SHARED_LOADS, SHARED_MODELS, sharedCase } from './cases.js'
+import { profileOf } from '../fixtures/profile.js'
+import { SHARED_LOADS, SHARED_MODELS, STATIC_LOADS, sharedCase, staticScales } from './cases.js'
 import { compareRun } from './compare.js'
 import { runCase } from './run-case.js'
+
+const LOADS = [...SHARED_LOADS, ...STATIC_LOADS]
 
 describe.skipIf(!sharedPresent)('golden runs of an independent implementation', () => {
   describeWithGpu.each(SHARED_MODELS)('%s', (gpu, name) => {
     const golden = sharedPresent ? loadModelGolden(name) : undefined
 
     it('covers every mode that this version runs', () => {
-      const routed = Object.entries(golden!.modes).filter(([, { kind }]) => kind === 'dense' || kind === 'skipgpt')
-      expect(SHARED_LOADS.flat().sort()).toEqual(routed.map(([mode]) => mode).sort())
+      const routed = Object.entries(golden!.modes).filter(([, { kind }]) => kind !== 'gateskip')
+      expect(LOADS.flat().sort()).toEqual(routed.map(([mode]) => mode).sort())
     })
 
-    describe.each(SHARED_LOADS.map((modes) => ({ modes })))('$modes', ({ modes }) => {
+    describe.each(LOADS.map((modes) => ({ modes })))('$modes', ({ modes }) => {
       let model: Model
       beforeAll(async () => {
         model = await load(gpu(), golden!.folder, golden!.modes[modes.at(-1)!]!)
@@ -38,7 +41,15 @@ describe.skipIf(!sharedPresent)('golden runs of an independent implementation', 
   })
 })
 
-function load(gpu: GPU, folder: string, { routers, weights, lora }: ModelMode): Promise<Model> {
+async function load(gpu: GPU, folder: string, mode: ModelMode): Promise<Model> {
+  const { routers, weights, lora } = mode
+  if (mode.kind === 'static') {
+    const source = new DirectorySource(folder)
+    const plain = await loadModel(source, { gpu })
+    const profile = profileOf((await plain.calibrate([[1]])).model, staticScales(mode))
+    plain.dispose()
+    return loadModel(source, { gpu, profile })
+  }
   const file = weights ? join(sharedDir, 'golden', weights) : join(folder, routers!)
   return loadModel(new DirectorySource(folder), {
     gpu,

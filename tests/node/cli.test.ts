@@ -156,6 +156,30 @@ describe.skipIf(!findDriverManifest('lavapipe') && !strict)('commands on the emb
     expect(sweep.at(-1)?.skip).toBeGreaterThan(0.2)
   }, 300_000)
 
+  it('calibrates a profile, which policies then use', async () => {
+    writeFileSync(path.join(folder, 'story.txt'), 'Once upon a time there was a small pebble. It lay by the river.')
+    const calibrated = await json('calibrate', ...here, '--text', 'story.txt', '--out', 'profile.json')
+    expect(calibrated.status).toBe(0)
+    const profile = JSON.parse(readFileSync(path.join(folder, 'profile.json'), 'utf8'))
+    expect(calibrated.value).toEqual({ out: 'profile.json', profile })
+    expect(profile).toMatchObject({ text: 'given', similarity: { length: 2 * profile.model.layers } })
+
+    const generate = ['generate', ...here, '--prompt', 'Once', '--max-tokens', '2', '--policy', 'adaskip:skip=0.2']
+    const { stderr, stdout } = await skipstone(...generate, '--json', '--profile-file', 'profile.json')
+    expect(JSON.parse(stdout).skip.total).toBeCloseTo(
+      Math.round(0.4 * profile.model.layers) / profile.similarity.length,
+      10,
+    )
+    expect(stderr).not.toContain('profile')
+    expect((await skipstone(...generate)).stderr).toContain('needs a skip profile')
+
+    const other = { ...profile, model: { ...profile.model, fingerprint: 'another' } }
+    writeFileSync(path.join(folder, 'other.json'), JSON.stringify(other))
+    expect(await failure(...generate, '--profile-file', 'other.json')).toBe('wrong-model')
+    expect(await failure(...generate, '--profile-file', 'story.txt')).toBe('bad-file')
+    expect(await failure(...generate, '--profile-file', 'nothing.json')).toBe('not-found')
+  })
+
   it('prints text for people without --json', async () => {
     const { status, stdout } = await skipstone('generate', ...here, '--prompt', 'a', '--max-tokens', '3')
     expect(status).toBe(0)
@@ -220,14 +244,15 @@ describe('convert', () => {
 describe('mistakes give a typed error and status 1', () => {
   it.each([
     ['bad-option', ['dance']],
-    ['unsupported', ['calibrate', '--out', 'x']],
+    ['bad-option', ['calibrate']],
     ['bad-option', ['convert', '--out', 'x']],
     ['bad-option', ['convert', '--routers', 'pebble/skipgpt-25']],
     ['bad-option', ['convert', '--routers', 'pebble/skipgpt-25', '--lora', 'pebble/skipgpt-25/lora', '--out', 'x']],
     ['bad-option', ['generate']],
     ['bad-option', ['generate', '--prompt', 'a', '--colour', 'red']],
     ['unknown-policy', ['generate', '--prompt', 'a', '--policy', 'magic']],
-    ['unsupported', ['generate', '--prompt', 'a', '--policy', 'adaskip']],
+    ['unsupported', ['generate', '--prompt', 'a', '--policy', 'litestage']],
+    ['unsupported', ['generate', '--prompt', 'a', '--policy', 'adaskip:online=true']],
     ['bad-option', ['generate', '--prompt', 'a', '--policy', 'skipgpt:colour=1']],
     ['bad-option', ['generate', '--prompt', 'a', '--dtype', 'f12']],
     ['not-found', ['generate', '--prompt', 'a', '--model', 'no-such-model']],

@@ -37,6 +37,8 @@ export interface ForwardOptions {
   mlpRouterInput?: 'entry' | 'post-attention'
   /** Decides in place of the routers; they are still scored where given. Positions count from the start of the cache. */
   execute?: (sublayer: number, position: number) => boolean
+  /** What a token that skips a sublayer multiplies its residual by. Default 1. */
+  scale?: (sublayer: number) => number
 }
 
 /** Keys (after RoPE) and values of every token so far, [positions, kvHeads, headDim] per layer. */
@@ -97,12 +99,12 @@ export class ReferenceModel {
     for (let layer = 0; layer < layers; layer++) {
       const entry = x
       const runAttention = this.decide(2 * layer, entry, options, cache, result)
-      x = this.attentionSublayer(layer, x, runAttention, cache)
+      x = scaleSkipped(this.attentionSublayer(layer, x, runAttention, cache), runAttention, options.scale?.(2 * layer))
       result.hidden.push(x)
 
       const routerInput = options.mlpRouterInput === 'post-attention' ? x : entry
       const runMlp = this.decide(2 * layer + 1, routerInput, options, cache, result)
-      x = this.mlpSublayer(layer, x, runMlp)
+      x = scaleSkipped(this.mlpSublayer(layer, x, runMlp), runMlp, options.scale?.(2 * layer + 1))
       result.hidden.push(x)
     }
     cache.positions += tokens
@@ -234,6 +236,12 @@ function takeRows(x: Float64Array, rows: ArrayLike<number>, d: number): Float64A
   const taken = new Float64Array(rows.length * d)
   for (let i = 0; i < rows.length; i++) taken.set(x.subarray(rows[i]! * d, (rows[i]! + 1) * d), i * d)
   return taken
+}
+
+/** x [T, d] with the rows that do not run multiplied by `scale`. */
+function scaleSkipped(x: Float64Array, run: Uint8Array, scale = 1): Float64Array {
+  const d = x.length / run.length
+  return x.map((value, i) => (run[Math.floor(i / d)] ? value : scale * value))
 }
 
 /** A copy of x [.., d] with row i of `delta` added to row `rows[i]`. */

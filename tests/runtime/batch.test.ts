@@ -9,7 +9,7 @@ import { dense } from '../../src/skip/dense.js'
 import { forced } from '../../src/skip/forced.js'
 import { skipgptPolicy } from '../../src/skip/skipgpt.js'
 import { randomIds, TINY_CONTEXT } from '../fixtures/tiny-model.js'
-import { bits, describeRuntime } from './support.js'
+import { bits, describeRuntime, leftOut } from './support.js'
 
 /** Lengths of prompts, and what each is continued with. */
 const REQUESTS: readonly { prompt: number; tokens: number; sampling?: Partial<Sampling> }[] = [
@@ -58,6 +58,12 @@ describeRuntime('sequences that generate at the same time', (bench) => {
     ['with routers', () => skipgptPolicy({ routers: bench().routers })],
     ['with routers behind attention', () => skipgptPolicy({ routers: bench().routers, input: 'post-attention' })],
     ['with a forced mask', () => forced({ skip: 0.4 })],
+    ['with sublayers that no token runs', () => leftOut({ skipped: [1, 2, 4], scale: 0.9 })],
+    ['with sublayers that only prompts run', () => leftOut({ skipped: [0, 3, 4], phase: 'decode' })],
+    [
+      'with routers for some sublayers',
+      () => leftOut({ skipped: [2], otherwise: skipgptPolicy({ routers: bench().routers }) }),
+    ],
   ] as const)('%s', (_, policy) => {
     it('get the tokens, bits and margins that each gets alone, and share steps', async () => {
       const alone: Run[] = []

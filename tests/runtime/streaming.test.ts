@@ -20,7 +20,7 @@ import type { ByteRange, FileSource } from '../../src/storage/source.js'
 import { describeWithGpu } from '../fixtures/dawn.js'
 import { MemorySource } from '../fixtures/memory-source.js'
 import { randomIds, TINY_CONTEXT, type TinyModel, type TinyOptions, tinyModel } from '../fixtures/tiny-model.js'
-import { constantRouters, generate, routersOf, withModel } from './support.js'
+import { constantRouters, generate, leftOut, routersOf, withModel } from './support.js'
 
 const LAYERS = 6
 const RECIPE: TinyOptions = { layers: LAYERS, seed: 21 }
@@ -77,6 +77,8 @@ describeWithGpu('a model larger than its GPU budget', (gpu) => {
     skipgpt: skipgptPolicy({ routers }),
     'post-attention routers': skipgptPolicy({ routers, input: 'post-attention' }),
     forced: forced({ skip: 0.4, seed: 3 }),
+    'some left out': leftOut({ skipped: [2, 5, 6, 7], scale: 1.1 }),
+    'some left out of decode': leftOut({ skipped: [2, 5, 6, 7], phase: 'decode' }),
     'all attention skipped': skipgptPolicy({ routers: biasedRouters((sublayer) => (sublayer % 2 === 0 ? -1 : 1)) }),
   }
 

@@ -10,7 +10,8 @@ import { executed } from '../../src/runtime/trace.js'
 import { loadEngineModel } from '../../src/sdk/load-model.js'
 import type { EngineModel } from '../../src/sdk/model.js'
 import type { LoadOptions } from '../../src/sdk/options.js'
-import type { SkipPolicy } from '../../src/skip/policy.js'
+import { dense } from '../../src/skip/dense.js'
+import type { Phase, SkipPolicy } from '../../src/skip/policy.js'
 import { type RouterWeights, readRouters } from '../../src/skip/router-weights.js'
 import { describeWithGpu } from '../fixtures/dawn.js'
 import { TINY_CONTEXT, type TinyModel, tinyModel } from '../fixtures/tiny-model.js'
@@ -135,6 +136,26 @@ export function referenceBits(steps: readonly ForwardResult[]): string[] {
 export function routersOf(tiny: TinyModel): RouterWeights {
   const { hidden_size, num_hidden_layers } = tiny.hub as unknown as HubConfig
   return readRouters(tiny.routers, hidden_size, num_hidden_layers)
+}
+
+/** Leaves sublayers out that no token runs, or none that is generated. */
+export function leftOut(o: {
+  skipped: readonly number[]
+  scale?: number
+  /** Default: both. */
+  phase?: Phase
+  /** Default: dense. */
+  otherwise?: SkipPolicy
+}): SkipPolicy {
+  const { skipped, scale = 1, phase, otherwise = dense } = o
+  return {
+    ...otherwise,
+    name: `left-out:${JSON.stringify({ ...o, otherwise: otherwise.name })}`,
+    decide: (sublayer, now) =>
+      skipped.includes(sublayer) && (phase ?? now) === now ? 'skip' : otherwise.decide(sublayer, now),
+    scale: () => scale,
+    ...(phase && { keysValues: 'projected' }),
+  }
 }
 
 /** Routers that answer the same for every token. */

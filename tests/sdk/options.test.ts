@@ -88,7 +88,7 @@ describeSdk('options', (bench, gpu) => {
     ['nonsense', 'unknown-policy'],
     ['', 'unknown-policy'],
     ['toString', 'unknown-policy'],
-    ['adaskip', 'unsupported'],
+    ['litestage', 'unsupported'],
     ['speculative:draft=dense', 'unsupported'],
     ['dense:skip=0.5', 'bad-option'],
     ['forced:rate=0.5', 'bad-option'],
@@ -103,6 +103,13 @@ describeSdk('options', (bench, gpu) => {
     ['skipgpt:input=exit', 'bad-option'],
     ['skipgpt:delta=0,budget=0.1', 'bad-option'],
     ['skipgpt:budget=1.5', 'bad-option'],
+    ['first:skip=-0.1', 'bad-option'],
+    ['first:seed=1', 'bad-option'],
+    ['random:skip=1.1', 'bad-option'],
+    ['sleb:skip=1.1', 'bad-option'],
+    ['random:seed=0.5', 'bad-option'],
+    ['unified:speedup=0.9', 'bad-option'],
+    ['unified:form=odd', 'bad-option'],
   ])('the policy "%s": %s', async (text, code) => {
     await expectError(() => bench().session({ policy: text }), code)
     await expectError(() => policy(text), code)
@@ -114,7 +121,7 @@ describeSdk('options', (bench, gpu) => {
     expect(policy('forced:skip=0.25,seed=3')).toEqual(forced({ skip: 0.25, seed: 3 }))
     expect(policy('skipgpt:budget=0.4,input=post-attention')).toEqual(skipgpt({ budget: 0.4, input: 'post-attention' }))
     expect(skipgpt({ delta: undefined })).toEqual(skipgpt())
-    expect(() => checkPolicy({ name: 'random', options: {} })).toThrow()
+    expect(() => checkPolicy({ name: 'litestage', options: {} })).toThrow()
   })
 
   it('a policy without its weights', async () => {

@@ -1,7 +1,7 @@
 import type { SkipRatios, TraceFile } from '../../runtime/trace.js'
 import type { Model } from '../../sdk/model-api.js'
 import type { GenerateOptions } from '../../sdk/options.js'
-import { parsePolicy } from '../../skip/registry.js'
+import { parsePolicy, shareOption } from '../../skip/registry.js'
 import { agreement, partsAt } from '../../study/compare.js'
 import { type CommandContext, type CommonOptions, load } from './context.js'
 
@@ -93,10 +93,9 @@ async function sweep(
   ids: readonly number[],
   context: CommandContext,
 ): Promise<SweepPoint[]> {
-  const shareKeys: Readonly<Record<string, string>> = { skipgpt: 'budget', forced: 'skip' }
   const points: SweepPoint[] = []
   for (const name of new Set(policies.map((p) => parsePolicy(p).name))) {
-    const key = shareKeys[name]
+    const key = shareOption(name)
     for (const share of key ? SWEEP_SHARES : [0]) {
       const policy = key ? `${name}:${key}=${share}` : name
       context.progress(`${policy}\n`)

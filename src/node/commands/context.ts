@@ -3,6 +3,7 @@ import type { Activations } from '../../runtime/activations.js'
 import { loadModel } from '../../sdk/load.js'
 import type { Model } from '../../sdk/model-api.js'
 import type { ModelSource } from '../../sdk/options.js'
+import type { SkipProfile } from '../../skip/profile.js'
 
 /** Options that every command has, as plain data: they cross into a browser page. */
 export interface CommonOptions {
@@ -15,6 +16,8 @@ export interface CommonOptions {
   readonly context?: number
   /** In bytes. */
   readonly gpuBudget?: number
+  /** What `skipstone calibrate` wrote, as parsed. */
+  readonly profile?: SkipProfile
 }
 
 /** Where a command runs: in Node on Dawn, or in a browser page. Nothing here is Node's. */
@@ -30,16 +33,31 @@ export interface CommandContext {
 
 export function load(
   context: CommandContext,
-  options: Pick<CommonOptions, 'dtype' | 'activations' | 'gpuBudget'>,
+  options: Pick<CommonOptions, 'dtype' | 'activations' | 'gpuBudget' | 'profile'>,
 ): Promise<Model> {
   return loadModel(context.model, {
     dtype: options.dtype,
     activations: options.activations,
-    onWarning: (message) => context.progress(`${message}\n`),
     ...(options.gpuBudget !== undefined && { gpuBudget: options.gpuBudget }),
+    ...(options.profile !== undefined && { profile: options.profile }),
+    onWarning: (message) => context.progress(`${message}\n`),
     ...(context.routers && { routers: context.routers }),
     ...(context.lora && { lora: context.lora }),
     ...(context.gpu && { gpu: context.gpu }),
     ...(context.signal && { signal: context.signal }),
   })
+}
+
+/** Tells every tenth of what is done; ends where the command does. */
+export function progressOf({ signal, progress }: CommandContext) {
+  let shown = 0
+  return {
+    ...(signal && { signal }),
+    onProgress(done: number, all: number): void {
+      const percent = Math.floor((100 * done) / all)
+      if (percent < shown + 10) return
+      shown = percent
+      progress(`${percent} %\n`)
+    },
+  }
 }

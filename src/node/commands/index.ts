@@ -1,4 +1,5 @@
 import { type BenchCommand, benchCommand } from './bench.js'
+import { type CalibrateCommand, calibrateCommand } from './calibrate.js'
 import { type CompareCommand, compareCommand } from './compare.js'
 import type { CommandContext } from './context.js'
 import { convertCommand } from './convert.js'
@@ -12,6 +13,7 @@ export type Request =
   | ({ readonly command: 'eval' } & EvaluateCommand)
   | ({ readonly command: 'compare' } & CompareCommand)
   | ({ readonly command: 'bench' } & BenchCommand)
+  | ({ readonly command: 'calibrate' } & CalibrateCommand)
   | { readonly command: 'inspect'; readonly model: string }
   | { readonly command: 'convert'; readonly out: string }
 
@@ -24,6 +26,8 @@ export function runCommand(context: CommandContext, request: Request): Promise<u
       return evaluateCommand(context, request)
     case 'compare':
       return compareCommand(context, request)
+    case 'calibrate':
+      return calibrateCommand(context, request)
     case 'bench':
       return benchCommand(context, request)
     case 'inspect':

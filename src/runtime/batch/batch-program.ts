@@ -13,6 +13,7 @@ import { mlpRows } from '../mlp-rows.js'
 import { perObey } from '../per-obey.js'
 import { routingKernels } from '../routing.js'
 import { rowsLogits } from '../rows-logits.js'
+import { skippedSublayer } from '../skipped-sublayer.js'
 import type { BatchBuffers } from './batch-buffers.js'
 
 /** A layer's dispatches for all rows, cut where each sequence attends to its own cache. */
@@ -72,9 +73,10 @@ export async function batchProgram(
     ])
     return { query, output, mlp }
   }
-  const [of, route, embed, norm, makeKeysValues, turn, merge, logits] = await Promise.all([
-    perObey(variant, sublayers, make),
-    routingKernels(target, variant, { singleRow: false, positions }),
+  const [of, skipped, route, embed, norm, makeKeysValues, turn, merge, logits] = await Promise.all([
+    perObey(variant, { sublayers, phase: 'decode' }, make),
+    skippedSublayer(target, policy),
+    routingKernels(target, variant, { phase: 'decode', singleRow: false, positions }),
     embedKernel(gpu, { width4: d4, stride4: d4, dtype: target.dtypes.embedding }),
     rmsNormKernel(gpu, { d, d4, eps, rows: 'all' }),
     layerGemm(target, 'qkv', {
@@ -108,31 +110,45 @@ export async function batchProgram(
   const layers = weights.layers.map((w, layer): BatchLayer => {
     const r = route(engine, arena, buffers, layer)
     const attention = of(r.attention)
+    const mlp = of(r.mlp)
+    const projected = () => [
+      norm(arena, { plan, x, vectors, u }, { slot: 0, norm: w.inputNorm }),
+      makeKeysValues(layer)(
+        arena,
+        { plan, x: u, weights: w.qkv, vectors, y: keysValues.buffer },
+        { slot: 0, firstRow: queryWidth, bias: w.qkvBias + queryWidth / 4, z: 0 },
+      ),
+    ]
     return {
       before: [
         ...r.program.entry,
-        norm(arena, { plan, x, vectors, u }, { slot: 0, norm: w.inputNorm }),
-        makeKeysValues(layer)(
-          arena,
-          { plan, x: u, weights: w.qkv, vectors, y: keysValues.buffer },
-          { slot: 0, firstRow: queryWidth, bias: w.qkvBias + queryWidth / 4, z: 0 },
-        ),
-        attention.query(layer)(
-          arena,
-          { plan, x: u, weights: w.qkv, vectors, y: q.buffer },
-          { slot: r.attentionSlot, firstRow: 0, bias: w.qkvBias, z: 0 },
-        ),
-        turn(arena, { plan, rope, vectors, out: q.buffer }, { slot: 0, norm: w.qkNorm }),
+        ...(r.hasKeysValues ? projected() : []),
+        ...(attention
+          ? [
+              attention.query(layer)(
+                arena,
+                { plan, x: u, weights: w.qkv, vectors, y: q.buffer },
+                { slot: r.attentionSlot, firstRow: 0, bias: w.qkvBias, z: 0 },
+              ),
+              turn(arena, { plan, rope, vectors, out: q.buffer }, { slot: 0, norm: w.qkNorm }),
+            ]
+          : []),
       ],
       after: [
-        merge(arena, { plan, splitSums: splitSums.buffer, out: attended }),
-        attention.output(layer)(
-          arena,
-          { plan, x: attended, weights: w.o, vectors, y: x },
-          { slot: r.attentionSlot, firstRow: 0, bias: w.oBias, z: 0 },
-        ),
+        ...(attention
+          ? [
+              merge(arena, { plan, splitSums: splitSums.buffer, out: attended }),
+              attention.output(layer)(
+                arena,
+                { plan, x: attended, weights: w.o, vectors, y: x },
+                { slot: r.attentionSlot, firstRow: 0, bias: w.oBias, z: 0 },
+              ),
+            ]
+          : skipped(engine, arena, plan, 2 * layer)),
         ...r.program.afterAttention,
-        ...of(r.mlp).mlp(engine, arena, { plan, z }, { layer, weights: w, mlpSlot: r.mlpSlot }),
+        ...(mlp
+          ? mlp.mlp(engine, arena, { plan, z }, { layer, weights: w, mlpSlot: r.mlpSlot })
+          : skipped(engine, arena, plan, 2 * layer + 1)),
       ],
     }
   })

@@ -133,8 +133,8 @@ function recordStep(recorder: Recorder, program: BatchProgram, shares: readonly 
   recorder.add([program.embed], extent)
   for (const [i, layer] of program.layers.entries()) {
     recorder.add(layer.before, extent)
-    each(({ lane }) => [(lane.layers[i] as Lane['layers'][number]).append])
-    each(({ lane }) => [(lane.layers[i] as Lane['layers'][number]).attention])
+    each(({ lane }) => (lane.layers[i] as Lane['layers'][number]).append)
+    each(({ lane }) => (lane.layers[i] as Lane['layers'][number]).attention)
     recorder.add(layer.after, extent)
   }
   recorder.add(program.logits, extent)

@@ -3,6 +3,7 @@ import type { BoundBuffer, Dispatch, ParamsArena } from '../../gpu/dispatch.js'
 import { attentionDecodeKernel, headsPerGroup } from '../../kernels/attention-decode.js'
 import { batchRowKernel } from '../../kernels/batch-row.js'
 import { ropeRowsKernel } from '../../kernels/rope-rows.js'
+import { hasKeysValues } from '../../skip/static-skips.js'
 import { decodeSplits } from '../decode-splits.js'
 import { endingKernels } from '../endings.js'
 import type { Engine } from '../engine.js'
@@ -14,8 +15,8 @@ import { type BatchBuffers, rowOf } from './batch-buffers.js'
 export interface Lane {
   /** Brings its token and its position into the batch. */
   readonly enter: Dispatch
-  /** By layer: key and value into its cache, and attention to it. */
-  readonly layers: readonly { readonly append: Dispatch; readonly attention: Dispatch }[]
+  /** By layer: key and value into its cache, and attention to it; none where the policy leaves them out. */
+  readonly layers: readonly { readonly append: readonly Dispatch[]; readonly attention: readonly Dispatch[] }[]
   /** Its decisions into its records; nothing where the policy decides nothing. */
   readonly packing: readonly Dispatch[]
   /** Its logits in the batch. */
@@ -47,7 +48,7 @@ export async function laneProgram(
       target: 'key-value',
       positions: 'consecutive',
     }),
-    perObey(inputs, shape.sublayers, (obey) =>
+    perObey(inputs, { sublayers: shape.sublayers, phase: 'decode' }, (obey) =>
       attentionDecodeKernel(gpu, {
         heads,
         kvHeads,
@@ -68,17 +69,24 @@ export async function laneProgram(
   const keyNorm = Math.ceil(headDim / 4)
   const layers = weights.layers.map((w, layer) => {
     const kv = cache.kv[layer] as GPUBuffer
-    return {
-      append: append(
+    const attention = attend(obeyOf(inputs, 2 * layer, 'decode'))
+    const appended = () =>
+      append(
         arena,
         { plan, rope, vectors, source: rowOf(batch.keysValues, row), out: kv },
         { slot: 0, norm: w.qkNorm + keyNorm },
-      ),
-      attention: attend(obeyOf(inputs, 2 * layer))(
-        arena,
-        { plan, q: rowOf(batch.q, row), kv, splitSums: rowOf(batch.splitSums, row), z: batch.z },
-        { slot: planSlot(2 * layer, capacity), z: 2 * layer * capacity + row },
-      ),
+      )
+    return {
+      append: hasKeysValues(inputs.policy, layer) ? [appended()] : [],
+      attention: attention
+        ? [
+            attention(
+              arena,
+              { plan, q: rowOf(batch.q, row), kv, splitSums: rowOf(batch.splitSums, row), z: batch.z },
+              { slot: planSlot(2 * layer, capacity), z: 2 * layer * capacity + row },
+            ),
+          ]
+        : [],
     }
   })
   return {

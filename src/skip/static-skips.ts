@@ -1,0 +1,27 @@
+import { SkipstoneError } from '../errors.js'
+import type { Phase, SkipPolicy } from './policy.js'
+
+/** Whether every token of the phase skips a sublayer. */
+export function isSkipped(policy: SkipPolicy, sublayer: number, phase: Phase): boolean {
+  return policy.decide(sublayer, phase) === 'skip'
+}
+
+/**
+ * Whether a layer's keys and values are made, which is so in both phases or in none.
+ * @throws `internal` for a policy that skips an attention in one phase and has no rule for it.
+ */
+export function hasKeysValues(policy: SkipPolicy, layer: number): boolean {
+  const skips = (['prefill', 'decode'] as const).filter((phase) => isSkipped(policy, 2 * layer, phase))
+  if (skips.length === 1 && policy.keysValues !== 'projected') {
+    throw new SkipstoneError(
+      'internal',
+      `The policy ${policy.name} skips an attention in ${skips[0]} alone and has no rule for its keys and values; please report this.`,
+    )
+  }
+  return skips.length < 2
+}
+
+/** The policy with what it says of one phase said of both. */
+export function asIn(phase: Phase, policy: SkipPolicy): SkipPolicy {
+  return { ...policy, decide: (sublayer) => policy.decide(sublayer, phase) }
+}

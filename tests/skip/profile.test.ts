@@ -1,0 +1,41 @@
+import { describe, expect, it } from 'vitest'
+import { readProfile } from '../../src/skip/profile.js'
+import { profileOf } from '../fixtures/profile.js'
+
+const model = { layers: 2, fingerprint: 'abc' }
+const good = profileOf(model, [{ sublayer: 1, scale: 1.2 }])
+
+describe('a skip profile', () => {
+  it('survives JSON', () => {
+    expect(readProfile(JSON.parse(JSON.stringify(good)), model)).toEqual(good)
+  })
+
+  it.each<[string, unknown]>([
+    ['bad-file', null],
+    ['bad-file', []],
+    ['bad-file', 'text'],
+    ['bad-file', {}],
+    ['bad-file', { ...good, format: 'other' }],
+    ['bad-file', { ...good, version: 2 }],
+    ['bad-file', { ...good, model: undefined }],
+    ['bad-file', { ...good, model: { layers: 2 } }],
+    ['bad-file', { ...good, model: { ...model, layers: 1.5 } }],
+    ['bad-file', { ...good, text: 'mine' }],
+    ['bad-file', { ...good, tokens: 0 }],
+    ['bad-file', { ...good, sample: [] }],
+    ['bad-file', { ...good, sample: [1, 0.5] }],
+    ['bad-file', { ...good, sample: [1, -1] }],
+    ['bad-file', { ...good, similarity: good.similarity.slice(1) }],
+    ['bad-file', { ...good, similarity: [0, 0, 0, null] }],
+    ['bad-file', { ...good, similarity: [0, 0, 0, '1'] }],
+    ['bad-file', { ...good, scale: [1, 1, 1, -1] }],
+    ['bad-file', { ...good, scale: [1, 1, 1, Number.POSITIVE_INFINITY] }],
+    ['bad-file', { ...good, layerSimilarity: undefined }],
+    ['wrong-model', { ...good, model: { ...model, layers: 3 } }],
+    ['wrong-model', { ...good, model: { ...model, fingerprint: 'abd' } }],
+  ])('%s: %j', (code, value) => {
+    expect(() => readProfile(value, model)).toThrow(
+      expect.objectContaining({ code, message: expect.stringMatching(/\s.*[.]$/) }),
+    )
+  })
+})
