@@ -48,9 +48,10 @@ const CHUNKS = [
   { name: 'batch', test: /src\/runtime\/batch\/|\/(merge-splits|batch-row)|openai\/several\.ts/ },
   {
     name: 'study',
-    test: /src\/study\/|src\/runtime\/(score|states|compare-states|with-buffers|scaled-sublayer)\.|\/(nll|compare-states|scale-rows)\.|skip\/profile/,
+    test: /src\/study\/|src\/runtime\/(score|states|compare-states|with-buffers|prompt-reader|watching|scaled-sublayer)\.|\/(nll|compare-states|scale-rows)\.|skip\/profile/,
   },
   { name: 'policies', test: /src\/skip\/(first|random|unified|shortgpt|sleb|adaskip|static-set)\.ts/ },
+  { name: 'streaming', test: /src\/runtime\/streamed-step/ },
   { name: 'torch', test: /src\/formats\/torch\.ts/ },
 ].map((group, i, all) => ({ ...group, priority: all.length - i }))
 
