@@ -7,6 +7,8 @@ export interface CompareStatesOptions {
   d4: number
   /** Comparisons of a row. */
   count: number
+  /** Add to what is there. */
+  accumulates: boolean
 }
 
 /**
@@ -16,7 +18,7 @@ export interface CompareStatesOptions {
  *   plan    u32, read
  *   x       f32 [capacity, 4 d4], read; padding is 0
  *   before  f32 [capacity, 4 d4], changed to x
- *   out     vec2f [capacity, count], written at params.index: cosine, ratio of norms
+ *   out     vec2f [capacity, count], written, or added to, at params.index: cosine, ratio of norms
  *
  * Products of norms below 1e-8, and norms below that, count as 1e-8. Dispatch: (rows, 1, 1) groups of 64.
  */
@@ -51,7 +53,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let normNow = sqrt(workgroupSum(lane, squaresNow));
   if (lane == 0u) {
     let cosine = product / max(normBefore * normNow, 1e-8);
-    out[group.x * ${o.count}u + params.index] = vec2f(cosine, normNow / max(normBefore, 1e-8));
+    out[group.x * ${o.count}u + params.index] ${o.accumulates ? '+=' : '='} vec2f(cosine, normNow / max(normBefore, 1e-8));
   }
 }
 `

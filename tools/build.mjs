@@ -54,7 +54,7 @@ const CHUNKS = [
   { name: 'activations', test: /src\/runtime\/activations\.ts|packed-|score-steps/ },
   {
     name: 'study',
-    test: /src\/study\/|src\/runtime\/(score|states|compare-states|with-buffers|scaled-sublayer)\.|\/(nll|compare-states|scale-rows)\.|skip\/profile/,
+    test: /src\/study\/|src\/runtime\/(score|states|compare-states|with-buffers|prompt-reader|watching|scaled-sublayer)\.|\/(nll|compare-states|scale-rows)\.|skip\/profile/,
   },
   { name: 'policies', test: /src\/skip\/(first|random|unified|shortgpt|sleb|adaskip|static-set)\.ts/ },
   { name: 'torch', test: /src\/formats\/torch\.ts/ },

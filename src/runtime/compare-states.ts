@@ -23,7 +23,7 @@ export async function compareStates(
   const { layers } = shape.config
   const count = comparisons(layers)
   const states = READ_ROWS * 4 * shape.d4
-  const compare = await compareStatesKernel(gpu, { d4: shape.d4, count })
+  const compare = await compareStatesKernel(gpu, { d4: shape.d4, count, accumulates: false })
   const words = { sublayer: states, layer: states, out: 2 * count * READ_ROWS }
   return withBuffers(gpu, words, async ({ sublayer, layer, out }) => {
     const { parts } = await sequence.readRows(ids, ids.length, signal, async (arena, plan) => {

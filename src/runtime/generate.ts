@@ -5,6 +5,7 @@ import type { DecodeRecord, StepRecord, Submitted } from './records.js'
 import type { Sampling } from './sampling.js'
 import type { Sequence } from './sequence.js'
 import { takeTurns } from './together.js'
+import type { Watching } from './watching.js'
 
 export interface GenerateTokensOptions {
   sampling: Sampling
@@ -89,15 +90,22 @@ export async function* generateTokens(
   const inFlight: (Submitted & { submitted: number })[] = []
   // Whose next step depends on what the CPU makes of the last one cannot wait for others.
   const turns = ahead > 1 && !wantsLogprobs ? takeTurns(sequence) : undefined
+  const { policy } = sequence
+  let watching: Watching | undefined
+  let decided = policy
   try {
+    if (policy.watch && left > 0) watching = new (await import('./watching.js')).Watching(sequence, policy.watch)
     while (left > 0 || inFlight.length > 0) {
       throwIfAborted(o.signal)
-      while (left > 0 && inFlight.length < ahead) {
+      while (left > 0 && inFlight.length < (watching ? 1 : ahead)) {
         if (constraint) sequence.allow(constraint.mask())
-        const steps = Math.min(left, pace.steps, sequence.engine.capacity)
-        const next = turns
-          ? await turns.decode(steps, o.signal)
-          : { steps, read: await sequence.decode(steps, o.signal, { logits: wantsLogprobs }) }
+        const most = watching?.left ?? Number.POSITIVE_INFINITY
+        const steps = Math.min(left, pace.steps, sequence.engine.capacity, most)
+        const observed = await watching?.observed()
+        const next =
+          turns && !watching
+            ? await turns.decode(steps, o.signal)
+            : { steps, read: await sequence.decode(steps, o.signal, { logits: wantsLogprobs, observed }) }
         inFlight.push({ ...next, submitted: performance.now() })
         left -= next.steps
       }
@@ -115,8 +123,20 @@ export async function* generateTokens(
         yield event
         if (event.kind === 'stop') return
       }
+      watching?.count(oldest.steps)
+      if (!watching || watching.left > 0) continue
+      const next = await watching.decide()
+      watching.destroy()
+      watching = undefined
+      // Somebody may have changed it meanwhile.
+      if (sequence.policy !== policy) continue
+      decided = next
+      sequence.usePolicy(decided)
     }
   } finally {
+    watching?.destroy()
+    // The next prompt is read as this one was.
+    if (decided !== policy && sequence.policy === decided && !sequence.isDestroyed) sequence.usePolicy(policy)
     turns?.leave()
     // Read-back buffers return to the ring only when they were read.
     await Promise.allSettled(inFlight.map((submit) => submit.read()))

@@ -4,11 +4,13 @@ import { type TokenLogprobs, tokenLogprobs } from './logprobs.js'
 import { rowsLogits } from './rows-logits.js'
 
 /** Rows whose logits are read back together: of a large vocabulary they are some megabytes. */
-export const LOGIT_ROWS = 16
+const LOGIT_ROWS = 16
 
 /** Reads the logits of a prompt's rows, and makes of each how probable the id behind it was, and the `count` most probable ones. */
 export class PromptReader {
   readonly logprobs: TokenLogprobs[] = []
+  /** Rows that are fed at a time. */
+  readonly rows = LOGIT_ROWS
   readonly extra: { readonly buffer: GPUBuffer; readonly values: number }
   readonly #arena: ParamsArena
   #dispatches: Dispatch[] | undefined

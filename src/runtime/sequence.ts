@@ -16,7 +16,7 @@ import { LogitAdjustment } from './logit-adjustment.js'
 import type { TokenLogprobs } from './logprobs.js'
 import { prefillProgram } from './prefill-program.js'
 import { inOrder, type Program, type ProgramInputs, sublayersInOrder } from './program.js'
-import { LOGIT_ROWS, PromptReader } from './prompt-reader.js'
+import type { PromptReader } from './prompt-reader.js'
 import { Recorder } from './recorder.js'
 import { type DecodeRecord, type KnownBits, knownBits, readRecords, type StepRecord } from './records.js'
 import { READ_ROWS } from './rows-logits.js'
@@ -156,6 +156,15 @@ export class Sequence {
     return layers.some((layer) => hasKeysValues(policy, layer) && !hasKeysValues(this.policy, layer))
   }
 
+  get isDestroyed(): boolean {
+    return this.#destroyed
+  }
+
+  /** The same for as long as it lives. */
+  get plan(): GPUBuffer {
+    return this.#buffers.plan
+  }
+
   /** Positions in the cache. */
   get length(): number {
     return this.#length
@@ -224,8 +233,8 @@ export class Sequence {
     const { gpu } = this.engine
     this.#reserve(this.#length + ids.length)
     if (options.sampling) this.#writeSampling(options.sampling, options, ids)
-    const reader = options.logprobs === undefined ? undefined : new PromptReader(this.engine, ids, options.logprobs)
-    const capacity = reader ? Math.min(LOGIT_ROWS, this.engine.capacity) : this.engine.capacity
+    const reader = options.logprobs === undefined ? undefined : await this.#promptReader(ids, options.logprobs)
+    const capacity = Math.min(reader?.rows ?? Number.POSITIVE_INFINITY, this.engine.capacity)
     const records: StepRecord[] = []
     let logits: (() => Promise<Uint32Array>) | undefined
     let pending: (() => Promise<StepRecord[]>) | undefined
@@ -270,6 +279,13 @@ export class Sequence {
     }
   }
 
+  /** Few callers ask about their prompts: this is loaded for them. */
+  async #promptReader(ids: ArrayLike<number>, count: number): Promise<PromptReader> {
+    const { PromptReader } = await import('./prompt-reader.js')
+    this.#check()
+    return new PromptReader(this.engine, ids, count)
+  }
+
   /** The only tokens that the next step may choose, after a prefill with `allowed`. No step may be under way. */
   allow(tokens: Uint32Array<ArrayBuffer>): void {
     this.#check()
@@ -279,19 +295,20 @@ export class Sequence {
   /**
    * Submits `steps` decode steps that continue from the last sampled token; nothing waits until the result is called, unless
    * weights are streamed. Steps after a stop token do nothing and leave records without a token. With `logits`, those of the last
-   * step are read too.
+   * step are read too; `observed` says what is recorded instead of the program.
    */
   async decode(
     steps: number,
     signal?: AbortSignal,
-    options: { logits?: boolean } = {},
+    options: { logits?: boolean; observed?: ((program: Program) => Program) | undefined } = {},
   ): Promise<() => Promise<DecodeRecord[]>> {
     const { gpu } = this.engine
     gpu.check()
     this.#reserve(this.#length + steps)
     return this.#inTurn(this.traffic.decode, signal, async () => {
       this.#turn()
-      const decode = await this.#ready('decode')
+      const program = await this.#ready('decode')
+      const decode = options.observed?.(program) ?? program
       const finish = await this.#finish('step')
       this.#check()
       const known = this.#known('decode')
@@ -472,7 +489,11 @@ export class Sequence {
     const { plan } = this.#buffers
     const check = () => this.#check()
     const step = { stream, recorder, extent, plan, ring: this.#ring, traffic, signal, check }
-    return import('./streamed-step.js').then(({ recordStreamed }) => recordStreamed(program, step))
+    // Few models do not fit: this is loaded for them.
+    return import('./streamed-step.js').then(({ recordStreamed }) => {
+      check()
+      return recordStreamed(program, step)
+    })
   }
 
   /** Runs one step when no other sequence is in the midst of one; only streamed steps are ever waited for. */

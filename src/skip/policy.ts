@@ -19,6 +19,25 @@ export type Scoring =
   | { readonly kind: 'routers'; readonly routers: RouterWeights; readonly mlpInput: 'entry' | 'post-attention' }
   | { readonly kind: 'lot'; readonly seed: number }
 
+/** What a sublayer did to the residual stream, on average over the steps that were watched. */
+export interface Measured {
+  readonly sublayer: number
+  /** Cosine before and behind. */
+  readonly similarity: number
+  /** Norm behind over that before. */
+  readonly scale: number
+}
+
+/** The beginning of every answer, behind which a policy decides anew. */
+export interface Watch {
+  /** Decode steps. */
+  readonly steps: number
+  /** Those that are measured meanwhile. */
+  readonly sublayers: readonly number[]
+  /** What the rest of the answer obeys. It attends to nothing that this policy leaves out. */
+  then(measured: readonly Measured[]): SkipPolicy
+}
+
 /**
  * What to skip, never how to run. Sublayers are numbered 2·layer (attention) and 2·layer + 1 (MLP).
  */
@@ -39,4 +58,6 @@ export interface SkipPolicy {
    * has none, and needs no rule.
    */
   readonly keysValues?: 'projected'
+  /** Absent where the policy is the same for the whole answer. */
+  readonly watch?: Watch
 }

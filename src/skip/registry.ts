@@ -184,10 +184,16 @@ function prepareUnified(options: PolicyRequest['options']): Resolver {
 
 function prepareAdaskip(options: PolicyRequest['options']): Resolver {
   const skip = share('adaskip', options.skip)
-  if ((options.online ?? 'false') !== 'false' || options.window !== undefined) {
-    throw new SkipstoneError('unsupported', 'adaskip: its online part is not in this version; use online=false.')
+  const online = options.online ?? 'true'
+  if (online !== 'true' && online !== 'false') {
+    throw new SkipstoneError('bad-option', `adaskip: online is true or false, not "${online}".`)
   }
-  return async ({ profile }) => (await import('./adaskip.js')).adaskip({ skip, profile: await profile() })
+  const window = whole('adaskip', 'window', options.window ?? 20)
+  if (window < 1) throw new SkipstoneError('bad-option', `adaskip: window is 1 or more, not ${window}.`)
+  return async ({ profile }) => {
+    const { adaskip } = await import('./adaskip.js')
+    return adaskip({ skip, online: online === 'true', window, profile: await profile() })
+  }
 }
 
 /** The share of `skip=`, where it has its default too. */

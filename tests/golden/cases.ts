@@ -91,7 +91,7 @@ function layersOf({ folder }: ModelGolden): number {
 function policyOf(mode: ModelMode, layers: number): PolicyRequest {
   if (mode.kind === 'dense') return dense()
   // A profile makes its ranking that of the mode.
-  if (mode.kind === 'static') return policy(`adaskip:skip=${staticScales(mode).length / (2 * layers)}`)
+  if (mode.kind === 'static') return policy(`adaskip:skip=${staticScales(mode).length / (2 * layers)},online=false`)
   return skipgpt({
     delta: mode.delta ?? 0,
     input: mode.mlp_router_input === 'post_attention' ? 'post-attention' : 'entry',

@@ -22,9 +22,15 @@ gpuSuite('compare-states', (bench) => {
     )
     a.fill(0, 2 * d, 3 * d)
 
-    it.each([0, 1, 5, CAPACITY])('compares %i rows', async (rows) => {
+    it.each([
+      [0, false],
+      [1, false],
+      [5, false],
+      [CAPACITY, false],
+      [5, true],
+    ])('compares %i rows (adds to what is there: %s)', async (rows, accumulates) => {
       const { gpu, arena } = bench
-      const kernel = await compareStatesKernel(gpu, { d4: width / 4, count: COUNT })
+      const kernel = await compareStatesKernel(gpu, { d4: width / 4, count: COUNT, accumulates })
       const buffers = {
         plan: bench.upload(planOf({ rows, capacity: CAPACITY })),
         x: bench.upload(padRows(b, d)),
@@ -35,14 +41,17 @@ gpuSuite('compare-states', (bench) => {
 
       const expected = compareStates(a, b, rows, d)
       const out = await bench.floats(buffers.out)
-      const found = expected.map((_, row) => out.subarray(2 * (row * COUNT + INDEX), 2 * (row * COUNT + INDEX) + 2))
+      const poison = new Float32Array(new Uint32Array([0x3fc0ffee]).buffer)[0]!
+      const there = accumulates ? poison : 0
+      const found = expected.map((_, row) =>
+        out.slice(2 * (row * COUNT + INDEX), 2 * (row * COUNT + INDEX) + 2).map((value) => value - there),
+      )
       expect(found.map(([cosine]) => cosine).slice(0, 2)).toEqual(
         [1, -1].slice(0, rows).map((value) => expect.closeTo(value, 5)),
       )
       for (const [row, { cosine, ratio }] of expected.entries()) {
         expectClose(found[row]!, [cosine, ratio])
       }
-      const poison = new Float32Array(new Uint32Array([0x3fc0ffee]).buffer)[0]
       const written = new Set(expected.flatMap((_, row) => [0, 1].map((i) => 2 * (row * COUNT + INDEX) + i)))
       expect([...out.keys()].filter((i) => out[i] !== poison && !written.has(i))).toEqual([])
       const now = [...padRows(b, d).subarray(0, rows * width), ...padRows(a, d).subarray(rows * width)]

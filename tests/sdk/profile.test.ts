@@ -1,4 +1,6 @@
 import { expect, it, vi } from 'vitest'
+import type { GenerateOptions } from '../../src/index.js'
+import { argmax } from '../../src/kernels/reference/argmax.js'
 import { compareStates } from '../../src/kernels/reference/compare-states.js'
 import { nll } from '../../src/kernels/reference/nll.js'
 import { profileOf } from '../fixtures/profile.js'
@@ -97,7 +99,83 @@ describeSdk.anywhere('skip profiles', (bench) => {
     await check('shortgpt:skip=0.34', [2, 3], () => 1)
     expect(warnings).toEqual([])
     model.dispose()
-    await expectError(() => bench().session({ policy: 'adaskip:online=true' }), 'unsupported')
+  })
+
+  it('and the beginning of an answer decide what adaskip skips of the rest', async () => {
+    const { model: profiled } = await bench().model.calibrate(WINDOWS)
+    // MLPs of this model leave cosines around this one: some of them are above it, some below.
+    const window = 5
+    const tiny = tinyModel()
+    const skipped = [2]
+    const tokens = 14
+    const execute = (sublayer: number) => !skipped.includes(sublayer)
+    const scale = () => 0.9
+    const start = reference(tiny).greedy(IDS, window + 1, { execute, scale })
+    const cosines = [1, 3, 5].map((sublayer) => {
+      const seen = start.steps
+        .slice(1)
+        .map(({ hidden }) => compareStates(hidden[sublayer]!, hidden[sublayer + 1]!, 1, WIDTH)[0]!)
+      const mean = (of: (one: (typeof seen)[number]) => number) =>
+        seen.reduce((sum, one) => sum + of(one), 0) / seen.length
+      return { sublayer, cosine: mean(({ cosine }) => cosine), ratio: mean(({ ratio }) => ratio) }
+    })
+    cosines.sort((a, b) => b.cosine - a.cosine)
+    const threshold = (cosines[0]!.cosine + cosines[1]!.cosine) / 2
+    expect(cosines[0]!.cosine - cosines[1]!.cosine).toBeGreaterThan(1e-3)
+    const added = cosines[0]!
+    const profile = profileOf(profiled, [{ sublayer: 2, scale: 0.9 }])
+    const similarity = profile.similarity.map((value, sublayer) => (sublayer === 2 ? threshold : value - 1))
+    const { model } = await bench().load({ profile: { ...profile, similarity } })
+
+    const check = async (policy: string, options: GenerateOptions) => {
+      using session = model.createSession({ policy })
+      const run = await generated(session, IDS, { ...options, maxTokens: tokens })
+      const columns = session
+        .trace()
+        .steps.map(({ attention, mlp }) => [...attention].map((bit, i) => bit + mlp[i]).join(''))
+      const before = '110111'
+      const behind = [...before].map((bit, sublayer) => (sublayer === added.sublayer ? '0' : bit)).join('')
+      expect(columns.slice(0, IDS.length + window)).toEqual(new Array(IDS.length + window).fill(before))
+      expect(columns.slice(IDS.length + window)).toEqual(new Array(tokens - 1 - window).fill(behind))
+      const cache = reference(tiny).newCache()
+      const all = [...IDS, ...run.tokens]
+      const first = reference(tiny).forward(all.slice(0, IDS.length + window), { execute, scale }, cache)
+      const rest = reference(tiny).forward(
+        all.slice(IDS.length + window, -1),
+        {
+          execute: (sublayer) => execute(sublayer) && sublayer !== added.sublayer,
+          scale: (sublayer) => (sublayer === added.sublayer ? added.ratio : 0.9),
+        },
+        cache,
+      )
+      const logits = [...first.logits.slice(100 * (IDS.length - 1)), ...rest.logits]
+      const chosen = run.tokens.map((_, i) => argmax(Float64Array.from(logits.slice(100 * i, 100 * (i + 1)))))
+      expect(run.tokens).toEqual(chosen)
+      // The next prompt is read as the first one was.
+      await generated(session, [40, 41], { maxTokens: 1 })
+      expect(
+        session
+          .trace()
+          .steps.slice(-2)
+          .map(({ mlp }) => mlp),
+      ).toEqual(['111', '111'])
+    }
+    await check('adaskip:skip=0.17,window=5', {})
+    await check('adaskip:skip=0.17,window=5', { stepsPerSubmit: 3 })
+    await check('adaskip:skip=0.17,window=5', { logprobs: 0 })
+    // Answers at the same time decide each for itself.
+    const alone = async (i: number) => {
+      using session = model.createSession({ policy: 'adaskip:skip=0.17,window=5' })
+      const { tokens } = await generated(session, randomIds(9 + i, 94 + i), { maxTokens: 20 })
+      return { tokens, trace: session.trace() }
+    }
+    const expected = [await alone(0), await alone(1), await alone(2)]
+    expect(await Promise.all([0, 1, 2].map(alone))).toEqual(expected)
+    // An answer that ends before is one without more.
+    using short = model.createSession({ policy: 'adaskip:skip=0.17,window=50' })
+    await generated(short, IDS, { maxTokens: 8 })
+    expect(short.stats().skip.mlp).toBe(0)
+    model.dispose()
   })
 
   it('have a sample, by whose loss sleb decides, once', async () => {

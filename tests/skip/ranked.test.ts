@@ -21,9 +21,27 @@ it.each([
   [0.5, [1, 2, 3, 6]],
   [1, [0, 1, 2, 3, 4, 5, 6, 7]],
 ])('adaskip skips the share %f of the ranking of both kinds, with their scales', (skip, expected) => {
-  const policy = adaskip({ skip, profile })
+  const policy = adaskip({ skip, online: false, window: 20, profile })
   for (const phase of ['prefill', 'decode'] as const) expect(skippedSublayers(policy, LAYERS, phase)).toEqual(expected)
   expect(profile.scale.map((_, sublayer) => policy.scale!(sublayer))).toEqual(profile.scale)
+})
+
+it('adaskip adds the MLPs that turn out to be as similar as the least similar one of its set', () => {
+  const policy = adaskip({ skip: 0.375, online: true, window: 7, profile })
+  const { steps, sublayers, then } = policy.watch!
+  expect({ steps, sublayers }).toEqual({ steps: 7, sublayers: [3, 5, 7] })
+  const measured = [
+    { sublayer: 3, similarity: 0.8999, scale: 1.3 },
+    { sublayer: 5, similarity: 0.9, scale: 1.5 },
+    { sublayer: 7, similarity: 0.98, scale: 1.7 },
+  ]
+  const rest = then(measured)
+  expect(skippedSublayers(rest, LAYERS)).toEqual([1, 2, 5, 6, 7])
+  expect([1, 2, 5, 6, 7].map((sublayer) => rest.scale!(sublayer))).toEqual([2, 3, 1.5, 7, 1.7])
+  expect(rest.watch).toBeUndefined()
+  // Who shares a name shares steps.
+  expect(then([{ ...measured[2]!, scale: 1.71 }]).name).not.toBe(then([measured[2]!]).name)
+  expect(adaskip({ skip: 0, online: true, window: 7, profile }).watch).toBeUndefined()
 })
 
 it.each([
