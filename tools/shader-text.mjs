@@ -7,6 +7,8 @@ export const shaderText = {
       ? code
           .replace(/^[ \t]+/gm, '')
           .replace(/^\/\/.*\n/gm, '')
+          // Lines of the preprocessor stay lines.
+          .replace(/([;{,])\n(?![#$\n])/g, '$1')
           .replace(/ ?([=*,;{}():<>+|&]+) ?/g, '$1')
       : null,
 }

@@ -1,3 +1,4 @@
+import { SkipstoneError } from '../errors.js'
 import type { GpuDevice } from '../gpu/device.js'
 import { type Choice, chooseForm } from '../gpu/forms.js'
 import type { KernelForms } from '../kernels/forms.js'
@@ -20,12 +21,18 @@ export interface ActivationsChoice {
 /** What shaders for `q8` require. */
 export const LANGUAGE_FEATURE = 'packed_4x8_integer_dot_product'
 
-/** The chosen forms with products for `q8`, where the weights have use for it and the device passes their self-test. Loaded where it is asked for. */
-export async function chooseEightBits(
+/**
+ * The chosen forms with products for `q8`, where the weights have use for it and the device passes their self-test. Loaded where it is asked for.
+ * @throws `bad-option` for anything else.
+ */
+export async function chooseActivations(
+  activations: Activations,
   gpu: GpuDevice,
   dtypes: MatrixDtypes,
   choice: Choice<KernelForms>,
 ): Promise<ActivationsChoice> {
+  if (activations !== 'q8')
+    throw new SkipstoneError('bad-option', `activations is 'f32' or 'q8', not ${String(activations)}.`)
   const refuse = (why: string, refused = choice): ActivationsChoice => ({
     choice: refused,
     activations: 'f32',

@@ -36,7 +36,7 @@ export async function chooseTarget(
   const chosen: ActivationsChoice =
     activations === 'f32'
       ? { choice, activations }
-      : await (await import('./activations.js')).chooseEightBits(gpu, dtypes, choice)
+      : await (await import('./activations.js')).chooseActivations(activations, gpu, dtypes, choice)
   const capacity = Math.min(CHUNK_ROWS, config.contextLength)
   return { gpu, shape, capacity, dtypes, ...chosen }
 }

@@ -27,9 +27,6 @@ export async function loadEngineModel(source: ModelSource, options: LoadOptions 
   const { signal } = options
   throwIfAborted(signal)
   checkBudget(options.gpuBudget)
-  const { activations = 'f32' } = options
-  if (activations !== 'f32' && activations !== 'q8')
-    throw new SkipstoneError('bad-option', `activations is 'f32' or 'q8', not ${String(activations)}.`)
   const phases = new LoadPhases()
   // Opens while files are read.
   const opening = phases.during('device', openGpu(options))

@@ -5,7 +5,7 @@ import { ReadbackRing } from '../../src/gpu/readback.js'
 import { KERNEL_FORMS, type KernelForms } from '../../src/kernels/forms.js'
 import { packedForm, packedGivesRightResults } from '../../src/kernels/packed-forms.js'
 import { formsGiveRightResults, type SelfTestOptions } from '../../src/kernels/self-test.js'
-import { chooseEightBits } from '../../src/runtime/activations.js'
+import { chooseActivations } from '../../src/runtime/activations.js'
 import { gpuSuite, range, settled } from './testing.js'
 
 gpuSuite('forms', (bench) => {
@@ -92,7 +92,7 @@ gpuSuite('forms', (bench) => {
       const matvec: KernelForms['matvec'] = (m) => ({ ...shared.value.matvec(m), lanes: 6, workgroup: 66 })
       const plain = { ...shared, value: { ...shared.value, matvec } }
       const dtypes = { layers: [], embedding: 'q8', head: 'q8' } as const
-      expect(await chooseEightBits(bench.gpu, dtypes, { form: plain, rejected: ['other'] })).toEqual({
+      expect(await chooseActivations('q8', bench.gpu, dtypes, { form: plain, rejected: ['other'] })).toEqual({
         choice: { form: plain, rejected: ['other', 'shared-rows-packed'] },
         activations: 'f32',
         warning: expect.stringMatching(/^Activations stay f32: .*wrong results/),
