@@ -18,6 +18,8 @@ export interface Activations {
   readonly losses: GPUBuffer
   /** [2 layers, rows, 2] for the two logits of each router; zeros for arg-max. */
   readonly noise: GPUBuffer
+  /** u32 of (seed, counter), where the noise is made here. */
+  readonly noiseSeed: GPUBuffer
   /** [2 layers, rows] */
   readonly gates: GPUBuffer
   readonly soft: GPUBuffer
@@ -91,9 +93,9 @@ export function createActivations(
   const plan = new Uint32Array(POSITIONS.firstWord + rows)
   plan[0] = rows
   for (let row = 0; row < rows; row++) plan[POSITIONS.firstWord + row] = row % length
-  const q = perRow('queries', queryWidth)
-  const kv = perRow('keys, values', kvWidth)
   try {
+    const q = perRow('queries', queryWidth)
+    const kv = perRow('keys, values', kvWidth)
     return {
       plan: own(gpu.memory.upload('tuning plan', plan)),
       rope: own(
@@ -103,6 +105,7 @@ export function createActivations(
       targets: perRow('targets', 1),
       settings: own(gpu.memory.storage('tuning settings', 32)),
       losses: own(gpu.memory.storage('tuning losses', 16)),
+      noiseSeed: own(gpu.memory.storage('noise seed', 8)),
       noise: perRow('noise', 2 * sublayers),
       gates: perRow('gates', sublayers),
       soft: perRow('soft gates', sublayers),

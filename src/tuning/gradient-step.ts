@@ -8,6 +8,7 @@ import type { Target } from '../runtime/target.js'
 import { createActivations } from './activations.js'
 import { type BatchShape, nextTokens } from './batch.js'
 import { crossEntropyHead } from './head.js'
+import { gumbelNoiseKernel } from './kernels/gumbel-noise.js'
 import { rmsNormBackwardKernel } from './kernels/rms-norm-backward.js'
 import { stepLossesKernel } from './kernels/step-losses.js'
 import { layerProgram } from './layer.js'
@@ -31,8 +32,11 @@ export interface StepInput {
   readonly ids: Uint32Array<ArrayBuffer>
   /** Tokens behind which nothing is predicted. */
   readonly ends?: ReadonlySet<number>
-  /** Gumbel noise for the two logits of each router, [2 layers, batch · length, 2]; the sublayers in order. Default: none, arg-max. */
-  readonly noise?: Float32Array<ArrayBuffer>
+  /**
+   * Gumbel noise for the two logits of each router, [2 layers, batch · length, 2] with the sublayers in order; or what the GPU makes it from, a
+   * seed and the number of the batch. Default: none, arg-max.
+   */
+  readonly noise?: Float32Array<ArrayBuffer> | { readonly seed: number; readonly counter: number }
   /** Temperature of the gates. Default 1. */
   readonly tau?: number
   /** Share of gates that shall execute, and what missing it by 1 costs. Default: no penalty. */
@@ -81,11 +85,12 @@ export class GradientStep {
   /** @throws `bad-option` for ids or noise of another size, or where no row has a target; `device-lost`. */
   async run(input: StepInput): Promise<StepLosses> {
     const { gpu } = this.target
-    const { activations: a, segments } = this.parts
+    const { activations: a, sample, segments } = this.parts
     const { queue } = gpu.device
     this.#upload(input)
     const rows = this.#rows
-    for (const [i, dispatches] of segments.entries()) {
+    const made = input.noise && 'seed' in input.noise ? [sample] : []
+    for (const [i, dispatches] of [made, ...segments].entries()) {
       const encoder = gpu.device.createCommandEncoder()
       // The last norm adds to it.
       if (i === 0) encoder.clearBuffer(a.dx)
@@ -111,10 +116,12 @@ export class GradientStep {
     const { activations: a } = this.parts
     const { queue } = this.target.gpu.device
     const noiseSize = 2 * this.target.shape.sublayers * this.#rows
-    if (ids.length !== this.#rows || (noise && noise.length !== noiseSize)) {
+    const seeded = noise && 'seed' in noise
+    const given = seeded || !noise ? noiseSize : noise.length
+    if (ids.length !== this.#rows || given !== noiseSize) {
       throw new SkipstoneError(
         'bad-option',
-        `A step takes ${this.#rows} ids, and ${noiseSize} values of noise or none, not ${ids.length} and ${noise?.length}.`,
+        `A step takes ${this.#rows} ids, and ${noiseSize} values of noise, not ${ids.length} and ${given}.`,
       )
     }
     const targets = nextTokens(ids, this.options.length, ends)
@@ -124,7 +131,8 @@ export class GradientStep {
     const share = 1 / accumulation
     queue.writeBuffer(a.ids, 0, ids)
     queue.writeBuffer(a.targets, 0, targets)
-    queue.writeBuffer(a.noise, 0, noise ?? new Float32Array(noiseSize))
+    if (seeded) queue.writeBuffer(a.noiseSeed, 0, Uint32Array.of(noise.seed, noise.counter))
+    else queue.writeBuffer(a.noise, 0, noise ?? new Float32Array(noiseSize))
     queue.writeBuffer(a.settings, 0, Float32Array.of(share / count, tau, executeRate, coefficient, share))
   }
 }
@@ -147,36 +155,52 @@ function check({ shape }: Target, weights: ModelWeights, { batch, length }: Grad
   }
 }
 
+interface Owned {
+  destroy(): void
+}
+
+/** Nothing stays allocated after a failure. */
 async function build(target: Target, weights: ModelWeights, options: GradientStepOptions) {
+  const owned: Owned[] = []
+  const destroy = () => {
+    for (const part of owned) part.destroy()
+  }
+  const own = <T extends Owned>(part: T): T => {
+    owned.push(part)
+    return part
+  }
+  try {
+    return { ...(await assemble(target, weights, options, own)), destroy }
+  } catch (error) {
+    destroy()
+    throw error
+  }
+}
+
+async function assemble(
+  target: Target,
+  weights: ModelWeights,
+  options: GradientStepOptions,
+  own: <T extends Owned>(part: T) => T,
+) {
   const { gpu, shape, dtypes, choice } = target
   const { config, d4, sublayers } = shape
   const { hiddenSize: d, rmsNormEps: eps, vocabSize: vocab } = config
   const rows = options.batch * options.length
   const slice = options.slice ?? 4 * d
-  const [kernels, routers, lora, embed, norm, normBack, head, losses] = await Promise.all([
+  const [kernels, routers, lora, embed, norm, normBack, head, losses, gumbel] = await Promise.all([
     layerKernels(target, rows),
-    routerProgram(gpu, options.routers, { d, d4, rows }),
-    options.lora && loraProgram(gpu, options.lora, rows),
+    routerProgram(gpu, options.routers, { d, d4, rows }).then(own),
+    options.lora && loraProgram(gpu, options.lora, rows).then(own),
     embedKernel(gpu, { width4: d4, stride4: d4, dtype: dtypes.embedding }),
     rmsNormKernel(gpu, { d, d4, eps, rows: 'all' }),
     rmsNormBackwardKernel(gpu, { d, d4, eps }),
     crossEntropyHead(gpu, { d4, vocab, dtype: dtypes.head, forms: choice.form.value.gemms, slice }),
     stepLossesKernel(gpu, { sublayers, capacity: rows }),
+    gumbelNoiseKernel(gpu, 2 * sublayers * rows),
   ])
-  const owned: { destroy(): void }[] = [routers, ...(lora ? [lora] : [])]
-  const destroy = () => {
-    for (const part of owned) part.destroy()
-  }
-  const activations = (() => {
-    try {
-      return createActivations(gpu, shape, { ...options, slice })
-    } catch (error) {
-      destroy()
-      throw error
-    }
-  })()
-  const arena = new ParamsArena(gpu)
-  owned.push(activations, arena)
+  const activations = own(createActivations(gpu, shape, { ...options, slice }))
+  const arena = own(new ParamsArena(gpu))
   const inputs = {
     ...{ arena, shape, weights, kernels, activations, length: options.length, dGates: routers.dGates },
     routers: routers.program(arena, activations),
@@ -205,5 +229,6 @@ async function build(target: Target, weights: ModelWeights, options: GradientSte
     ],
     ...layers.map((layer) => layer.backward).toReversed(),
   ]
-  return { activations, segments, destroy }
+  const sample = gumbel(arena, { seed: activations.noiseSeed, noise: activations.noise })
+  return { activations, sample, segments }
 }

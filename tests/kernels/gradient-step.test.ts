@@ -1,11 +1,6 @@
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { writeSafetensors } from '../../src/formats/safetensors-writer.js'
-import { KERNEL_FORMS } from '../../src/kernels/forms.js'
-import { openCheckpoint } from '../../src/model/checkpoint.js'
-import { parseModelConfig } from '../../src/model/config.js'
-import { loadWeights } from '../../src/model/weights.js'
-import { runtimeShape } from '../../src/runtime/shape.js'
 import {
   GradientStep,
   type GradientStepOptions,
@@ -17,6 +12,7 @@ import { Parameters, type ParameterTensor } from '../../src/tuning/parameters.js
 import { type GoldenTensor, readJson, readTensors, sharedDir, sharedPresent } from '../fixtures/golden.js'
 import { MemorySource } from '../fixtures/memory-source.js'
 import { type Bench, expectClose, gpuSuite } from '../gpu/testing.js'
+import { withWeights } from '../tuning/support.js'
 
 interface GoldenCase {
   kind: 'linear' | 'mlp'
@@ -87,19 +83,11 @@ describe.skipIf(!sharedPresent)('golden gradients', () => {
       ['config.json', new TextEncoder().encode(JSON.stringify(hub))],
       ['model.safetensors', weightFile],
     ])
-    const config = parseModelConfig(hub)
-    const weights = await loadWeights(gpu, config, await openCheckpoint(new MemorySource(files)))
-    try {
-      const target = {
-        ...{ gpu, shape: runtimeShape(config), capacity: 64, dtypes: weights.dtypes },
-        choice: { form: KERNEL_FORMS[0]!, rejected: [] },
-      }
+    await withWeights(gpu, new MemorySource(files), hub, 'stored', async (target, weights) => {
       const step = await GradientStep.create(target, weights, { batch, length, ...options })
       await use(await step.run({ ids, ...input }), step)
       step.destroy()
-    } finally {
-      weights.destroy()
-    }
+    })
   }
 
   async function expectGradients(parameters: Parameters, expected: readonly ParameterTensor[], largest: number) {
