@@ -1,5 +1,5 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
-import { pcgHash } from './snippets/random.js'
+import { gumbel, pcgHash } from './snippets/random.js'
 import { workgroupReduce } from './snippets/reduce.js'
 
 /** Token id in a ring record that says: no token, a stop token was sampled in an earlier step. */
@@ -35,6 +35,7 @@ struct Settings { temperature: f32, topP: f32, minP: f32, penalty: f32, topK: u3
 @group(0) @binding(5) var<storage, read_write> ring: array<u32>;
 @group(0) @binding(6) var<uniform> settings: Settings;
 ${pcgHash}
+${gumbel}
 ${workgroupReduce(256, ['sum', 'max'])}
 var<workgroup> liveRows: u32;
 var<workgroup> bestValue: array<f32, 256>;
@@ -51,12 +52,6 @@ fn adjusted(i: u32) -> f32 {
 fn sortable(value: f32) -> u32 {
   let bits = bitcast<u32>(value);
   return select(bits | 0x80000000u, ~bits, bits >> 31u == 1u);
-}
-// -ln(-ln(1 - v)) with v in (0, 1): the exponential is taken from its series where 1 - v would round to 1.
-fn gumbel(counter: u32, i: u32) -> f32 {
-  let v = (f32(pcgHash(settings.seed, counter, i) >> 9u) + 0.5) / 8388608.0;
-  let exponential = select(-log(1.0 - v), v * (1.0 + v * (0.5 + v * (0.33333333 + 0.25 * v))), v < 0.03);
-  return -log(exponential);
 }
 fn countAtLeast(lane: u32, key: u32) -> f32 {
   var count = 0.0;
@@ -118,7 +113,7 @@ fn main(@builtin(local_invocation_index) lane: u32) {
       if (i >= settings.vocab) { continue; }
       if (settings.temperature > 0.0) {
         if (sortable(candidate) < threshold || candidate < least) { continue; }
-        candidate += gumbel(counter, i);
+        candidate += gumbel(pcgHash(settings.seed, counter, i));
       }
       if (index == settings.vocab || candidate > value) { value = candidate; index = i; }
     }

@@ -10,7 +10,7 @@ const LEVELS = [
   ['worker', 'node', 'inspector'],
   ['index.ts'],
   ['sdk'],
-  ['study'],
+  ['study', 'tuning'],
   ['runtime'],
   ['skip', 'model'],
   ['kernels'],

@@ -93,7 +93,7 @@ function minP(scaled: Float64Array, kept: number[], share: number): number[] {
  * Standard Gumbel noise `-ln(-ln(1 - v))`. 23 bits and a half are exact in f32, and large noise comes from small v, where
  * f32 is fine-grained: 24 bits, or the noise of v itself, would round to infinity on the GPU.
  */
-function gumbel(seed: number, counter: number, id: number): number {
+export function gumbel(seed: number, counter: number, id: number): number {
   const v = ((pcgHash(seed, counter, id) >>> 9) + 0.5) / 2 ** 23
   return -Math.log(-Math.log1p(-v))
 }

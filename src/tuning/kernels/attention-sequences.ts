@@ -1,0 +1,26 @@
+import { attentionSequencesShader } from '../../../shaders/attention-sequences.wgsl.js'
+import { SEQUENCE_GROUP, type SequenceAttentionOptions } from '../../../shaders/snippets/sequences.js'
+import type { GpuDevice } from '../../gpu/device.js'
+import { bind, type Dispatch, type ParamsArena } from '../../gpu/dispatch.js'
+
+/** Host side of shaders/attention-sequences.wgsl.ts. */
+export async function attentionSequencesKernel(gpu: GpuDevice, options: SequenceAttentionOptions) {
+  const kernel = await gpu.pipelines.compile('attention-sequences', attentionSequencesShader(options), [
+    'read',
+    'read',
+    'read',
+    'write',
+    'write',
+    'uniform',
+  ])
+  return (
+    arena: ParamsArena,
+    b: { plan: GPUBuffer; q: GPUBuffer; kv: GPUBuffer; out: GPUBuffer; logSumExp: GPUBuffer },
+    params: { length: number },
+  ): Dispatch =>
+    bind(arena, kernel, [b.plan, b.q, b.kv, b.out, b.logSumExp, [params.length]], ({ rows }) => [
+      Math.ceil(rows / SEQUENCE_GROUP),
+      options.heads,
+      1,
+    ])
+}

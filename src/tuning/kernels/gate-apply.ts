@@ -1,0 +1,25 @@
+import { gateApplyShader } from '../../../shaders/gate-apply.wgsl.js'
+import type { GpuDevice } from '../../gpu/device.js'
+import { bind, type Dispatch, type ParamsArena } from '../../gpu/dispatch.js'
+
+/** Host side of shaders/gate-apply.wgsl.ts. */
+export async function gateApplyKernel(gpu: GpuDevice, options: { d4: number; capacity: number }) {
+  const kernel = await gpu.pipelines.compile('gate-apply', gateApplyShader(options), [
+    'read',
+    'read',
+    'read',
+    'read',
+    'write',
+    'uniform',
+  ])
+  return (
+    arena: ParamsArena,
+    b: { plan: GPUBuffer; x: GPUBuffer; gates: GPUBuffer; branch: GPUBuffer; y: GPUBuffer },
+    params: { sublayer: number },
+  ): Dispatch =>
+    bind(arena, kernel, [b.plan, b.x, b.gates, b.branch, b.y, [params.sublayer]], ({ rows }) => [
+      Math.ceil(options.d4 / 64),
+      rows,
+      1,
+    ])
+}

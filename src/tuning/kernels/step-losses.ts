@@ -1,0 +1,26 @@
+import { stepLossesShader } from '../../../shaders/step-losses.wgsl.js'
+import type { GpuDevice } from '../../gpu/device.js'
+import { bind, type Dispatch, type ParamsArena } from '../../gpu/dispatch.js'
+
+/** Host side of shaders/step-losses.wgsl.ts. */
+export async function stepLossesKernel(gpu: GpuDevice, options: { sublayers: number; capacity: number }) {
+  const kernel = await gpu.pipelines.compile('step-losses', stepLossesShader(options), [
+    'read',
+    'read',
+    'read',
+    'read',
+    'read',
+    'write',
+  ])
+  return (
+    arena: ParamsArena,
+    b: {
+      plan: GPUBuffer
+      settings: GPUBuffer
+      targets: GPUBuffer
+      sums: GPUBuffer
+      gates: GPUBuffer
+      losses: GPUBuffer
+    },
+  ): Dispatch => bind(arena, kernel, [b.plan, b.settings, b.targets, b.sums, b.gates, b.losses], () => [1, 1, 1])
+}

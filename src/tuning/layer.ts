@@ -1,0 +1,156 @@
+import type { Dispatch, ParamsArena } from '../gpu/dispatch.js'
+import type { ModelWeights } from '../model/weights.js'
+import type { RuntimeShape } from '../runtime/shape.js'
+import type { Activations } from './activations.js'
+import { rowMajor, type StridedMatrix } from './kernels/product-strided.js'
+import type { LayerKernels } from './layer-kernels.js'
+import type { LoraProgram, LoraTarget } from './lora.js'
+import type { RouterProgram } from './routers.js'
+
+export interface LayerInputs {
+  readonly arena: ParamsArena
+  readonly shape: RuntimeShape
+  readonly weights: ModelWeights
+  readonly kernels: LayerKernels
+  readonly activations: Activations
+  /** Rows of a sequence. */
+  readonly length: number
+  readonly routers: ReturnType<RouterProgram['program']>
+  /** Gradients in the gates of a layer, per kind. */
+  readonly dGates: RouterProgram['dGates']
+  readonly mlpRouterReads: 'entry' | 'post-attention'
+  /** Gates have a gradient: routers train. */
+  readonly gatesTrain: boolean
+  readonly lora: ReturnType<LoraProgram['program']> | undefined
+}
+
+/**
+ * One decoder layer of a training step. Every row runs every sublayer, and gates multiply what they give:
+ * x1 = x + gA · O(attention(RMSNorm(x))), y = x1 + gM · MLP(RMSNorm(x1)).
+ *
+ * `forward` goes from the layer's input to its output and keeps neither in between; `backward` makes the activations again, with the gates of
+ * the forward pass, and turns the gradient of the output, in `dx`, into that of the input.
+ */
+export function layerProgram(inputs: LayerInputs, layer: number): { forward: Dispatch[]; backward: Dispatch[] } {
+  const { arena, shape, weights, kernels, activations, length, routers, dGates, mlpRouterReads, gatesTrain } = inputs
+  const { queryWidth, kvWidth, d4, ff4, config } = shape
+  const { hiddenSize: d, intermediateSize: ff, headDim, qkNorm } = config
+  const { plan, rope, gates, dx, layer: a } = activations
+  const { vectors } = weights
+  const w = weights.layers[layer]
+  const x = activations.inputs[layer]
+  const y = activations.inputs[layer + 1]
+  if (!w || !x || !y) throw new RangeError(`no layer ${layer}`)
+  const at = { attention: { sublayer: 2 * layer }, mlp: { sublayer: 2 * layer + 1 } }
+  const keyNorm = w.qkNorm + Math.ceil(headDim / 4)
+  const mlpRouterInput = mlpRouterReads === 'entry' ? x : a.middle
+  const bound = { plan, vectors }
+  const params = (firstRow: number, bias: number) => ({ slot: 0, firstRow, bias, z: 0 })
+
+  const wide = (buffer: GPUBuffer) => rowMajor(buffer, 4 * ff4)
+  const hidden = (buffer: GPUBuffer) => rowMajor(buffer, 4 * d4)
+  const values = kvWidth / 2
+  const [u, du] = [hidden(a.u), hidden(a.du)]
+  const middle = hidden(a.middleNormed)
+  /** What each adapted layer reads, the gradient of its output (gate, up and outputs of sublayers are replaced by theirs), and of what it reads. */
+  const adapted = {
+    'self_attn.q_proj': { x: u, dy: rowMajor(a.dq, queryWidth), dx: du, k: d, n: queryWidth },
+    'self_attn.k_proj': { x: u, dy: rowMajor(a.dkv, kvWidth), dx: du, k: d, n: values },
+    'self_attn.v_proj': { x: u, dy: rowMajor(a.dkv, kvWidth, values), dx: du, k: d, n: values },
+    'self_attn.o_proj': {
+      ...{ x: rowMajor(a.attended, queryWidth), dy: hidden(a.attention), dx: rowMajor(a.dAttended, queryWidth) },
+      ...{ k: queryWidth, n: d },
+    },
+    'mlp.gate_proj': { x: middle, dy: wide(a.gate), dx: du, k: d, n: ff },
+    'mlp.up_proj': { x: middle, dy: wide(a.up), dx: du, k: d, n: ff },
+    'mlp.down_proj': { x: wide(a.inner), dy: hidden(a.mlp), dx: wide(a.dInner), k: ff, n: d },
+  }
+  const adapt = (target: LoraTarget, y: StridedMatrix) =>
+    inputs.lora?.forward(layer, target, { ...adapted[target], y }) ?? []
+  const adaptBack = (...targets: LoraTarget[]) =>
+    targets.flatMap((target) => inputs.lora?.backward(layer, target, adapted[target]) ?? [])
+
+  /** Queries, keys and values before they are turned. */
+  const project = (query: GPUBuffer, keysValues: GPUBuffer): Dispatch[] => [
+    kernels.query(layer)(arena, { ...bound, x: a.u, weights: w.qkv, y: query }, params(0, w.qkvBias)),
+    kernels.keysValues(layer)(
+      arena,
+      { ...bound, x: a.u, weights: w.qkv, y: keysValues },
+      params(queryWidth, w.qkvBias + queryWidth / 4),
+    ),
+    ...adapt('self_attn.q_proj', rowMajor(query, queryWidth)),
+    ...adapt('self_attn.k_proj', rowMajor(keysValues, kvWidth)),
+    ...adapt('self_attn.v_proj', rowMajor(keysValues, kvWidth, values)),
+  ]
+  const attention: Dispatch[] = [
+    kernels.norm(arena, { ...bound, x, u: a.u }, { slot: 0, norm: w.inputNorm }),
+    ...project(a.q, a.kv),
+    kernels.turnQuery(arena, { ...bound, rope, out: a.q }, { slot: 0, norm: w.qkNorm }),
+    kernels.turnKey(arena, { ...bound, rope, out: a.kv }, { slot: 0, norm: keyNorm }),
+    kernels.attend(arena, { plan, q: a.q, kv: a.kv, out: a.attended, logSumExp: a.logSumExp }, { length }),
+    kernels.output(layer)(arena, { ...bound, x: a.attended, weights: w.o, y: a.attention }, params(0, w.oBias)),
+    ...adapt('self_attn.o_proj', hidden(a.attention)),
+  ]
+  const applyAttention = kernels.apply(arena, { plan, x, gates, branch: a.attention, y: a.middle }, at.attention)
+  const toInner: Dispatch[] = [
+    kernels.norm(arena, { ...bound, x: a.middle, u: a.middleNormed }, { slot: 0, norm: w.postNorm }),
+    kernels.wide(layer)(arena, { ...bound, x: a.middleNormed, weights: w.gateUp, y: a.gate }, params(0, w.gateUpBias)),
+    kernels.wide(layer)(
+      arena,
+      { ...bound, x: a.middleNormed, weights: w.gateUp, y: a.up },
+      params(ff, w.gateUpBias + ff / 4),
+    ),
+    ...adapt('mlp.gate_proj', wide(a.gate)),
+    ...adapt('mlp.up_proj', wide(a.up)),
+    kernels.swiglu(arena, { plan, gate: a.gate, up: a.up, y: a.inner }),
+  ]
+  const toOutput: Dispatch[] = [
+    kernels.down(layer)(arena, { ...bound, x: a.inner, weights: w.down, y: a.mlp }, params(0, w.downBias)),
+    ...adapt('mlp.down_proj', hidden(a.mlp)),
+  ]
+
+  return {
+    forward: [
+      ...attention,
+      ...routers.forward(layer, 'attention', x),
+      applyAttention,
+      ...routers.forward(layer, 'mlp', mlpRouterInput),
+      ...toInner,
+      ...toOutput,
+      kernels.apply(arena, { plan, x: a.middle, gates, branch: a.mlp, y }, at.mlp),
+    ],
+    backward: [
+      ...attention,
+      applyAttention,
+      ...toInner,
+      // Only the gradient of the gate needs what it multiplied.
+      ...(gatesTrain ? toOutput : []),
+
+      kernels.applyBack(arena, { plan, dy: dx, gates, branch: a.mlp, dGates: dGates.mlp }, at.mlp),
+      kernels.downBack(layer)(arena, { plan, dy: a.mlp, weights: w.down, dx: a.dInner }, { firstRow: 0 }),
+      ...adaptBack('mlp.down_proj'),
+      kernels.swigluBack(arena, { plan, dy: a.dInner, gate: a.gate, up: a.up }),
+      kernels.gateBack(layer)(arena, { plan, dy: a.gate, weights: w.gateUp, dx: a.du }, { firstRow: 0 }),
+      kernels.upBack(layer)(arena, { plan, dy: a.up, weights: w.gateUp, dx: a.du }, { firstRow: ff }),
+      ...adaptBack('mlp.gate_proj', 'mlp.up_proj'),
+      kernels.normBack(arena, { ...bound, x: a.middle, dy: a.du, dx }, { norm: w.postNorm }),
+      ...(mlpRouterReads === 'entry' ? [] : routers.backward(layer, 'mlp', a.middle, dx)),
+
+      kernels.applyBack(arena, { plan, dy: dx, gates, branch: a.attention, dGates: dGates.attention }, at.attention),
+      kernels.outputBack(layer)(arena, { plan, dy: a.attention, weights: w.o, dx: a.dAttended }, { firstRow: 0 }),
+      ...adaptBack('self_attn.o_proj'),
+      kernels.queryGradient(arena, { plan, ...a, out: a.attended, dOut: a.dAttended }, { length }),
+      kernels.keyValueGradient(arena, { plan, ...a, dOut: a.dAttended }, { length }),
+      // Projections were turned in place, unless the gradient of their norm needs them.
+      ...(qkNorm ? project(a.rawQuery, a.rawKeysValues) : []),
+      kernels.turnQueryBack(arena, { ...bound, rope, source: a.rawQuery, dx: a.dq }, { norm: w.qkNorm }),
+      kernels.turnKeyBack(arena, { ...bound, rope, source: a.rawKeysValues, dx: a.dkv }, { norm: keyNorm }),
+      kernels.queryBack(layer)(arena, { plan, dy: a.dq, weights: w.qkv, dx: a.du }, { firstRow: 0 }),
+      kernels.keysValuesBack(layer)(arena, { plan, dy: a.dkv, weights: w.qkv, dx: a.du }, { firstRow: queryWidth }),
+      ...adaptBack('self_attn.q_proj', 'self_attn.k_proj', 'self_attn.v_proj'),
+      kernels.normBack(arena, { ...bound, x, dy: a.du, dx }, { norm: w.inputNorm }),
+      ...routers.backward(layer, 'attention', x, dx),
+      ...(mlpRouterReads === 'entry' ? routers.backward(layer, 'mlp', x, dx) : []),
+    ],
+  }
+}
