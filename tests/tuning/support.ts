@@ -20,7 +20,10 @@ export async function withWeights<T>(
   const weights = await loadWeights(gpu, config, await openCheckpoint(source), { dtype })
   try {
     const choice = { form: KERNEL_FORMS[0]!, rejected: [] }
-    return await use({ gpu, shape: runtimeShape(config), capacity: 64, dtypes: weights.dtypes, choice }, weights)
+    return await use(
+      { gpu, shape: runtimeShape(config), capacity: 64, dtypes: weights.dtypes, choice, activations: 'f32' },
+      weights,
+    )
   } finally {
     weights.destroy()
   }
