@@ -1,5 +1,5 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
-import type { CrossEntropyOptions } from './cross-entropy-slice.wgsl.js'
+import { type CrossEntropyOptions, NO_TARGET } from './cross-entropy-slice.wgsl.js'
 import { planRows } from './snippets/plan.js'
 import { stepSettings } from './snippets/step-settings.js'
 
@@ -36,7 +36,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let known = sums[id.y];
   let p = exp(logits[at] - known.x) / known.y;
   let gradient = settings.targetScale * (p - select(0.0, 1.0, token == target_));
-  logits[at] = select(gradient, 0.0, token < params.begin || target_ == 0xffffffffu);
+  logits[at] = select(gradient, 0.0, token < params.begin || target_ == ${NO_TARGET}u);
 }
 `
 }

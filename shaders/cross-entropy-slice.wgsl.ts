@@ -2,6 +2,9 @@ import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
 import { loopBound, planRows } from './snippets/plan.js'
 import { workgroupReduce } from './snippets/reduce.js'
 
+/** The target of a row that has none. */
+export const NO_TARGET = 0xffffffff
+
 export interface CrossEntropyOptions {
   /** Logits of a slice, and values between rows of them. */
   width: number
@@ -14,7 +17,7 @@ export interface CrossEntropyOptions {
  *
  *   plan     u32, read
  *   logits   f32 [capacity, stride]
- *   targets  u32 [capacity]; 0xffffffff where a row has none
+ *   targets  u32 [capacity]; NO_TARGET where a row has none
  *   sums     f32 [capacity] of (largest, sum, target's logit, -), read and written; params.begin = 0 begins anew
  *
  * Dispatch: (rows, 1, 1) groups of 64.

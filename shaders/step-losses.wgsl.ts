@@ -1,4 +1,5 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
+import { NO_TARGET } from './cross-entropy-slice.wgsl.js'
 import { loopBound, planRows } from './snippets/plan.js'
 import { workgroupReduce } from './snippets/reduce.js'
 import { stepLosses, stepSettings } from './snippets/step-settings.js'
@@ -9,7 +10,7 @@ import { stepLosses, stepSettings } from './snippets/step-settings.js'
  *
  *   plan      u32, read
  *   settings  see snippets/step-settings.ts
- *   targets   u32 [capacity]; 0xffffffff where a row has none
+ *   targets   u32 [capacity]; NO_TARGET where a row has none
  *   sums      f32 [capacity] of four, see cross-entropy-slice
  *   gates     f32 [sublayers, capacity]
  *   losses    see snippets/step-settings.ts, written
@@ -36,7 +37,7 @@ fn main(@builtin(local_invocation_index) lane: u32) {
   var own = 0.0;
   var ran = 0.0;
   for (var row = lane; row < rows; row += 256u) {
-    if (targets[row] != 0xffffffffu) { own += sums[row].x + log(sums[row].y) - sums[row].z; }
+    if (targets[row] != ${NO_TARGET}u) { own += sums[row].x + log(sums[row].y) - sums[row].z; }
     for (var s = 0u; s < bound(${sublayers}u); s++) { ran += gates[s * ${capacity}u + row]; }
   }
   let entropy = workgroupSum(lane, own) * settings.targetScale / settings.share;

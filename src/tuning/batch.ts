@@ -1,4 +1,4 @@
-import { NO_TARGET } from './reference/cross-entropy.js'
+import { NO_TARGET } from '../../shaders/cross-entropy-slice.wgsl.js'
 
 /** Sequences of one length, one behind the other: their rows are those of the activations. */
 export interface BatchShape {

@@ -1,3 +1,4 @@
+import { NO_TARGET } from '../../shaders/cross-entropy-slice.wgsl.js'
 import { SkipstoneError } from '../errors.js'
 import { type Dispatch, ParamsArena, record } from '../gpu/dispatch.js'
 import { readBuffer } from '../gpu/readback.js'
@@ -14,7 +15,6 @@ import { stepLossesKernel } from './kernels/step-losses.js'
 import { layerProgram } from './layer.js'
 import { layerKernels } from './layer-kernels.js'
 import { loraProgram, type TrainedLora } from './lora.js'
-import { NO_TARGET } from './reference/cross-entropy.js'
 import { routerProgram, type TrainedRouters } from './routers.js'
 
 export interface GradientStepOptions extends BatchShape {

@@ -1,5 +1,5 @@
 import type { Dispatch, ParamsArena } from '../gpu/dispatch.js'
-import type { ModelWeights } from '../model/weights.js'
+import type { LayerWeights, ModelWeights } from '../model/weights.js'
 import type { RuntimeShape } from '../runtime/shape.js'
 import type { Activations } from './activations.js'
 import { rowMajor, type StridedMatrix } from './kernels/product-strided.js'
@@ -37,10 +37,9 @@ export function layerProgram(inputs: LayerInputs, layer: number): { forward: Dis
   const { hiddenSize: d, intermediateSize: ff, headDim, qkNorm } = config
   const { plan, rope, gates, dx, layer: a } = activations
   const { vectors } = weights
-  const w = weights.layers[layer]
-  const x = activations.inputs[layer]
-  const y = activations.inputs[layer + 1]
-  if (!w || !x || !y) throw new RangeError(`no layer ${layer}`)
+  const w = weights.layers[layer] as LayerWeights
+  const x = activations.inputs[layer] as GPUBuffer
+  const y = activations.inputs[layer + 1] as GPUBuffer
   const at = { attention: { sublayer: 2 * layer }, mlp: { sublayer: 2 * layer + 1 } }
   const keyNorm = w.qkNorm + Math.ceil(headDim / 4)
   const mlpRouterInput = mlpRouterReads === 'entry' ? x : a.middle

@@ -38,11 +38,11 @@ export async function loraProgram(gpu: GpuDevice, lora: TrainedLora, rows: numbe
   const dDown = rowMajor(buffers.dDown, rank)
 
   const program = (arena: ParamsArena, plan: GPUBuffer) => {
-    const matrices = (buffer: GPUBuffer, layer: number, target: LoraTarget, k: number) => {
+    const matrices = (buffer: GPUBuffer, layer: number, target: LoraTarget, n: number, k: number) => {
       const name = `model.layers.${layer}.${target}`
       return {
-        a: rowMajor(buffer, k, parameters.at(`${name}.lora_A.weight`)),
-        b: rowMajor(buffer, rank, parameters.at(`${name}.lora_B.weight`)),
+        a: rowMajor(buffer, k, parameters.at(`${name}.lora_A.weight`, [rank, k])),
+        b: rowMajor(buffer, rank, parameters.at(`${name}.lora_B.weight`, [n, rank])),
       }
     }
     const forward = (
@@ -51,7 +51,7 @@ export async function loraProgram(gpu: GpuDevice, lora: TrainedLora, rows: numbe
       { x, y, k, n }: Adapted & { readonly y: StridedMatrix },
     ): Dispatch[] => {
       if (!targets.includes(target)) return []
-      const { a, b } = matrices(parameters.values, layer, target, k)
+      const { a, b } = matrices(parameters.values, layer, target, n, k)
       return [
         store(arena, plan, { a: x, b: transposed(a), c: down, m: rows, n: rank, k }),
         add(arena, plan, { a: down, b: transposed(b), c: y, m: rows, n, k: rank, alpha: scale }),
@@ -64,8 +64,8 @@ export async function loraProgram(gpu: GpuDevice, lora: TrainedLora, rows: numbe
     ): Dispatch[] => {
       if (!targets.includes(target)) return []
       const { gradients } = parameters
-      const { a, b } = matrices(parameters.values, layer, target, k)
-      const d = gradients && matrices(gradients, layer, target, k)
+      const { a, b } = matrices(parameters.values, layer, target, n, k)
+      const d = gradients && matrices(gradients, layer, target, n, k)
       const through = [
         store(arena, plan, { a: dy, b, c: dDown, m: rows, n: rank, k: n, alpha: scale }),
         add(arena, plan, { a: dDown, b: a, c: dx, m: rows, n: k, k: rank }),

@@ -1,3 +1,4 @@
+import { SkipstoneError } from '../errors.js'
 import type { GpuDevice } from '../gpu/device.js'
 import { readBuffer } from '../gpu/readback.js'
 
@@ -17,7 +18,7 @@ export class Parameters {
   readonly values: GPUBuffer
   /** Undefined where they are frozen. A step adds to it. */
   readonly gradients: GPUBuffer | undefined
-  readonly #tensors = new Map<string, { at: number; size: number }>()
+  readonly #tensors = new Map<string, { at: number; size: number; shape: readonly number[] }>()
 
   constructor(
     private readonly gpu: GpuDevice,
@@ -25,20 +26,33 @@ export class Parameters {
     trains: boolean,
   ) {
     let at = 0
-    for (const { name, data } of tensors) {
-      this.#tensors.set(name, { at, size: data.length })
+    for (const { name, data, shape } of tensors) {
+      this.#tensors.set(name, { at, size: data.length, shape })
       at += data.length
     }
     this.count = at
     const all = new Float32Array(at)
-    for (const { name, data } of tensors) all.set(data, this.at(name))
+    for (const { name, data, shape } of tensors) all.set(data, this.at(name, shape))
     this.values = gpu.memory.upload('parameters', all)
     this.gradients = trains ? gpu.memory.storage('gradients', 4 * at) : undefined
   }
 
-  /** Where a tensor begins, in values. */
-  at(name: string): number {
-    return this.#find(name).at
+  /**
+   * Where a tensor of this shape begins, in values.
+   * @throws `missing-weights` where there is none of this name; `wrong-model` where it has another shape.
+   */
+  at(name: string, shape: readonly number[]): number {
+    const tensor = this.#tensors.get(name)
+    if (!tensor) {
+      throw new SkipstoneError('missing-weights', `There is no "${name}"; give the routers or the LoRA of every layer.`)
+    }
+    if (tensor.shape.join() !== shape.join()) {
+      throw new SkipstoneError(
+        'wrong-model',
+        `"${name}" has the shape [${tensor.shape.join(', ')}] where [${shape.join(', ')}] is needed; use what was made for this model.`,
+      )
+    }
+    return tensor.at
   }
 
   /** All tensors of `values` or `gradients`, by name. */
@@ -50,11 +64,5 @@ export class Parameters {
   destroy(): void {
     this.gpu.memory.destroy(this.values)
     if (this.gradients) this.gpu.memory.destroy(this.gradients)
-  }
-
-  #find(name: string) {
-    const tensor = this.#tensors.get(name)
-    if (!tensor) throw new RangeError(`no parameter ${name}`)
-    return tensor
   }
 }

@@ -59,9 +59,9 @@ export async function routerProgram(gpu: GpuDevice, routers: TrainedRouters, siz
     const hiddenLayer = (name: (part: string) => string, x: GPUBuffer, units: number): Dispatch =>
       relu(arena, plan, {
         a: states(x),
-        b: transposed(rowMajor(parameters.values, d, parameters.at(name('hidden_layer.weight')))),
+        b: transposed(rowMajor(parameters.values, d, parameters.at(name('hidden_layer.weight'), [units, d]))),
         c: rowMajor(buffers.hidden, units),
-        bias: { buffer: parameters.values, at: parameters.at(name('hidden_layer.bias')) },
+        bias: { buffer: parameters.values, at: parameters.at(name('hidden_layer.bias'), [units]) },
         ...{ m: rows, n: units, k: d },
       })
     /** What the layer that makes the logits reads. */
@@ -70,8 +70,11 @@ export async function routerProgram(gpu: GpuDevice, routers: TrainedRouters, siz
     /** From x to gates and their soft forms. */
     const forward = (layer: number, kind: Kind, x: GPUBuffer): Dispatch[] => {
       const name = nameOf(layer, kind)
-      const weight = rowMajor(parameters.values, inner, parameters.at(name('weight_predictor.weight')))
-      const at = { sublayer: 2 * layer + (kind === 'mlp' ? 1 : 0), bias: parameters.at(name('weight_predictor.bias')) }
+      const weight = rowMajor(parameters.values, inner, parameters.at(name('weight_predictor.weight'), [2, inner]))
+      const at = {
+        sublayer: 2 * layer + (kind === 'mlp' ? 1 : 0),
+        bias: parameters.at(name('weight_predictor.bias'), [2]),
+      }
       return [
         ...(width ? [hiddenLayer(name, x, width)] : []),
         store(arena, plan, { a: read(x), b: transposed(weight), c: logits, m: rows, n: 2, k: inner }),
@@ -83,19 +86,19 @@ export async function routerProgram(gpu: GpuDevice, routers: TrainedRouters, siz
       const { gradients } = parameters
       if (!gradients) return []
       const name = nameOf(layer, kind)
-      const at = (part: string) => parameters.at(name(part))
+      const at = (part: string, ...shape: number[]) => parameters.at(name(part), shape)
       /** Gradients of a linear layer's weights and bias: dWeight += dyᵀ x, dBias += dyᵀ 1. */
       const weights = (part: string, dy: StridedMatrix, n: number, of: StridedMatrix, k: number): Dispatch[] => [
         add(arena, plan, {
-          ...{ a: transposed(dy), b: of, c: rowMajor(gradients, k, at(`${part}.weight`)) },
+          ...{ a: transposed(dy), b: of, c: rowMajor(gradients, k, at(`${part}.weight`, n, k)) },
           ...{ m: n, n: k, k: rows },
         }),
         add(arena, plan, {
           ...{ a: transposed(dy), b: { buffer: buffers.one, row: 0, column: 0 } },
-          ...{ c: rowMajor(gradients, 1, at(`${part}.bias`)), m: n, n: 1, k: rows },
+          ...{ c: rowMajor(gradients, 1, at(`${part}.bias`, n)), m: n, n: 1, k: rows },
         }),
       ]
-      const predictor = rowMajor(parameters.values, inner, at('weight_predictor.weight'))
+      const predictor = rowMajor(parameters.values, inner, at('weight_predictor.weight', 2, inner))
       const begin = [
         ...(width ? [hiddenLayer(name, x, width)] : []),
         sampleBackward(
@@ -107,7 +110,7 @@ export async function routerProgram(gpu: GpuDevice, routers: TrainedRouters, siz
       ]
       if (!width) return [...begin, add(arena, plan, { a: logits, b: predictor, c: states(dx), m: rows, n: d, k: 2 })]
       const hidden = rowMajor(buffers.hidden, width)
-      const first = rowMajor(parameters.values, d, at('hidden_layer.weight'))
+      const first = rowMajor(parameters.values, d, at('hidden_layer.weight', width, d))
       return [
         ...begin,
         reluBackward(arena, plan, { a: logits, b: predictor, c: hidden, m: rows, n: width, k: 2 }),

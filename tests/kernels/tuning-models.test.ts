@@ -1,5 +1,7 @@
 /** Training steps of models that the golden data does not have: their gradients against differences of their own losses. */
 import { describe, expect, it } from 'vitest'
+import { mergeLora } from '../../src/kernels/reference/lora.js'
+import { nll } from '../../src/kernels/reference/nll.js'
 import type { ModelWeights } from '../../src/model/weights.js'
 import type { Target } from '../../src/runtime/target.js'
 import { GradientStep } from '../../src/tuning/gradient-step.js'
@@ -8,8 +10,11 @@ import { Optimiser } from '../../src/tuning/optimiser.js'
 import { Parameters, type ParameterTensor } from '../../src/tuning/parameters.js'
 import { Prng } from '../fixtures/prng.js'
 import type { Tensor } from '../fixtures/random-checkpoint.js'
-import { type TinyOptions, tinyModel } from '../fixtures/tiny-model.js'
+import { type TinyModel, type TinyOptions, tinyModel } from '../fixtures/tiny-model.js'
 import { gpuSuite, noise } from '../gpu/testing.js'
+import { type HubConfig, referenceConfig } from '../reference/hub-config.js'
+import { ReferenceModel } from '../reference/model.js'
+import { plainFrequencies, ropeRow } from '../reference/rope-rows.js'
 import { withWeights } from '../tuning/support.js'
 
 const BATCH = 2
@@ -53,25 +58,51 @@ function loraTensors({ shape: { config, queryWidth, kvWidth } }: Target, prng: P
   )
 }
 
-gpuSuite('training steps', (bench) => {
-  const prng = new Prng(4)
-  const ids = Uint32Array.from({ length: BATCH * LENGTH }, () => 3 + prng.below(90))
+const prng = new Prng(4)
+const ids = Uint32Array.from({ length: BATCH * LENGTH }, () => 3 + prng.below(90))
 
+/** The mean loss of the sequences in f64, with the LoRA merged and these gates. */
+function referenceLoss(tiny: TinyModel, lora: readonly ParameterTensor[], gates: ArrayLike<number>): number {
+  const tensors = new Map<string, { shape: readonly number[]; data: ArrayLike<number> }>(tiny.tensors)
+  for (const { name, shape, data } of lora) {
+    if (!name.endsWith('.lora_A.weight')) continue
+    const weightName = name.replace('.lora_A', '')
+    const [rank, k] = shape as [number, number]
+    const weight = tensors.get(weightName)!
+    const b = lora.find((t) => t.name === name.replace('lora_A', 'lora_B'))!
+    const merged = mergeLora(weight.data, data, b.data, ALPHA / RANK, weight.shape[0]!, k, rank)
+    tensors.set(weightName, { shape: weight.shape, data: merged })
+  }
+  const hub = tiny.hub as unknown as HubConfig
+  const config = referenceConfig(hub)
+  const model = new ReferenceModel(config, tensors, ropeRow(plainFrequencies(hub.rope_theta, config.headDim)))
+  let sum = 0
+  for (let first = 0; first < ids.length; first += LENGTH) {
+    const own = ids.slice(first, first + LENGTH)
+    const execute = (sublayer: number, position: number) => gates[sublayer * ids.length + first + position] === 1
+    const { logits } = model.forward(own, { execute })
+    sum += nll(logits, own.slice(1), LENGTH - 1, config.vocabSize).reduce((a, b) => a + b, 0)
+  }
+  return sum / (BATCH * (LENGTH - 1))
+}
+
+gpuSuite('training steps', (bench) => {
   /** Makes what trains with all targets of a LoRA, over the routers of the model. */
   async function withLora(
     options: TinyOptions,
     dtype: 'stored' | 'q4',
-    use: (step: GradientStep, lora: Parameters) => Promise<void>,
+    use: (step: GradientStep, lora: Parameters, tensors: readonly ParameterTensor[], tiny: TinyModel) => Promise<void>,
   ) {
     const tiny = tinyModel({ layers: 2, ...options })
     await withWeights(bench.gpu, tiny.source, tiny.hub, dtype, async (target: Target, weights: ModelWeights) => {
       const routers = new Parameters(bench.gpu, named(tiny.routers), false)
-      const parameters = new Parameters(bench.gpu, loraTensors(target, new Prng(9)), true)
+      const tensors = loraTensors(target, new Prng(9))
+      const parameters = new Parameters(bench.gpu, tensors, true)
       const step = await GradientStep.create(target, weights, {
         ...{ batch: BATCH, length: LENGTH, slice: 40, routers: { parameters: routers } },
         lora: { parameters, rank: RANK, alpha: ALPHA, targets: TARGETS },
       })
-      await use(step, parameters)
+      await use(step, parameters, tensors, tiny)
       for (const part of [step, routers, parameters]) part.destroy()
     })
   }
@@ -82,24 +113,25 @@ gpuSuite('training steps', (bench) => {
     { name: 'qwen3: norms of heads, wide heads', options: { architecture: 'qwen3', headDim: 12 }, dtype: 'stored' },
   ] as const)('$name', ({ options, dtype }) => {
     it('goes down each gradient as fast as it is long', () =>
-      withLora(options, dtype, async (step, parameters) => {
+      withLora(options, dtype, async (step, parameters, tensors, tiny) => {
         const { queue } = bench.gpu.device
         // So loud that no decision flips on the way.
         const loud = Float32Array.from({ length: 8 * ids.length }, (_, i) =>
           i % 2 === 0 ? 1e4 * (prng.below(2) - 0.5) : 0,
         )
-        await step.run({ ids, noise: loud })
-        expect(new Set(await step.gates())).toEqual(new Set([0, 1]))
+        const { loss } = await step.run({ ids, noise: loud })
+        const gates = await step.gates()
+        expect(new Set(gates)).toEqual(new Set([0, 1]))
+        if (dtype === 'stored') expect(loss).toBeCloseTo(referenceLoss(tiny, tensors, gates), 4)
         const gradients = await parameters.read(parameters.gradients!)
-        const values = await parameters.read(parameters.values)
         for (const target of TARGETS) {
-          const names = [...gradients.keys()].filter((name) => name.includes(target))
-          const length = Math.hypot(...names.map((name) => Math.hypot(...gradients.get(name)!)))
+          const own = tensors.filter(({ name }) => name.includes(target))
+          const length = Math.hypot(...own.map(({ name }) => Math.hypot(...gradients.get(name)!)))
           expect(length).toBeGreaterThan(0.01)
           const lossAt = async (distance: number) => {
-            for (const name of names) {
-              const moved = values.get(name)!.map((v, i) => v + (distance * gradients.get(name)![i]!) / length)
-              queue.writeBuffer(parameters.values, 4 * parameters.at(name), moved as Float32Array<ArrayBuffer>)
+            for (const { name, shape, data } of own) {
+              const moved = data.map((v, i) => v + (distance * gradients.get(name)![i]!) / length)
+              queue.writeBuffer(parameters.values, 4 * parameters.at(name, shape), moved as Float32Array<ArrayBuffer>)
             }
             return (await step.run({ ids, noise: loud })).loss
           }
@@ -162,10 +194,24 @@ gpuSuite('training steps', (bench) => {
     })
   })
 
-  it('refuses what it cannot do, and keeps nothing', () =>
+  it('refuses batches that it cannot learn from', () =>
     withLora({}, 'stored', async (step) => {
       await expect(step.run({ ids: ids.slice(1) })).rejects.toMatchObject({ code: 'bad-option' })
       await expect(step.run({ ids, noise: new Float32Array(3) })).rejects.toMatchObject({ code: 'bad-option' })
       await expect(step.run({ ids, ends: new Set(ids) })).rejects.toMatchObject({ code: 'bad-option' })
     }))
+
+  it.each([
+    { name: 'routers of fewer layers', layers: 1, hiddenSize: 32, code: 'missing-weights' },
+    { name: 'routers of another width', layers: 3, hiddenSize: 36, code: 'wrong-model' },
+  ])('refuses $name, and keeps nothing', async ({ layers, hiddenSize, code }) => {
+    const tiny = tinyModel()
+    const other = tinyModel({ layers, hiddenSize })
+    await withWeights(bench.gpu, tiny.source, tiny.hub, 'stored', async (target, weights) => {
+      const parameters = new Parameters(bench.gpu, named(other.routers), true)
+      const step = GradientStep.create(target, weights, { batch: 1, length: 4, routers: { parameters } })
+      await expect(step).rejects.toMatchObject({ code })
+      parameters.destroy()
+    })
+  })
 })

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
+import { NO_TARGET } from '../../shaders/cross-entropy-slice.wgsl.js'
 import { nextTokens } from '../../src/tuning/batch.js'
-import { NO_TARGET } from '../../src/tuning/reference/cross-entropy.js'
 import { temperature, warmCosine } from '../../src/tuning/schedules.js'
 
 it('cools gates from 5 to 1 by optimiser steps, not by batches', () => {

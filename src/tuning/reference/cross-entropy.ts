@@ -1,7 +1,5 @@
+import { NO_TARGET } from '../../../shaders/cross-entropy-slice.wgsl.js'
 import { linear } from '../../kernels/reference/linear.js'
-
-/** The target of a row that has none. */
-export const NO_TARGET = 0xffffffff
 
 /**
  * Cross-entropy of the next token, and its gradient in the states that the head reads:
