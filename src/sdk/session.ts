@@ -241,6 +241,7 @@ export class EngineSession implements Session {
     let finishReason: FinishReason = 'length'
     let prompted = false
     const started = performance.now()
+    let promptRead = started
     let decodeStarted = started
     let promptTokens = 0
     try {
@@ -265,7 +266,7 @@ export class EngineSession implements Session {
         })
         for await (const event of events) {
           if (event.kind === 'prompt') {
-            if (!prompted) decodeStarted = performance.now()
+            if (!prompted) promptRead = decodeStarted = performance.now()
             prompted = true
             this.#state.trace.push(...event.records)
             yield {
@@ -314,7 +315,8 @@ export class EngineSession implements Session {
       throw error
     } finally {
       const ended = performance.now()
-      const prefillMs = decodeStarted - started
+      // Waiting for what decodes to be compiled counts for neither.
+      const prefillMs = promptRead - started
       const decodeMs = ended - decodeStarted
       this.#state.timings = {
         prefillMs,

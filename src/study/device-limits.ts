@@ -29,7 +29,7 @@ export async function measureLimits(
     return buffer
   }
   try {
-    const bytes = gpu.isSoftware ? 64 << 20 : 256 << 20
+    const bytes = Math.min(gpu.isSoftware ? 64 << 20 : 256 << 20, gpu.device.limits.maxStorageBufferBindingSize)
     const source = storage(bytes)
     let bytesPerSecond = 0
     for (const perInvocation of [4, 16]) {

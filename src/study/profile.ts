@@ -135,8 +135,9 @@ function phaseRows(
       const time = ms.get(kernel) as number
       const work = phase === 'decode' ? kernelBytes(engine, kernel, tokens) : kernelFlops(engine, kernel, tokens)
       const dispatches = rounds[0]?.get(kernel)?.dispatches ?? 0
-      const ofLimit = work === undefined || !isDense ? null : work / (time / 1000) / limit
-      return { phase, tokens, kernel, dispatches, ms: time, share: time / all, ofLimit }
+      // A browser may round a short time to nothing.
+      const ofLimit = work === undefined || !isDense || time === 0 ? null : work / (time / 1000) / limit
+      return { phase, tokens, kernel, dispatches, ms: time, share: all === 0 ? 0 : time / all, ofLimit }
     })
     .sort((a, b) => b.ms - a.ms)
 }
