@@ -7,8 +7,11 @@ import type { ChunkMarks, Ledger } from './ledger.js'
 export interface ChunkStore {
   ledger(url: string): Promise<Ledger | undefined>
   ledgers(): Promise<Ledger[]>
-  /** Begins a file, in place of what was stored under its address. */
-  begin(ledger: Ledger): Promise<void>
+  /**
+   * Begins a file, in place of what was stored under its address, and returns its ledger. Where that is the same file, as another tab has begun it meanwhile,
+   * what is stored stays.
+   */
+  begin(ledger: Ledger): Promise<Ledger>
   /**
    * Adds a chunk with its marks and returns the ledger as it is then; undefined, and nothing stored, where the address
    * meanwhile stands for another file.

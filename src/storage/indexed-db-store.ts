@@ -2,7 +2,7 @@ import { createStore, promisifyRequest, type UseStore } from 'idb-keyval'
 import { SkipstoneError } from '../errors.js'
 import { readBlob } from './blob-bytes.js'
 import type { ChunkStore } from './chunk-store.js'
-import { type ChunkMarks, LEDGER_VERSION, type Ledger, sameFile, withChunk } from './ledger.js'
+import { type ChunkMarks, isBegun, LEDGER_VERSION, type Ledger, sameFile, withChunk } from './ledger.js'
 
 const DATABASE = 'skipstone'
 const OBJECT_STORE = 'chunks'
@@ -53,11 +53,14 @@ class IndexedDbStore implements ChunkStore {
     return this.#run('readonly', (store) => promisifyRequest(store.getAll(keysUnder('ledger'))))
   }
 
-  begin(ledger: Ledger): Promise<void> {
-    return this.#run('readwrite', (store) => {
+  begin(ledger: Ledger): Promise<Ledger> {
+    return this.#run('readwrite', async (store) => {
+      const there: Ledger | undefined = await promisifyRequest(store.get(ledgerKey(ledger.url)))
+      if (isBegun(there, ledger)) return there
       store.delete(keysUnder('chunk', ledger.url))
       store.put(ledger, ledgerKey(ledger.url))
-      return promisifyRequest(store.transaction)
+      await promisifyRequest(store.transaction)
+      return ledger
     })
   }
 

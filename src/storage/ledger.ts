@@ -51,6 +51,13 @@ export function sameFile(
   return a.size === b.size && a.validator === b.validator && a.absent === b.absent
 }
 
+/** Whether `ledger` is a beginning of what `there` has begun; a size that only the end of a file tells may be known there. */
+export function isBegun(there: Ledger | undefined, ledger: Ledger): there is Ledger {
+  if (!there || there.chunkBytes !== ledger.chunkBytes) return false
+  const size = Number.isFinite(ledger.size) ? ledger.size : there.size
+  return sameFile(there, { ...ledger, size })
+}
+
 /** Where chunk `index` lies in its file, `end` exclusive. */
 export function chunkRange(ledger: Ledger, index: number): { start: number; end: number } {
   const start = index * ledger.chunkBytes

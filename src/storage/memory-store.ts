@@ -1,6 +1,6 @@
 import { readBlob } from './blob-bytes.js'
 import type { ChunkStore } from './chunk-store.js'
-import { type ChunkMarks, type Ledger, sameFile, withChunk } from './ledger.js'
+import { type ChunkMarks, isBegun, type Ledger, sameFile, withChunk } from './ledger.js'
 
 /** Chunks in memory, for browsers that keep nothing: what it holds goes with the page. */
 export class MemoryStore implements ChunkStore {
@@ -14,8 +14,11 @@ export class MemoryStore implements ChunkStore {
     return Array.from(this.#files.values(), ({ ledger }) => ledger)
   }
 
-  async begin(ledger: Ledger): Promise<void> {
+  async begin(ledger: Ledger): Promise<Ledger> {
+    const there = this.#files.get(ledger.url)?.ledger
+    if (isBegun(there, ledger)) return there
     this.#files.set(ledger.url, { ledger, chunks: new Map() })
+    return ledger
   }
 
   async put(file: Ledger, index: number, chunk: Blob, marks: ChunkMarks): Promise<Ledger | undefined> {

@@ -164,8 +164,8 @@ export class StoredSource implements FileSource {
     const size = remote.size ?? (stored?.absent ? undefined : stored?.size) ?? Number.POSITIVE_INFINITY
     const now = { size, validator: remote.validator }
     if (stored && sameFile(stored, now)) return { ledger: stored, ranges: remote.ranges }
-    const ledger = emptyLedger({ ...identity, ...now }, this.options.chunkBytes)
-    await withAdvice(store, folder.address, () => store.begin(ledger))
+    const empty = emptyLedger({ ...identity, ...now }, this.options.chunkBytes)
+    const ledger = await withAdvice(store, folder.address, () => store.begin(empty))
     return { ledger, ranges: remote.ranges }
   }
 

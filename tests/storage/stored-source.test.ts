@@ -53,6 +53,20 @@ describe.each(STORES)('with a store in %s', (_, openStore) => {
     store = await openStore()
   })
 
+  it('keeps what another tab has begun, unless that is another file', async () => {
+    const source = openSource(store)
+    await source.fetch(['w.bin'])
+    const [stored] = await store.ledgers()
+    const empty = { ...stored!, chunks: stored!.chunks.map(() => null), sums: undefined }
+    expect(await store.begin(empty)).toEqual(stored)
+    // Its size was not known when the other tab asked.
+    expect(await store.begin({ ...empty, size: Number.POSITIVE_INFINITY, chunks: [] })).toEqual(stored)
+    expect((await store.ledger(stored!.url))!.chunks).toEqual(stored!.chunks)
+    const other = { ...empty, validator: 'another' }
+    expect(await store.begin(other)).toEqual(other)
+    expect(await store.get(stored!.url, 0)).toBeUndefined()
+  })
+
   it('fetches every chunk once, and none the next time', async () => {
     const source = openSource(store)
     const progress: number[] = []
