@@ -53,9 +53,10 @@ export function sameFile(
 
 /** Whether `ledger` is a beginning of what `there` has begun; a size that only the end of a file tells may be known there. */
 export function isBegun(there: Ledger | undefined, ledger: Ledger): there is Ledger {
-  if (!there || there.chunkBytes !== ledger.chunkBytes) return false
-  const size = Number.isFinite(ledger.size) ? ledger.size : there.size
-  return sameFile(there, { ...ledger, size })
+  const { size, chunkBytes } = ledger
+  return (
+    there?.chunkBytes === chunkBytes && sameFile(there, { ...ledger, size: Number.isFinite(size) ? size : there.size })
+  )
 }
 
 /** Where chunk `index` lies in its file, `end` exclusive. */
