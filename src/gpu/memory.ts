@@ -47,12 +47,15 @@ export class GpuMemory {
     return buffer
   }
 
-  destroy(buffer: GPUBuffer): void {
+  /** A buffer that is being mapped goes when that is over, which `mapping` tells: Dawn in Node may crash on one that goes before. */
+  destroy(buffer: GPUBuffer, mapping?: Promise<unknown>): void {
     const size = this.#sizes.get(buffer)
     if (size === undefined) return
     this.#sizes.delete(buffer)
     this.#bytes -= size
-    buffer.destroy()
+    const free = () => buffer.destroy()
+    if (mapping) mapping.then(free, free)
+    else free()
   }
 }
 

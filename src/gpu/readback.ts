@@ -38,6 +38,7 @@ const LEAST_BYTES = 4096
 export class ReadbackRing {
   readonly #free: GPUBuffer[] = []
   readonly #all = new Set<GPUBuffer>()
+  readonly #mapping = new Map<GPUBuffer, Promise<unknown>>()
   #waits = 0
 
   constructor(private readonly gpu: GpuDevice) {}
@@ -65,8 +66,10 @@ export class ReadbackRing {
   async #read(buffer: GPUBuffer, size: number): Promise<Uint32Array> {
     this.#check(buffer)
     this.#waits++
+    const mapping = buffer.mapAsync(GPUMapMode.READ, 0, size)
+    this.#mapping.set(buffer, mapping)
     try {
-      await nudged(this.gpu, buffer.mapAsync(GPUMapMode.READ, 0, size))
+      await nudged(this.gpu, mapping)
     } catch (cause) {
       this.#check(buffer)
       await this.gpu.lostSoon()
@@ -74,10 +77,12 @@ export class ReadbackRing {
         ? this.gpu.lostError()
         : new SkipstoneError('internal', 'Reading results back from the GPU failed.', { cause })
     }
+    this.#check(buffer)
     // A lost device may resolve mappings with zeros.
     if (this.gpu.isLost) throw this.gpu.lostError()
     const words = new Uint32Array(buffer.getMappedRange(0, size).slice(0))
     buffer.unmap()
+    this.#mapping.delete(buffer)
     this.#free.push(buffer)
     return words
   }
@@ -105,8 +110,9 @@ export class ReadbackRing {
   }
 
   destroy(): void {
-    for (const buffer of this.#all) this.gpu.memory.destroy(buffer)
+    for (const buffer of this.#all) this.gpu.memory.destroy(buffer, this.#mapping.get(buffer))
     this.#all.clear()
+    this.#mapping.clear()
     this.#free.length = 0
   }
 }
