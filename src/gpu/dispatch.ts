@@ -42,7 +42,7 @@ export class ParamsArena {
   constructor(readonly gpu: GpuDevice) {}
 
   add(params: Params): GPUBuffer {
-    if (this.#destroyed) throw new SkipstoneError('disposed', 'What this was made for is gone.')
+    if (this.#destroyed) throw new SkipstoneError('disposed', 'This is gone: make it again.')
     const view = new DataView(new ArrayBuffer(Math.ceil(params.length / 4) * 16))
     params.forEach((value, i) => {
       if (typeof value === 'number') view.setUint32(4 * i, value, true)

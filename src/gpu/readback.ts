@@ -90,7 +90,7 @@ export class ReadbackRing {
   /** The ring may be destroyed while somebody still waits for it. */
   #check(buffer: GPUBuffer): void {
     if (!this.#all.has(buffer)) {
-      throw new SkipstoneError('disposed', 'What these results belong to was disposed of before they were read.')
+      throw new SkipstoneError('disposed', 'This was disposed of before it was read.')
     }
   }
 

@@ -145,7 +145,7 @@ export class Sequence {
   usePolicy(policy: SkipPolicy): void {
     this.#check()
     if (this.#length > 0 && this.lacks(policy)) {
-      throw new SkipstoneError('internal', `The cache lacks what ${policy.name} attends to; please report this.`)
+      throw new SkipstoneError('internal', `${policy.name} lacks keys and values; please report this.`)
     }
     this.#nextPolicy = policy
   }

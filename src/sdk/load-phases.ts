@@ -43,8 +43,9 @@ export class LoadPhases {
     if (!fetched) return
     await fetched
     const end = this.#now()
-    this.#done.push({ name: 'download', start, end: verifying ?? end })
-    if (verifying !== undefined) this.#done.push({ name: 'verify', start: verifying, end })
+    const middle = verifying ?? end
+    this.#done.push({ name: 'download', start, end: middle })
+    if (middle < end) this.#done.push({ name: 'verify', start: middle, end })
   }
 
   #now(): number {

@@ -51,12 +51,9 @@ export function sameFile(
   return a.size === b.size && a.validator === b.validator && a.absent === b.absent
 }
 
-/** Whether `ledger` is a beginning of what `there` has begun; a size that only the end of a file tells may be known there. */
+/** Whether `ledger` is a beginning of what `there` has begun. */
 export function isBegun(there: Ledger | undefined, ledger: Ledger): there is Ledger {
-  const { size, chunkBytes } = ledger
-  return (
-    there?.chunkBytes === chunkBytes && sameFile(there, { ...ledger, size: Number.isFinite(size) ? size : there.size })
-  )
+  return there?.chunkBytes === ledger.chunkBytes && sameFile(there, ledger)
 }
 
 /** Where chunk `index` lies in its file, `end` exclusive. */
