@@ -1,6 +1,5 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
-import { loopBound, loopEnd, planRows } from './snippets/plan.js'
-import { SEQUENCE_GROUP, type SequenceAttentionOptions, scoreScale, total } from './snippets/sequences.js'
+import { SEQUENCE_GROUP, type SequenceAttentionOptions, scoreScale, sequenceAttention } from './snippets/sequences.js'
 
 /**
  * Gradients of attention-sequences in its keys and values, summed over the queries that see them and the heads that share them: with
@@ -15,28 +14,16 @@ import { SEQUENCE_GROUP, type SequenceAttentionOptions, scoreScale, total } from
  * Dispatch: (ceil(rows / 32), kvHeads, 1) groups of 32: one invocation per row, whose group goes through the same queries at the same time.
  */
 export function attentionBackwardKeyValueShader(o: SequenceAttentionOptions): string {
-  const d4 = o.headDim / 4
-  const row4 = 2 * o.kvHeads * d4
+  const { d4, row4, each, inputs, main } = sequenceAttention(o)
   const shared = o.heads / o.kvHeads
-  const each = `for (var c = 0u; c < ${loopEnd(d4, o.unrolled)}; c++)`
   return wgsl`
-struct Params { length: u32 }
-@group(0) @binding(0) var<storage, read> plan: array<u32>;
-@group(0) @binding(1) var<storage, read> q: array<vec4f>;
-@group(0) @binding(2) var<storage, read> kv: array<vec4f>;
+${inputs}
 @group(0) @binding(3) var<storage, read> logSumExp: array<f32>;
 @group(0) @binding(4) var<storage, read> dOut: array<vec4f>;
 @group(0) @binding(5) var<storage, read> delta: array<f32>;
 @group(0) @binding(6) var<storage, read_write> dkv: array<vec4f>;
 @group(0) @binding(7) var<uniform> params: Params;
-${planRows('all')}
-${loopBound}
-${total}
-
-@compute @workgroup_size(${SEQUENCE_GROUP})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let row = group.x * ${SEQUENCE_GROUP}u + lane;
-  if (row >= rowCount()) { return; }
+${main}
   let own = row * ${row4}u + group.y * ${d4}u;
   let values = own + ${o.kvHeads * d4}u;
   var key: array<vec4f, ${d4}>;

@@ -1,6 +1,5 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
-import { loopBound, loopEnd, planRows } from './snippets/plan.js'
-import { SEQUENCE_GROUP, type SequenceAttentionOptions, scoreScale, total } from './snippets/sequences.js'
+import { queryPlace, type SequenceAttentionOptions, scoreScale, sequenceAttention } from './snippets/sequences.js'
 
 /**
  * Gradient of attention-sequences in its queries (FlashAttention's backward pass, Dao et al. 2022): with p = exp(s − logSumExp) and
@@ -15,31 +14,18 @@ import { SEQUENCE_GROUP, type SequenceAttentionOptions, scoreScale, total } from
  * Dispatch: (ceil(rows / 32), heads, 1) groups of 32: one invocation per row.
  */
 export function attentionBackwardQueryShader(o: SequenceAttentionOptions): string {
-  const d4 = o.headDim / 4
-  const row4 = 2 * o.kvHeads * d4
-  const each = `for (var c = 0u; c < ${loopEnd(d4, o.unrolled)}; c++)`
+  const shared = sequenceAttention(o)
+  const { d4, row4, each, inputs, main } = shared
   return wgsl`
-struct Params { length: u32 }
-@group(0) @binding(0) var<storage, read> plan: array<u32>;
-@group(0) @binding(1) var<storage, read> q: array<vec4f>;
-@group(0) @binding(2) var<storage, read> kv: array<vec4f>;
+${inputs}
 @group(0) @binding(3) var<storage, read> out: array<vec4f>;
 @group(0) @binding(4) var<storage, read> logSumExp: array<f32>;
 @group(0) @binding(5) var<storage, read> dOut: array<vec4f>;
 @group(0) @binding(6) var<storage, read_write> dq: array<vec4f>;
 @group(0) @binding(7) var<storage, read_write> delta: array<f32>;
 @group(0) @binding(8) var<uniform> params: Params;
-${planRows('all')}
-${loopBound}
-${total}
-
-@compute @workgroup_size(${SEQUENCE_GROUP})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let row = group.x * ${SEQUENCE_GROUP}u + lane;
-  if (row >= rowCount()) { return; }
-  let head = group.y;
-  let own = (row * ${o.heads}u + head) * ${d4}u;
-  let kvColumn = head / ${o.heads / o.kvHeads}u * ${d4}u;
+${main}
+  ${queryPlace(o, shared)}
   var query: array<vec4f, ${d4}>;
   var gradient: array<vec4f, ${d4}>;
   var sum: array<vec4f, ${d4}>;

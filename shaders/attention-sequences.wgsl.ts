@@ -1,6 +1,5 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
-import { loopBound, loopEnd, planRows } from './snippets/plan.js'
-import { SEQUENCE_GROUP, type SequenceAttentionOptions, scoreScale, total } from './snippets/sequences.js'
+import { queryPlace, type SequenceAttentionOptions, scoreScale, sequenceAttention } from './snippets/sequences.js'
 
 /**
  * Causal grouped-query attention within sequences of params.length rows that follow each other, by online softmax. The logarithm of the sum
@@ -15,28 +14,15 @@ import { SEQUENCE_GROUP, type SequenceAttentionOptions, scoreScale, total } from
  * Dispatch: (ceil(rows / 32), heads, 1) groups of 32: one invocation per row, so that a group reads the same keys at the same time.
  */
 export function attentionSequencesShader(o: SequenceAttentionOptions): string {
-  const d4 = o.headDim / 4
-  const row4 = 2 * o.kvHeads * d4
-  const each = `for (var c = 0u; c < ${loopEnd(d4, o.unrolled)}; c++)`
+  const shared = sequenceAttention(o)
+  const { d4, row4, each, inputs, main } = shared
   return wgsl`
-struct Params { length: u32 }
-@group(0) @binding(0) var<storage, read> plan: array<u32>;
-@group(0) @binding(1) var<storage, read> q: array<vec4f>;
-@group(0) @binding(2) var<storage, read> kv: array<vec4f>;
+${inputs}
 @group(0) @binding(3) var<storage, read_write> out: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> logSumExp: array<f32>;
 @group(0) @binding(5) var<uniform> params: Params;
-${planRows('all')}
-${loopBound}
-${total}
-
-@compute @workgroup_size(${SEQUENCE_GROUP})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let row = group.x * ${SEQUENCE_GROUP}u + lane;
-  if (row >= rowCount()) { return; }
-  let head = group.y;
-  let own = (row * ${o.heads}u + head) * ${d4}u;
-  let kvColumn = head / ${o.heads / o.kvHeads}u * ${d4}u;
+${main}
+  ${queryPlace(o, shared)}
   var query: array<vec4f, ${d4}>;
   var sum: array<vec4f, ${d4}>;
   ${each} { query[c] = q[own + c] * ${scoreScale(o.headDim)}; }

@@ -60,33 +60,34 @@ function bars(ms: readonly number[], title: string): SVGSVGElement {
 }
 
 function kernelTable(rows: readonly ProfileRow[]): HTMLTableElement {
-  const table = create('table')
-  table.append(create('caption', { text: 'Kernels' }))
-  table
-    .createTHead()
-    .insertRow()
-    .append(...['Kernel', 'Runs', 'Time', 'Share', 'Of the limit'].map((one) => header(one, 'col')))
-  const body = table.createTBody()
-  for (const { kernel, dispatches, ms, share, ofLimit } of rows) {
-    const cells = [String(dispatches), milliseconds(ms), percent(share), ofLimit === null ? '–' : percent(ofLimit)]
-    body.insertRow().append(header(kernel, 'row'), ...cells.map((text) => create('td', { text })))
-  }
-  return table
+  const cells = rows.map(({ kernel, dispatches, ms, share, ofLimit }) => [
+    kernel,
+    String(dispatches),
+    milliseconds(ms),
+    percent(share),
+    ofLimit === null ? '–' : percent(ofLimit),
+  ])
+  return table('Kernels', ['Kernel', 'Runs', 'Time', 'Share', 'Of the limit'], cells)
 }
 
 function sublayerTable(ms: readonly number[]): HTMLTableElement {
-  const table = create('table')
-  table.append(create('caption', { text: 'Sublayers' }))
-  table
+  const layers = Array.from({ length: Math.ceil(ms.length / 2) }, (_, layer) => layer)
+  const cells = layers.map((layer) => [String(layer), ...ms.slice(2 * layer, 2 * layer + 2).map(milliseconds)])
+  return table('Sublayers', ['Layer', 'Attention', 'MLP'], cells)
+}
+
+/** The first cell of a row names it. */
+function table(caption: string, columns: readonly string[], rows: readonly (readonly string[])[]): HTMLTableElement {
+  const result = create('table')
+  result.append(create('caption', { text: caption }))
+  result
     .createTHead()
     .insertRow()
-    .append(...['Layer', 'Attention', 'MLP'].map((one) => header(one, 'col')))
-  const body = table.createTBody()
-  for (let layer = 0; 2 * layer < ms.length; layer++) {
-    const cells = [0, 1].map((kind) => create('td', { text: milliseconds(ms[2 * layer + kind] ?? 0) }))
-    body.insertRow().append(header(String(layer), 'row'), ...cells)
-  }
-  return table
+    .append(...columns.map((one) => header(one, 'col')))
+  const body = result.createTBody()
+  for (const [name = '', ...cells] of rows)
+    body.insertRow().append(header(name, 'row'), ...cells.map((text) => create('td', { text })))
+  return result
 }
 
 function milliseconds(ms: number): string {

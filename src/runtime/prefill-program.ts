@@ -2,9 +2,9 @@ import type { Obey } from '../../shaders/snippets/obey.js'
 import type { ParamsArena } from '../gpu/dispatch.js'
 import { attentionPrefillKernel } from '../kernels/attention-prefill.js'
 import { embedKernel } from '../kernels/embed.js'
-import { rmsNormKernel } from '../kernels/rms-norm.js'
 import { ropeRowsKernel } from '../kernels/rope-rows.js'
 import type { Engine } from './engine.js'
+import { appendRows, keysValuesRows } from './keys-values-rows.js'
 import { layerGemm } from './layer-gemm.js'
 import { mlpRows } from './mlp-rows.js'
 import { perObey } from './per-obey.js'
@@ -16,7 +16,7 @@ import type { Target } from './target.js'
 /** Compiles the kernels of `prefillProgram`. */
 export async function prefillKernels(target: Target, variant: Variant) {
   const { gpu, shape, choice } = target
-  const { config, d4, queryWidth, kvWidth } = shape
+  const { config, d4, queryWidth } = shape
   const { heads, kvHeads, headDim, hiddenSize: d, rmsNormEps: eps, qkNorm } = config
   const positions = 'consecutive'
   const phase = 'prefill'
@@ -48,33 +48,15 @@ export async function prefillKernels(target: Target, variant: Variant) {
     ])
     return { query, turn, attention, output, mlp }
   }
-  const [of, skipped, route, embed, normAll, keysValues, append] = await Promise.all([
+  const [of, skipped, route, embed, project, append] = await Promise.all([
     perObey(variant, { sublayers: shape.sublayers, phase }, make),
     skippedSublayer(target, variant.policy),
     routingKernels(target, variant, { phase, singleRow: false, positions }),
     embedKernel(gpu, { width4: d4, stride4: d4, dtype: target.dtypes.embedding }),
-    rmsNormKernel(gpu, { d, d4, eps, rows: 'all' }),
-    layerGemm(target, 'qkv', {
-      k4: d4,
-      n: kvWidth,
-      outputStride: kvWidth,
-      bias: config.qkvBias,
-      rows: 'all',
-      gather: false,
-      epilogue: 'store',
-    }),
-    ropeRowsKernel(gpu, {
-      heads,
-      kvHeads,
-      headDim,
-      eps,
-      qkNorm,
-      rows: 'all',
-      target: 'key-value',
-      positions,
-    }),
+    keysValuesRows(target),
+    appendRows(target),
   ])
-  return { of, skipped, route, embed, normAll, keysValues, append }
+  return { of, skipped, route, embed, project, append }
 }
 
 /**
@@ -84,32 +66,24 @@ export async function prefillKernels(target: Target, variant: Variant) {
  */
 export async function prefillProgram(engine: Engine, arena: ParamsArena, inputs: ProgramInputs): Promise<Program> {
   const kernels = await prefillKernels(engine.target, inputs)
-  const { of, skipped, route, normAll, append } = kernels
+  const { of, skipped, route, project, append } = kernels
   const { weights, scratch, capacity } = engine
-  const { headDim } = engine.shape.config
-  const { queryWidth } = engine.shape
   const { buffers, cache } = inputs
 
   const { x, u, q, keysValues } = scratch
   const { vectors } = weights
   const { plan, ids, z } = buffers
   const { rope } = cache
-  const keyNorm = Math.ceil(headDim / 4)
   const layers = weights.layers.map((w, layer): LayerProgram => {
     const r = route(engine, arena, buffers, layer)
     const attention = of(r.attention)
     const mlp = of(r.mlp)
     const kv = cache.kv[layer] as GPUBuffer
     const slot = r.attentionSlot
+    const at = { layer, weights: w }
     const projected = () => [
-      normAll(arena, { plan, x, vectors, u }, { slot: 0, norm: w.inputNorm }),
-      kernels.keysValues(layer)(
-        arena,
-        { plan, x: u, weights: w.qkv, vectors, y: keysValues },
-        // Biases of Q come first; the offset counts vec4s, and head sizes are multiples of four.
-        { slot: 0, firstRow: queryWidth, bias: w.qkvBias + queryWidth / 4, z: 0 },
-      ),
-      append(arena, { plan, rope, vectors, source: keysValues, out: kv }, { slot: 0, norm: w.qkNorm + keyNorm }),
+      ...project(engine, arena, { plan, keysValues }, at),
+      append(engine, arena, { plan, cache, source: keysValues }, at),
     ]
     const attended = (run: NonNullable<typeof attention>) => [
       run.query(layer)(
@@ -132,7 +106,7 @@ export async function prefillProgram(engine: Engine, arena: ParamsArena, inputs:
         ...(attention ? attended(attention) : skipped(engine, arena, plan, 2 * layer)),
       ],
       mlp: mlp
-        ? mlp.mlp(engine, arena, buffers, { layer, weights: w, mlpSlot: r.mlpSlot })
+        ? mlp.mlp(engine, arena, buffers, { ...at, mlpSlot: r.mlpSlot })
         : skipped(engine, arena, plan, 2 * layer + 1),
     }
   })

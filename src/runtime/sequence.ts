@@ -1,5 +1,5 @@
 import { SkipstoneError, throwIfAborted } from '../errors.js'
-import { type Dispatch, type Extent, ParamsArena } from '../gpu/dispatch.js'
+import { type BoundBuffer, type Dispatch, type Extent, ParamsArena } from '../gpu/dispatch.js'
 import type { GpuProfile } from '../gpu/profile.js'
 import { ReadbackRing } from '../gpu/readback.js'
 import { sampleSettings } from '../kernels/sample.js'
@@ -110,6 +110,8 @@ export class Sequence {
   #place: Place | undefined
   #destroyed = false
   #policy: SkipPolicy
+  /** Of the present policy, by the phases that were asked for. */
+  #knownBits: Partial<Record<Phase, KnownBits>> = {}
   /** What the next submit changes to. */
   #nextPolicy: SkipPolicy | undefined
   #buffers: SequenceBuffers
@@ -348,13 +350,7 @@ export class Sequence {
     this.#reserve(context)
     this.#turn()
     const lane = await this.#lane(batch, row)
-    const { arena } = this.#present()
-    const adjusted = await this.#adjustment.dispatch(arena, this.#buffers, 'step', lane.logits)
-    const finish = [
-      ...lane.packing,
-      ...(adjusted ? [adjusted.dispatch] : []),
-      lane.sample(adjusted?.logits ?? lane.logits),
-    ]
+    const finish = await this.#ended(lane.ending, 'step', lane.logits)
     const known = this.#known('decode')
     return {
       lane,
@@ -512,7 +508,8 @@ export class Sequence {
 
   /** What the present policy says before the GPU decides anything. */
   #known(phase: Phase): KnownBits {
-    return knownBits(this.engine.shape, this.#policy, phase)
+    this.#knownBits[phase] ??= knownBits(this.engine.shape, this.#policy, phase)
+    return this.#knownBits[phase]
   }
 
   /** Counts the guesses that no position needed. */
@@ -593,6 +590,7 @@ export class Sequence {
     for (const buffer of [thresholds, routers]) gpu.memory.destroy(buffer)
     this.#buffers = { ...this.#buffers, ...createPolicyBuffers(gpu, shape, policy) }
     this.#policy = policy
+    this.#knownBits = {}
     this.#programs?.arena.destroy()
     this.#programs = undefined
   }
@@ -647,9 +645,17 @@ export class Sequence {
 
   /** The end of the prompt, or of a step behind it. */
   async #finish(part: 'prompt' | 'step'): Promise<readonly Dispatch[]> {
-    const { score, sample, finish } = await this.#ready('endings')
+    return this.#ended(await this.#ready('endings'), part)
+  }
+
+  /** The ending, with the logits adjusted where the generation asks for it. */
+  async #ended(
+    { score, sample, finish }: Pick<Endings, 'score' | 'sample' | 'finish'>,
+    part: 'prompt' | 'step',
+    logits?: BoundBuffer,
+  ): Promise<readonly Dispatch[]> {
     this.#check()
-    const adjusted = await this.#adjustment.dispatch(this.#present().arena, this.#buffers, part)
+    const adjusted = await this.#adjustment.dispatch(this.#present().arena, this.#buffers, part, logits)
     this.#check()
     return adjusted ? [...score, adjusted.dispatch, sample(adjusted.logits)] : finish
   }

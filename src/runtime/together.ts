@@ -10,15 +10,19 @@ export interface Turns {
   leave(): void
 }
 
-const engines = new WeakMap<Engine, { readonly going: Set<Sequence>; queue?: Promise<DecodeQueue> }>()
+/** Who generates on an engine, and where they meet once there were two of them. */
+interface Meeting {
+  readonly going: Set<Sequence>
+  queue?: Promise<DecodeQueue>
+}
+
+const meetings = new WeakMap<Engine, Meeting>()
 
 /** Generations on one engine at the same time take their steps together. One that is alone goes its own way, and loads no code for batches. */
 export function takeTurns(sequence: Sequence): Turns {
   const { engine } = sequence
-  const here: { readonly going: Set<Sequence>; queue?: Promise<DecodeQueue> } = engines.get(engine) ?? {
-    going: new Set(),
-  }
-  engines.set(engine, here)
+  const here: Meeting = meetings.get(engine) ?? { going: new Set() }
+  meetings.set(engine, here)
   here.going.add(sequence)
   return {
     async decode(steps, signal) {

@@ -102,8 +102,10 @@ async function load(
       progress?.({ phase: 'pipelines', loaded: 0, total: 0 })
       const target = await compiling
       throwIfAborted(abort)
-      // Nobody waits for it.
-      tunedForms(gpu).then((forms) => forms?.lookForFastest(target))
+      // Nobody waits for it, and a failure changes nothing.
+      tunedForms(gpu)
+        .then((forms) => forms?.lookForFastest(target))
+        .catch(() => undefined)
       return new Engine(target, weights)
     } catch (error) {
       gpu.destroy()

@@ -96,16 +96,12 @@ export class EngineModel implements Model, SessionHost {
   }
 
   async evaluate(windows: readonly (readonly number[])[], options: EvaluateOptions = {}): Promise<Evaluation> {
-    const engine = await this.engine()
-    for (const window of windows) this.checkIds(window)
-    try {
+    return this.#study(async (engine) => {
+      for (const window of windows) this.checkIds(window)
       const policy = await this.resolve(policyRequest(options.policy, this), engine, options.signal)
       const { evaluate } = await import('../study/evaluate.js')
-      return await evaluate(engine, policy, windows, { ...options, contextLength: this.config.contextLength })
-    } catch (error) {
-      this.#check()
-      throw error
-    }
+      return evaluate(engine, policy, windows, { ...options, contextLength: this.config.contextLength })
+    })
   }
 
   async profile(options: ProfileOptions = {}): Promise<ProfileResult> {
@@ -113,15 +109,11 @@ export class EngineModel implements Model, SessionHost {
     const most = this.config.contextLength - 1
     if (!Number.isInteger(tokens) || tokens < 1 || tokens > most)
       throw new SkipstoneError('bad-option', `tokens is a whole number from 1 to ${most}, not ${String(tokens)}.`)
-    const engine = await this.engine()
-    try {
+    return this.#study(async (engine) => {
       const policy = await this.resolve(policyRequest(options.policy, this), engine, signal)
       const { profile } = await import('../study/profile.js')
-      return await profile(engine, { policy, tokens: [tokens], phases: ['prefill', 'decode'], signal, onProgress })
-    } catch (error) {
-      this.#check()
-      throw error
-    }
+      return profile(engine, { policy, tokens: [tokens], phases: ['prefill', 'decode'], signal, onProgress })
+    })
   }
 
   embed(input: Embeddable, options?: EmbedOptions): Promise<Float32Array>
@@ -129,33 +121,25 @@ export class EngineModel implements Model, SessionHost {
   embed(input: EmbedInput, options?: EmbedOptions): Promise<Float32Array | Float32Array[]>
   async embed(input: EmbedInput, options: EmbedOptions = {}): Promise<Float32Array | Float32Array[]> {
     const { contextLength } = this.config
-    const engine = await this.engine()
-    const texts = await idsOf(input, this.text, contextLength)
-    for (const ids of texts) this.checkIds(ids)
-    try {
+    return this.#study(async (engine) => {
+      const texts = await idsOf(input, this.text, contextLength)
+      for (const ids of texts) this.checkIds(ids)
       const { pooling = 'last', normalise = true, signal, onProgress } = options
       const policy = await this.resolve(policyRequest(options.policy, this), engine, signal)
       const { embed } = await import('../study/embed.js')
       const vectors = await embed(engine, policy, texts, { pooling, normalise, contextLength, signal, onProgress })
       return isOne(input) ? (vectors[0] as Float32Array) : vectors
-    } catch (error) {
-      this.#check()
-      throw error
-    }
+    })
   }
 
   async calibrate(
     windows?: readonly (readonly number[])[],
     options: Omit<EvaluateOptions, 'policy'> = {},
   ): Promise<SkipProfile> {
-    const engine = await this.engine()
-    for (const window of windows ?? []) this.checkIds(window)
-    try {
-      return await (await this.#measuring()).profile(engine, windows, options)
-    } catch (error) {
-      this.#check()
-      throw error
-    }
+    return this.#study(async (engine) => {
+      for (const window of windows ?? []) this.checkIds(window)
+      return (await this.#measuring()).profile(engine, windows, options)
+    })
   }
 
   dispose(): void {
@@ -233,6 +217,17 @@ export class EngineModel implements Model, SessionHost {
         'bad-option',
         `${bad} is not a token id of this model: ids are whole numbers from 0 to ${this.config.vocabSize - 1}.`,
       )
+    }
+  }
+
+  /** What needs no session. Where the model was disposed of meanwhile, that is what is said. */
+  async #study<T>(work: (engine: Engine) => Promise<T>): Promise<T> {
+    const engine = await this.engine()
+    try {
+      return await work(engine)
+    } catch (error) {
+      this.#check()
+      throw error
     }
   }
 

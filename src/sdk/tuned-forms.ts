@@ -10,14 +10,13 @@ export function keptForm(gpu: GpuDevice, config: ModelConfig, dtypes: MatrixDtyp
   return formMemory.get(keyOf(gpu, config, dtypes))
 }
 
-/** Looks for the fastest form, once for a device and a size of models; later loads begin with it. A failure changes nothing. */
+/** Looks for the fastest form, once for a device and a size of models; later loads begin with it. @throws as what it runs: then nothing is kept. */
 export async function lookForFastest(target: Target): Promise<void> {
   const { gpu, shape, dtypes, activations } = target
   const key = keyOf(gpu, shape.config, dtypes)
   // Products in 8 bits are asked for, not chosen.
   if (activations !== 'f32' || (await formMemory.get(key)) !== undefined) return
-  const form = await fastestForm(target).catch(() => undefined)
-  if (form !== undefined) await formMemory.set(key, form)
+  await formMemory.set(key, await fastestForm(target))
 }
 
 function keyOf(

@@ -51,7 +51,7 @@ const POLICIES: Readonly<Record<string, Entry>> = {
     keys: ['skip'],
     share: 'skip',
     prepare: (o) => {
-      const skip = share('first', o.skip)
+      const skip = share('first', 'skip', o.skip)
       return async ({ layers }) => (await import('./first.js')).first({ skip, layers })
     },
   },
@@ -59,7 +59,7 @@ const POLICIES: Readonly<Record<string, Entry>> = {
     keys: ['skip', 'seed'],
     share: 'skip',
     prepare: (o) => {
-      const skip = share('random', o.skip)
+      const skip = share('random', 'skip', o.skip)
       const seed = whole('random', 'seed', o.seed ?? 0)
       return async ({ layers }) => (await import('./random.js')).random({ skip, seed, layers })
     },
@@ -69,7 +69,7 @@ const POLICIES: Readonly<Record<string, Entry>> = {
     keys: ['skip'],
     share: 'skip',
     prepare: (o) => {
-      const skip = share('shortgpt', o.skip)
+      const skip = share('shortgpt', 'skip', o.skip)
       return async ({ profile }) => (await import('./shortgpt.js')).shortgpt({ skip, profile: await profile() })
     },
   },
@@ -77,7 +77,7 @@ const POLICIES: Readonly<Record<string, Entry>> = {
     keys: ['skip'],
     share: 'skip',
     prepare: (o) => {
-      const skip = share('sleb', o.skip)
+      const skip = share('sleb', 'skip', o.skip)
       return ({ layers, profile, loss, once }) =>
         once(`sleb ${skip}`, async () => {
           const { sleb } = await import('./sleb.js')
@@ -156,10 +156,7 @@ function prepareSkipgpt(options: PolicyRequest['options']): Resolver {
     throw new SkipstoneError('bad-option', 'skipgpt: give delta or budget, not both; a budget chooses its delta.')
   }
   const delta = number('delta', options.delta ?? 0)
-  const budget = options.budget === undefined ? undefined : number('budget', options.budget)
-  if (budget !== undefined && !(budget >= 0 && budget <= 1)) {
-    throw new SkipstoneError('bad-option', `skipgpt: budget is a share between 0 and 1, not ${budget}.`)
-  }
+  const budget = options.budget === undefined ? undefined : share('skipgpt', 'budget', options.budget)
   return async ({ routers, calibrate }) => {
     if (!routers) {
       throw new SkipstoneError(
@@ -183,7 +180,7 @@ function prepareUnified(options: PolicyRequest['options']): Resolver {
 }
 
 function prepareAdaskip(options: PolicyRequest['options']): Resolver {
-  const skip = share('adaskip', options.skip)
+  const skip = share('adaskip', 'skip', options.skip)
   const online = options.online ?? 'true'
   if (online !== 'true' && online !== 'false') {
     throw new SkipstoneError('bad-option', `adaskip: online is true or false, not "${online}".`)
@@ -196,11 +193,11 @@ function prepareAdaskip(options: PolicyRequest['options']): Resolver {
   }
 }
 
-/** The share of `skip=`, where it has its default too. */
-function share(policy: string, value: number | string = 0.25): number {
-  const skip = number('skip', value)
-  if (skip >= 0 && skip <= 1) return skip
-  throw new SkipstoneError('bad-option', `${policy}: skip is a share between 0 and 1, not ${skip}.`)
+/** A share that a policy skips; the default is that of all that have one. */
+function share(policy: string, key: string, value: number | string = 0.25): number {
+  const its = number(key, value)
+  if (its >= 0 && its <= 1) return its
+  throw new SkipstoneError('bad-option', `${policy}: ${key} is a share between 0 and 1, not ${its}.`)
 }
 
 function whole(policy: string, key: string, value: number | string): number {

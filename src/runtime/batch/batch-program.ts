@@ -3,11 +3,11 @@ import { batchPositions } from '../../../shaders/snippets/plan.js'
 import type { Dispatch, ParamsArena } from '../../gpu/dispatch.js'
 import { embedKernel } from '../../kernels/embed.js'
 import { mergeSplitsKernel } from '../../kernels/merge-splits.js'
-import { rmsNormKernel } from '../../kernels/rms-norm.js'
 import { ropeRowsKernel } from '../../kernels/rope-rows.js'
 import type { SkipPolicy } from '../../skip/policy.js'
 import { decodeSplits } from '../decode-splits.js'
 import type { Engine } from '../engine.js'
+import { keysValuesRows } from '../keys-values-rows.js'
 import { layerGemm } from '../layer-gemm.js'
 import { mlpRows } from '../mlp-rows.js'
 import { perObey } from '../per-obey.js'
@@ -43,7 +43,7 @@ export async function batchProgram(
 ): Promise<BatchProgram> {
   const { target, weights, scratch, capacity } = engine
   const { gpu, shape } = target
-  const { config, d4, queryWidth, kvWidth, sublayers } = shape
+  const { config, d4, queryWidth, sublayers } = shape
   const { heads, kvHeads, headDim, hiddenSize: d, rmsNormEps: eps, qkNorm } = config
   const positions = batchPositions(sublayers, capacity)
   const variant = { policy, margins: false, masked: false }
@@ -73,21 +73,12 @@ export async function batchProgram(
     ])
     return { query, output, mlp }
   }
-  const [of, skipped, route, embed, norm, makeKeysValues, turn, merge, logits] = await Promise.all([
+  const [of, skipped, route, embed, project, turn, merge, logits] = await Promise.all([
     perObey(variant, { sublayers, phase: 'decode' }, make),
     skippedSublayer(target, policy),
     routingKernels(target, variant, { phase: 'decode', singleRow: false, positions }),
     embedKernel(gpu, { width4: d4, stride4: d4, dtype: target.dtypes.embedding }),
-    rmsNormKernel(gpu, { d, d4, eps, rows: 'all' }),
-    layerGemm(target, 'qkv', {
-      k4: d4,
-      n: kvWidth,
-      outputStride: keysValues.stride,
-      bias: config.qkvBias,
-      rows: 'all',
-      gather: false,
-      epilogue: 'store',
-    }),
+    keysValuesRows(target, keysValues.stride),
     // Rows without queries are turned too: nobody reads them.
     ropeRowsKernel(gpu, {
       heads,
@@ -111,18 +102,11 @@ export async function batchProgram(
     const r = route(engine, arena, buffers, layer)
     const attention = of(r.attention)
     const mlp = of(r.mlp)
-    const projected = () => [
-      norm(arena, { plan, x, vectors, u }, { slot: 0, norm: w.inputNorm }),
-      makeKeysValues(layer)(
-        arena,
-        { plan, x: u, weights: w.qkv, vectors, y: keysValues.buffer },
-        { slot: 0, firstRow: queryWidth, bias: w.qkvBias + queryWidth / 4, z: 0 },
-      ),
-    ]
+    const at = { layer, weights: w }
     return {
       before: [
         ...r.program.entry,
-        ...(r.hasKeysValues ? projected() : []),
+        ...(r.hasKeysValues ? project(engine, arena, { plan, keysValues: keysValues.buffer }, at) : []),
         ...(attention
           ? [
               attention.query(layer)(
@@ -147,7 +131,7 @@ export async function batchProgram(
           : skipped(engine, arena, plan, 2 * layer)),
         ...r.program.afterAttention,
         ...(mlp
-          ? mlp.mlp(engine, arena, { plan, z }, { layer, weights: w, mlpSlot: r.mlpSlot })
+          ? mlp.mlp(engine, arena, { plan, z }, { ...at, mlpSlot: r.mlpSlot })
           : skipped(engine, arena, plan, 2 * layer + 1)),
       ],
     }

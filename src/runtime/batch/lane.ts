@@ -2,11 +2,11 @@ import { batchPositions, planSlot } from '../../../shaders/snippets/plan.js'
 import type { BoundBuffer, Dispatch, ParamsArena } from '../../gpu/dispatch.js'
 import { attentionDecodeKernel, headsPerGroup } from '../../kernels/attention-decode.js'
 import { batchRowKernel } from '../../kernels/batch-row.js'
-import { ropeRowsKernel } from '../../kernels/rope-rows.js'
 import { hasKeysValues } from '../../skip/static-skips.js'
 import { decodeSplits } from '../decode-splits.js'
-import { endingKernels } from '../endings.js'
+import { type Endings, endingKernels } from '../endings.js'
 import type { Engine } from '../engine.js'
+import { appendRows } from '../keys-values-rows.js'
 import { obeyOf, perObey } from '../per-obey.js'
 import type { ProgramInputs } from '../program.js'
 import { type BatchBuffers, rowOf } from './batch-buffers.js'
@@ -17,11 +17,10 @@ export interface Lane {
   readonly enter: Dispatch
   /** By layer: key and value into its cache, and attention to it; none where the policy leaves them out. */
   readonly layers: readonly { readonly append: readonly Dispatch[]; readonly attention: readonly Dispatch[] }[]
-  /** Its decisions into its records; nothing where the policy decides nothing. */
-  readonly packing: readonly Dispatch[]
   /** Its logits in the batch. */
   readonly logits: BoundBuffer
-  sample(logits: BoundBuffer): Dispatch
+  /** What follows the batch's logits: its decisions into its records, and its next token. */
+  readonly ending: Pick<Endings, 'score' | 'sample' | 'finish'>
 }
 
 /** A sequence's lane in row `row` of a batch. */
@@ -34,20 +33,11 @@ export async function laneProgram(
 ): Promise<Lane> {
   const { target, weights, capacity } = engine
   const { gpu, shape, choice } = target
-  const { heads, kvHeads, headDim, rmsNormEps: eps, qkNorm } = shape.config
+  const { heads, kvHeads, headDim } = shape.config
   const { headsTogether, unrolled } = choice.form.value.attention
   const [enter, append, attend, { pack, sample }] = await Promise.all([
     batchRowKernel(gpu, batchPositions(shape.sublayers, capacity)),
-    ropeRowsKernel(gpu, {
-      heads,
-      kvHeads,
-      headDim,
-      eps,
-      qkNorm,
-      rows: 'all',
-      target: 'key-value',
-      positions: 'consecutive',
-    }),
+    appendRows(target),
     perObey(inputs, { sublayers: shape.sublayers, phase: 'decode' }, (obey) =>
       attentionDecodeKernel(gpu, {
         heads,
@@ -64,18 +54,11 @@ export async function laneProgram(
 
   const { buffers, cache } = inputs
   const { plan, ids, ring } = buffers
-  const { rope } = cache
-  const { vectors } = weights
-  const keyNorm = Math.ceil(headDim / 4)
   const layers = weights.layers.map((w, layer) => {
     const kv = cache.kv[layer] as GPUBuffer
     const attention = attend(obeyOf(inputs, 2 * layer, 'decode'))
     const appended = () =>
-      append(
-        arena,
-        { plan, rope, vectors, source: rowOf(batch.keysValues, row), out: kv },
-        { slot: 0, norm: w.qkNorm + keyNorm },
-      )
+      append(engine, arena, { plan, cache, source: rowOf(batch.keysValues, row) }, { layer, weights: w })
     return {
       append: hasKeysValues(inputs.policy, layer) ? [appended()] : [],
       attention: attention
@@ -89,11 +72,13 @@ export async function laneProgram(
         : [],
     }
   })
+  const packing = pack ? [pack(arena, { plan, z: batch.z, ring }, { row })] : []
+  const logits = rowOf(batch.logits, row)
+  const sampled = (from: BoundBuffer) => sample(arena, { ...buffers, logits: from })
   return {
     enter: enter(arena, { own: plan, ownIds: ids, plan: batch.plan, ids: batch.ids }, { row }),
     layers,
-    packing: pack ? [pack(arena, { plan, z: batch.z, ring }, { row })] : [],
-    logits: rowOf(batch.logits, row),
-    sample: (logits) => sample(arena, { ...buffers, logits }),
+    logits,
+    ending: { score: packing, sample: sampled, finish: [...packing, sampled(logits)] },
   }
 }

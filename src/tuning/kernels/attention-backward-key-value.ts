@@ -1,7 +1,8 @@
 import { attentionBackwardKeyValueShader } from '../../../shaders/attention-backward-key-value.wgsl.js'
-import { SEQUENCE_GROUP, type SequenceAttentionOptions } from '../../../shaders/snippets/sequences.js'
+import type { SequenceAttentionOptions } from '../../../shaders/snippets/sequences.js'
 import type { GpuDevice } from '../../gpu/device.js'
 import { bind, type Dispatch, type ParamsArena } from '../../gpu/dispatch.js'
+import { sequenceGrid } from './sequence-grid.js'
 
 /** Host side of shaders/attention-backward-key-value.wgsl.ts. */
 export async function attentionBackwardKeyValueKernel(gpu: GpuDevice, options: SequenceAttentionOptions) {
@@ -28,9 +29,10 @@ export async function attentionBackwardKeyValueKernel(gpu: GpuDevice, options: S
     },
     params: { length: number },
   ): Dispatch =>
-    bind(arena, kernel, [b.plan, b.q, b.kv, b.logSumExp, b.dOut, b.delta, b.dkv, [params.length]], ({ rows }) => [
-      Math.ceil(rows / SEQUENCE_GROUP),
-      options.kvHeads,
-      1,
-    ])
+    bind(
+      arena,
+      kernel,
+      [b.plan, b.q, b.kv, b.logSumExp, b.dOut, b.delta, b.dkv, [params.length]],
+      sequenceGrid(options.kvHeads),
+    )
 }

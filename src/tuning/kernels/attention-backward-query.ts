@@ -1,7 +1,8 @@
 import { attentionBackwardQueryShader } from '../../../shaders/attention-backward-query.wgsl.js'
-import { SEQUENCE_GROUP, type SequenceAttentionOptions } from '../../../shaders/snippets/sequences.js'
+import type { SequenceAttentionOptions } from '../../../shaders/snippets/sequences.js'
 import type { GpuDevice } from '../../gpu/device.js'
 import { bind, type Dispatch, type ParamsArena } from '../../gpu/dispatch.js'
+import { sequenceGrid } from './sequence-grid.js'
 
 /** Host side of shaders/attention-backward-query.wgsl.ts. */
 export async function attentionBackwardQueryKernel(gpu: GpuDevice, options: SequenceAttentionOptions) {
@@ -30,9 +31,10 @@ export async function attentionBackwardQueryKernel(gpu: GpuDevice, options: Sequ
     },
     params: { length: number },
   ): Dispatch =>
-    bind(arena, kernel, [b.plan, b.q, b.kv, b.out, b.logSumExp, b.dOut, b.dq, b.delta, [params.length]], ({ rows }) => [
-      Math.ceil(rows / SEQUENCE_GROUP),
-      options.heads,
-      1,
-    ])
+    bind(
+      arena,
+      kernel,
+      [b.plan, b.q, b.kv, b.out, b.logSumExp, b.dOut, b.dq, b.delta, [params.length]],
+      sequenceGrid(options.heads),
+    )
 }
