@@ -1,6 +1,6 @@
 import { SkipstoneError } from '../errors.js'
 import type { ModelConfig } from '../model/config.js'
-import { checkPolicy, type PolicyRequest } from '../skip/registry.js'
+import { checkPolicy, checkRouters, type PolicyRequest } from '../skip/registry.js'
 import type { SessionOptions } from './options.js'
 import { checkOverflow, type Overflow } from './overflow.js'
 import { policy as policyFromText } from './policies.js'
@@ -39,12 +39,7 @@ export function policyRequest(
   { hasRouters }: Pick<SessionLimits, 'hasRouters'>,
 ): PolicyRequest {
   const checked = typeof policy === 'string' ? policyFromText(policy) : checkPolicy(policy)
-  if (checked.name === 'skipgpt' && !hasRouters) {
-    throw new SkipstoneError(
-      'missing-weights',
-      'The policy "skipgpt" needs router weights: load the model with the option `routers`.',
-    )
-  }
+  checkRouters(checked, hasRouters)
   return checked
 }
 

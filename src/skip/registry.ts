@@ -1,10 +1,12 @@
 import { SkipstoneError } from '../errors.js'
 import { dense } from './dense.js'
 import { forced } from './forced.js'
+import { count, factor, finite, type Option, oneOf, share, whole } from './options.js'
 import type { SkipPolicy } from './policy.js'
 import type { SkipProfile } from './profile.js'
 import type { RouterWeights } from './router-weights.js'
 import { skipgptPolicy } from './skipgpt.js'
+import type { UnifiedForm } from './unified.js'
 
 /** A policy as a user asks for it: a name and options, not yet joined with a model's weights. */
 export interface PolicyRequest {
@@ -26,67 +28,79 @@ export interface PolicyContext {
   calibrate(policyAt: (delta: number) => SkipPolicy, budget: number): Promise<number>
 }
 
-type Resolver = (context: PolicyContext) => SkipPolicy | Promise<SkipPolicy>
-
-interface Entry {
-  readonly keys: readonly string[]
-  /** The key that says which share is skipped. */
-  readonly share?: string
-  /** Checks the options' values, and returns what joins them with a model's weights. */
-  prepare(options: PolicyRequest['options']): Resolver
+interface Entry<O> {
+  /** What its options may be. */
+  readonly options: { readonly [K in keyof O]: Option<O[K]> }
+  /** The option that says which share is skipped. */
+  readonly share?: keyof O & string
+  /** It needs routers that were loaded with the model. */
+  readonly needsRouters?: true
+  /** What its options must be together. @throws `bad-option`. */
+  check?(options: O): void
+  /** Joins the options with a model's weights. */
+  make(options: O, context: PolicyContext): SkipPolicy | Promise<SkipPolicy>
 }
 
-const POLICIES: Readonly<Record<string, Entry>> = {
-  dense: { keys: [], prepare: () => () => dense },
-  forced: {
-    keys: ['skip', 'seed'],
+type AnyEntry = Entry<Record<string, unknown>>
+
+/** Entries of different options, in one table. */
+const entry = <O>(its: Entry<O>) => its as unknown as AnyEntry
+
+const POLICIES: Readonly<Record<string, AnyEntry>> = {
+  dense: entry({ options: {}, make: () => dense }),
+  forced: entry<{ skip: number; seed: number }>({
+    options: { skip: share(0.5), seed: whole(0) },
     share: 'skip',
-    prepare: (o) => {
-      const policy = forced({ skip: number('skip', o.skip ?? 0.5), seed: number('seed', o.seed ?? 0) })
-      return () => policy
+    make: forced,
+  }),
+  skipgpt: entry<{ delta: number | undefined; budget: number | undefined; input: 'entry' | 'post-attention' }>({
+    options: { delta: finite(undefined), budget: share(undefined), input: oneOf('entry', 'post-attention') },
+    share: 'budget',
+    needsRouters: true,
+    check: ({ delta, budget }) => {
+      if (delta === undefined || budget === undefined) return
+      throw new SkipstoneError('bad-option', 'skipgpt: give delta or budget, not both; a budget chooses its delta.')
     },
-  },
-  skipgpt: { keys: ['delta', 'budget', 'input'], share: 'budget', prepare: prepareSkipgpt },
-  first: {
-    keys: ['skip'],
+    async make({ delta = 0, budget, input }, { routers, calibrate }) {
+      const policyAt = (delta: number) => skipgptPolicy({ routers: routers as RouterWeights, delta, input })
+      return policyAt(budget === undefined ? delta : await calibrate(policyAt, budget))
+    },
+  }),
+  first: entry<{ skip: number }>({
+    options: { skip: share(0.25) },
     share: 'skip',
-    prepare: (o) => {
-      const skip = share('first', 'skip', o.skip)
-      return async ({ layers }) => (await import('./first.js')).first({ skip, layers })
-    },
-  },
-  random: {
-    keys: ['skip', 'seed'],
+    make: async ({ skip }, { layers }) => (await import('./first.js')).first({ skip, layers }),
+  }),
+  random: entry<{ skip: number; seed: number }>({
+    options: { skip: share(0.25), seed: whole(0) },
     share: 'skip',
-    prepare: (o) => {
-      const skip = share('random', 'skip', o.skip)
-      const seed = whole('random', 'seed', o.seed ?? 0)
-      return async ({ layers }) => (await import('./random.js')).random({ skip, seed, layers })
-    },
-  },
-  unified: { keys: ['speedup', 'form'], prepare: prepareUnified },
-  shortgpt: {
-    keys: ['skip'],
+    make: async (o, { layers }) => (await import('./random.js')).random({ ...o, layers }),
+  }),
+  unified: entry<{ speedup: number; form: UnifiedForm }>({
+    options: { speedup: factor(2), form: oneOf('even', 'published') },
+    make: async (o, { layers }) => (await import('./unified.js')).unified({ ...o, layers }),
+  }),
+  shortgpt: entry<{ skip: number }>({
+    options: { skip: share(0.25) },
     share: 'skip',
-    prepare: (o) => {
-      const skip = share('shortgpt', 'skip', o.skip)
-      return async ({ profile }) => (await import('./shortgpt.js')).shortgpt({ skip, profile: await profile() })
-    },
-  },
-  sleb: {
-    keys: ['skip'],
+    make: async ({ skip }, { profile }) => (await import('./shortgpt.js')).shortgpt({ skip, profile: await profile() }),
+  }),
+  sleb: entry<{ skip: number }>({
+    options: { skip: share(0.25) },
     share: 'skip',
-    prepare: (o) => {
-      const skip = share('sleb', 'skip', o.skip)
-      return ({ layers, profile, loss, once }) =>
-        once(`sleb ${skip}`, async () => {
-          const { sleb } = await import('./sleb.js')
-          const { sample } = await profile()
-          return sleb({ skip, layers, loss: (policy) => loss(policy, sample) })
-        })
-    },
-  },
-  adaskip: { keys: ['skip', 'online', 'window'], share: 'skip', prepare: prepareAdaskip },
+    make: ({ skip }, { layers, profile, loss, once }) =>
+      once(`sleb ${skip}`, async () => {
+        const { sleb } = await import('./sleb.js')
+        const { sample } = await profile()
+        return sleb({ skip, layers, loss: (policy) => loss(policy, sample) })
+      }),
+  }),
+  adaskip: entry<{ skip: number; online: 'true' | 'false'; window: number }>({
+    options: { skip: share(0.25), online: oneOf('true', 'false'), window: count(20) },
+    share: 'skip',
+    make: async ({ skip, online, window }, { profile }) =>
+      (await import('./adaskip.js')).adaskip({ skip, online: online === 'true', window, profile: await profile() }),
+  }),
 }
 
 /** Policies that the design names and that a later version brings. */
@@ -114,7 +128,8 @@ export function parsePolicy(text: string): PolicyRequest {
 
 /** @throws as `parsePolicy`, and `bad-option` for a value out of range. */
 export function checkPolicy(request: PolicyRequest): PolicyRequest {
-  prepare(request)
+  const values = valuesOf(request)
+  entryOf(request).check?.(values)
   return request
 }
 
@@ -123,89 +138,38 @@ export function shareOption(name: string): string | undefined {
   return Object.hasOwn(POLICIES, name) ? POLICIES[name]?.share : undefined
 }
 
-/** Joins a request with a model's weights. */
+/** @throws `missing-weights` for a policy that needs routers where there are none. */
+export function checkRouters(request: PolicyRequest, hasRouters: boolean): void {
+  if (hasRouters || !entryOf(request).needsRouters) return
+  throw new SkipstoneError(
+    'missing-weights',
+    `The policy "${request.name}" needs router weights: load the model with the option \`routers\` (--routers), a folder with routers.safetensors.`,
+  )
+}
+
+/** Joins a request with a model's weights. @throws `missing-weights`, `bad-option` for what is out of this model's reach. */
 export async function resolvePolicy(request: PolicyRequest, context: PolicyContext): Promise<SkipPolicy> {
-  return prepare(request)(context)
+  checkRouters(request, context.routers !== undefined)
+  return entryOf(request).make(valuesOf(request), context)
 }
 
-function prepare(request: PolicyRequest): Resolver {
-  const entry = Object.hasOwn(POLICIES, request.name) ? POLICIES[request.name] : undefined
-  if (!entry) {
-    const planned = PLANNED.includes(request.name)
-    throw new SkipstoneError(
-      planned ? 'unsupported' : 'unknown-policy',
-      planned
-        ? `The policy "${request.name}" is not in this version; use ${POLICY_NAMES.join(', ')}.`
-        : `There is no policy "${request.name}"; use ${POLICY_NAMES.join(', ')}.`,
-    )
-  }
-  for (const key of Object.keys(request.options)) {
-    if (entry.keys.includes(key)) continue
-    const known = entry.keys.length > 0 ? `it has ${entry.keys.join(', ')}` : 'it has none'
-    throw new SkipstoneError('bad-option', `The policy "${request.name}" has no option "${key}": ${known}.`)
-  }
-  return entry.prepare(request.options)
+function entryOf({ name }: PolicyRequest): AnyEntry {
+  const its = Object.hasOwn(POLICIES, name) ? POLICIES[name] : undefined
+  if (its) return its
+  const names = POLICY_NAMES.join(', ')
+  if (PLANNED.includes(name))
+    throw new SkipstoneError('unsupported', `The policy "${name}" is not in this version; use ${names}.`)
+  throw new SkipstoneError('unknown-policy', `There is no policy "${name}"; use ${names}.`)
 }
 
-function prepareSkipgpt(options: PolicyRequest['options']): Resolver {
-  const input = options.input ?? 'entry'
-  if (input !== 'entry' && input !== 'post-attention') {
-    throw new SkipstoneError('bad-option', `skipgpt: input is "entry" or "post-attention", not "${input}".`)
+function valuesOf(request: PolicyRequest): Record<string, unknown> {
+  const { name, options: given } = request
+  const { options } = entryOf(request)
+  const names = Object.keys(options)
+  for (const key of Object.keys(given)) {
+    if (names.includes(key)) continue
+    const known = names.length > 0 ? `it has ${names.join(', ')}` : 'it has none'
+    throw new SkipstoneError('bad-option', `The policy "${name}" has no option "${key}": ${known}.`)
   }
-  if (options.budget !== undefined && options.delta !== undefined) {
-    throw new SkipstoneError('bad-option', 'skipgpt: give delta or budget, not both; a budget chooses its delta.')
-  }
-  const delta = number('delta', options.delta ?? 0)
-  const budget = options.budget === undefined ? undefined : share('skipgpt', 'budget', options.budget)
-  return async ({ routers, calibrate }) => {
-    if (!routers) {
-      throw new SkipstoneError(
-        'missing-weights',
-        'The policy "skipgpt" needs router weights: give --routers (or the option `routers`) a folder with routers.safetensors.',
-      )
-    }
-    const policyAt = (delta: number) => skipgptPolicy({ routers, delta, input })
-    return policyAt(budget === undefined ? delta : await calibrate(policyAt, budget))
-  }
-}
-
-function prepareUnified(options: PolicyRequest['options']): Resolver {
-  const speedup = number('speedup', options.speedup ?? 2)
-  if (speedup < 1) throw new SkipstoneError('bad-option', `unified: speedup is 1 or more, not ${speedup}.`)
-  const form = options.form ?? 'even'
-  if (form !== 'even' && form !== 'published') {
-    throw new SkipstoneError('bad-option', `unified: form is "even" or "published", not "${form}".`)
-  }
-  return async ({ layers }) => (await import('./unified.js')).unified({ speedup, form, layers })
-}
-
-function prepareAdaskip(options: PolicyRequest['options']): Resolver {
-  const skip = share('adaskip', 'skip', options.skip)
-  const online = options.online ?? 'true'
-  if (online !== 'true' && online !== 'false') {
-    throw new SkipstoneError('bad-option', `adaskip: online is true or false, not "${online}".`)
-  }
-  const window = whole('adaskip', 'window', options.window ?? 20)
-  if (window < 1) throw new SkipstoneError('bad-option', `adaskip: window is 1 or more, not ${window}.`)
-  return async ({ profile }) => {
-    const { adaskip } = await import('./adaskip.js')
-    return adaskip({ skip, online: online === 'true', window, profile: await profile() })
-  }
-}
-
-/** A share that a policy skips; the default is that of all that have one. */
-function share(policy: string, key: string, value: number | string = 0.25): number {
-  const its = number(key, value)
-  if (its >= 0 && its <= 1) return its
-  throw new SkipstoneError('bad-option', `${policy}: ${key} is a share between 0 and 1, not ${its}.`)
-}
-
-function whole(policy: string, key: string, value: number | string): number {
-  if (Number.isInteger(value)) return value as number
-  throw new SkipstoneError('bad-option', `${policy}: ${key} is a whole number, not ${value}.`)
-}
-
-function number(key: string, value: number | string): number {
-  if (Number.isFinite(value)) return value as number
-  throw new SkipstoneError('bad-option', `The policy option ${key} is a finite number, not "${value}".`)
+  return Object.fromEntries(names.map((key) => [key, options[key]?.(given[key], `${name}: ${key}`)]))
 }

@@ -1,4 +1,3 @@
-import { SkipstoneError } from '../errors.js'
 import type { SkipPolicy } from './policy.js'
 import type { RouterWeights } from './router-weights.js'
 
@@ -12,9 +11,6 @@ export interface SkipGptOptions {
 
 /** SkipGPT (arXiv 2506.04179): two learned routers per layer decide for every token, by arg-max. */
 export function skipgptPolicy({ routers, delta = 0, input = 'entry' }: SkipGptOptions): SkipPolicy {
-  if (!Number.isFinite(delta)) {
-    throw new SkipstoneError('bad-option', `skipgpt: delta is a finite number, not ${delta}.`)
-  }
   return {
     name: `skipgpt${delta === 0 ? '' : `:delta=${delta}`}`,
     decide: () => 'routed',
