@@ -1,51 +1,7 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
-import { loopBound, planRows, type Rows } from './snippets/plan.js'
+import { columnsPerLane, type GemmOptions } from './snippets/gemm-options.js'
+import { products } from './snippets/products.js'
 import { unroll } from './snippets/reduce.js'
-import { silu } from './snippets/silu.js'
-import { readWeights, type WeightDtype, weightElement } from './snippets/weights.js'
-
-/** Register tile (rows x columns per invocation) and how operands reach it. */
-export interface GemmForm {
-  rows: number
-  columns: number
-  /** Invocations across columns, and across rows, of one group. */
-  lanesX: number
-  lanesY: number
-  /**
-   * Vectors of four along k that pass through workgroup memory at a time (GPUs); 0 reads straight from the buffers (a CPU behind
-   * WebGPU, where barriers are dear).
-   */
-  stagedK4: number
-}
-
-export interface GemmOptions {
-  k4: number
-  n: number
-  /** Words between rows of the output. */
-  outputStride: number
-  dtype: WeightDtype
-  bias: boolean
-  rows: Rows
-  /** Read input row rowAt(i) instead of row i. */
-  gather: boolean
-  /**
-   * What happens to a product: stored at row i, or at row rowAt(i); added to row rowAt(i) of the residual stream; the same but only where
-   * z >= 0 (masked control); or combined as silu(gate) · up, where weights hold n rows of gate, then n rows of up.
-   */
-  epilogue: 'store' | 'scatter' | 'add' | 'add-masked' | 'silu-up'
-  form: GemmForm
-}
-
-/** The options of a product that has a form for every number of rows. */
-export type GemmChoice = Omit<GemmOptions, 'form'> & {
-  /** Largest tiles first; the last one is for few rows. */
-  forms: readonly GemmForm[]
-}
-
-/** Columns of the output that an invocation makes. Two matrices through workgroup memory share the room of one. */
-export function columnsPerLane({ form, epilogue }: Pick<GemmOptions, 'form' | 'epilogue'>): number {
-  return epilogue === 'silu-up' && form.stagedK4 > 0 ? form.columns / 2 : form.columns
-}
 
 /**
  * Matrix product over the rows of a chunk, y = x Wᵀ (+ bias), with rows gathered and scattered through the plan.
@@ -67,31 +23,11 @@ export function gemmShader(o: GemmOptions): string {
   const threads = lanesX * lanesY
   const tileRows = tm * lanesY
   const tileColumns = tn * lanesX
-  const matrices = o.epilogue === 'silu-up' ? 2 : 1
+  const p = products(o)
+  const { matrices } = p
   const cells = (line: (m: number, n: number, j: number) => string) =>
     unroll(tm, (m) => unroll(tn, (n) => unroll(matrices, (j) => line(m, n, j))))
-  const biasAt = (column: string) => (o.bias ? ` + vectors[params.bias + (${column}) / 4u][(${column}) % 4u]` : '')
-  const store = (m: number, n: number) => {
-    const value = `c${m}_${n}_0${biasAt('column')}`
-    switch (o.epilogue) {
-      case 'store':
-        return `y[i * ${o.outputStride}u + column] = ${value};`
-      case 'scatter':
-        return `y[rowAt(i) * ${o.outputStride}u + column] = ${value};`
-      case 'add':
-        return `y[rowAt(i) * ${o.outputStride}u + column] += ${value};`
-      case 'add-masked':
-        return `if (z[params.z + rowAt(i)] >= 0.0) { y[rowAt(i) * ${o.outputStride}u + column] += ${value}; }`
-      case 'silu-up':
-        return `let gate = ${value};
-        y[i * ${o.outputStride}u + column] = silu(gate) * (c${m}_${n}_1${biasAt(`column + ${o.n}u`)});`
-    }
-  }
-  const weightRow = (column: string, j: number) => `params.firstRow + ${j * o.n}u + min(${column}, ${o.n - 1}u)`
-  const inputRow = (i: string) => {
-    const live = `min(${i}, rowCount() - 1u)`
-    return o.gather ? `rowAt(${live})` : live
-  }
+  const sums = (m: number, n: number) => Array.from({ length: matrices }, (_, j) => `c${m}_${n}_${j}`)
   const multiply = (load: { x: (m: number) => string; w: (n: number, j: number) => string }) => `
       ${unroll(tn, (n) => unroll(matrices, (j) => `let w${n}_${j} = ${load.w(n, j)};`))}
       ${unroll(tm, (m) => `let x${m} = ${load.x(m)};`)}
@@ -118,20 +54,7 @@ export function gemmShader(o: GemmOptions): string {
     return all ? `${tile}[${at}] = ${value};` : `if (${staged(i)} < ${rows * stagedK4}u) { ${tile}[${at}] = ${value}; }`
   }
   return wgsl`
-struct Params { slot: u32, firstRow: u32, bias: u32, z: u32 }
-@group(0) @binding(0) var<storage, read> plan: array<u32>;
-@group(0) @binding(1) var<storage, read> x: array<vec4f>;
-@group(0) @binding(2) var<storage, read> weights: array<${weightElement(o.dtype)}>;
-@group(0) @binding(3) var<storage, read> vectors: array<vec4f>;
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;
-#if ${o.epilogue === 'add-masked'}
-@group(0) @binding(6) var<storage, read> z: array<f32>;
-#endif
-@group(0) @binding(5) var<uniform> params: Params;
-${readWeights(o.dtype, o.k4)}
-${o.epilogue === 'silu-up' ? silu : ''}
-${planRows(o.rows)}
-${loopBound}
+${p.declarations}
 #if ${stagedK4 > 0}
 var<workgroup> inputs: array<vec4f, ${tileRows * stride}>;
 var<workgroup> columnsTile: array<vec4f, ${tileColumns * stride * matrices}>;
@@ -147,7 +70,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   ${cells((m, n, j) => `var c${m}_${n}_${j} = 0.0;`)}
   #if ${stagedK4 > 0}
   // The next tiles are on their way while the present ones are multiplied.
-  ${unroll(inputLoads, (i) => `let inputFrom${i} = (${inputRow(`firstRow + ${staged(i)} / ${stagedK4}u`)}) * ${o.k4}u + ${stagedColumn}; var input${i} = ${nextInput(i, '0u')};`)}
+  ${unroll(inputLoads, (i) => `let inputFrom${i} = (${p.inputRow(`firstRow + ${staged(i)} / ${stagedK4}u`)}) * ${o.k4}u + ${stagedColumn}; var input${i} = ${nextInput(i, '0u')};`)}
   ${unroll(weightLoads, (i) => `let weightFrom${i} = ${weightFrom(i)}; var weight${i} = ${nextWeight(i, '0u')};`)}
   for (var k = 0u; k < bound(${o.k4}u); k += ${stagedK4}u) {
     workgroupBarrier();
@@ -166,8 +89,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     }
   }
   #else
-  ${unroll(tm, (m) => `let xRow${m} = (${inputRow(`firstRow + ly * ${tm}u + ${m}u`)}) * ${o.k4}u;`)}
-  ${unroll(tn, (n) => unroll(matrices, (j) => `let wRow${n}_${j} = weightStart(${weightRow(`firstColumn + ${n * lanesX}u + lx`, j)});`))}
+  ${unroll(tm, (m) => `let xRow${m} = (${p.inputRow(`firstRow + ly * ${tm}u + ${m}u`)}) * ${o.k4}u;`)}
+  ${unroll(tn, (n) => unroll(matrices, (j) => `let wRow${n}_${j} = weightStart(${p.weightRow(`firstColumn + ${n * lanesX}u + lx`, `${j}u`)});`))}
   for (var k = 0u; k < bound(${o.k4}u); k++) {
     ${multiply({ x: (m) => `x[xRow${m} + k]`, w: (n, j) => `weight(wRow${n}_${j}, k)` })}
   }
@@ -183,7 +106,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         (n) => `{
       let column = firstColumn + ${n * lanesX}u + lx;
       if (column < ${o.n}u) {
-        ${store(m, n)}
+        ${p.store(sums(m, n))}
       }
       }`,
       )}

@@ -44,11 +44,11 @@ const CHUNKS = [
   { name: 'store', test: /src\/storage\/(default-store|library)\.ts$/ },
   {
     name: 'kernels',
-    test: /\/(shaders|src\/kernels)\/(?!.*(packed-|merge-splits|batch-row|form-variants|read-sum|nll|compare-states|scale-rows))/,
+    test: /\/(shaders|src\/kernels)\/(?!.*(packed-|merge-splits|batch-row|append-rows|form-variants|read-sum|nll|compare-states|scale-rows))/,
   },
   { name: 'runtime', test: /src\/sdk\/(?!gguf|tuned)/ },
   // For generations at the same time.
-  { name: 'batch', test: /src\/runtime\/batch\/|\/(merge-splits|batch-row)|openai\/several\.ts/ },
+  { name: 'batch', test: /src\/runtime\/batch\/|\/(merge-splits|batch-row|append-rows)|openai\/several\.ts/ },
   { name: 'profile', test: /(study\/profile|device-limits|gpu\/profile|read-sum)/ },
   // Products in 8 bits come with a model that was asked for them.
   { name: 'activations', test: /src\/runtime\/activations\.ts|packed-|score-steps/ },

@@ -1,4 +1,5 @@
-import type { GemmForm } from '../../shaders/gemm.wgsl.js'
+import { MOST_CACHES } from '../../shaders/attention-decode.wgsl.js'
+import type { GemmForm } from '../../shaders/snippets/gemm-options.js'
 import type { MatvecForm } from '../../shaders/snippets/matvec.js'
 import type { Splits } from '../../shaders/snippets/splits.js'
 import type { WeightDtype } from '../../shaders/snippets/weights.js'
@@ -15,6 +16,8 @@ export interface Matrix {
 export interface AttentionForm extends Pick<Splits, 'tile' | 'least'> {
   /** In decode, heads that share keys and values are handled together, at most so many. */
   headsTogether: number
+  /** In decode steps of several sequences, their caches that a dispatch binds: where a dispatch costs more than the choice between them. */
+  cachesTogether: number
   unrolled: boolean
 }
 
@@ -24,9 +27,13 @@ export interface KernelForms {
   matvec: (matrix: Matrix) => MatvecForm
   /** The QKV product where one group owns a head. */
   heads: MatvecForm
+  /** The output product of attention, each group of which merges the parts of the attention first: the more rows it has, the better. */
+  output: (matrix: Matrix) => MatvecForm
   attention: AttentionForm
-  /** Largest tiles first. */
+  /** Products with the rows of a prompt. Largest tiles first, then those for few rows. */
   gemms: readonly GemmForm[]
+  /** The same for decode steps of several sequences. */
+  batchGemms: readonly GemmForm[]
 }
 
 const TILES: readonly GemmForm[] = [
@@ -34,6 +41,12 @@ const TILES: readonly GemmForm[] = [
   { rows: 4, columns: 2, lanesX: 16, lanesY: 8, stagedK4: 8 },
   { rows: 2, columns: 2, lanesX: 16, lanesY: 8, stagedK4: 8 },
 ]
+/** Each pass over the weights serves eight rows. Up to four passes are faster than the smallest tiles. */
+const alongK = (adds: MatvecForm['adds']): GemmForm => ({
+  ...{ rows: 8, columns: 2, lanesX: 1, lanesY: 1, stagedK4: 0 },
+  ...{ mostRows: 32, along: { lanes: 128, adds } },
+})
+const SERIAL_TILE: GemmForm = { rows: 8, columns: 4, lanesX: 16, lanesY: 1, stagedK4: 0 }
 const SERIAL_ROWS: MatvecForm = { workgroup: 32, lanes: 1, rowsPerSlot: 2, adds: 'memory' }
 
 /** Rows that an invocation takes of a large matrix: the fewer bytes a load brings, the more of them have to be on their way. */
@@ -54,13 +67,22 @@ function sharedRows(matrix: Matrix): MatvecForm {
   return { workgroup: 128, lanes: 64, rowsPerSlot: Math.min(4, rowsAtOnce(matrix)), adds: 'memory' }
 }
 
+/** Several rows in turn share what a group has merged. */
+const mergedRows = (matrix: Matrix): MatvecForm => ({
+  ...{ workgroup: 256, lanes: 64, adds: 'memory' },
+  rowsPerSlot: matrix.dtype === 'q4' ? 4 : 2,
+})
+
 /** Forms for GPUs, which differ in how lanes add. */
-function gpuForms(matvec: KernelForms['matvec']): KernelForms {
+function gpuForms(matvec: KernelForms['matvec'], adds: MatvecForm['adds']): KernelForms {
+  const gemms = [...TILES, alongK(adds)]
   return {
     matvec,
+    output: mergedRows,
     heads: { workgroup: 256, lanes: 16, rowsPerSlot: 1, adds: 'memory' },
-    attention: { tile: 256, least: 512, headsTogether: 1, unrolled: true },
-    gemms: TILES,
+    attention: { tile: 256, least: 512, headsTogether: 1, cachesTogether: MOST_CACHES, unrolled: true },
+    gemms,
+    batchGemms: gemms,
   }
 }
 
@@ -73,15 +95,17 @@ export const KERNEL_FORMS: readonly Form<KernelForms>[] = [
     value: {
       matvec: () => SERIAL_ROWS,
       heads: { ...SERIAL_ROWS, rowsPerSlot: 1 },
-      attention: { tile: 64, least: 64, headsTogether: 4, unrolled: false },
-      gemms: [{ rows: 8, columns: 4, lanesX: 16, lanesY: 1, stagedK4: 0 }],
+      output: () => SERIAL_ROWS,
+      attention: { tile: 64, least: 64, headsTogether: 4, cachesTogether: 1, unrolled: false },
+      gemms: [SERIAL_TILE],
+      batchGemms: [SERIAL_TILE, { ...SERIAL_TILE, rows: 2, columns: 8, mostRows: 4 }],
     },
   },
   {
     name: 'subgroup-rows',
     requires: ['subgroups'],
     suits: (gpu) => !gpu.isSoftware,
-    value: gpuForms(subgroupRows),
+    value: gpuForms(subgroupRows, 'subgroups'),
   },
-  { name: 'shared-rows', requires: [], suits: (gpu) => !gpu.isSoftware, value: gpuForms(sharedRows) },
+  { name: 'shared-rows', requires: [], suits: (gpu) => !gpu.isSoftware, value: gpuForms(sharedRows, 'memory') },
 ]

@@ -1,4 +1,11 @@
-import { columnsPerLane, type GemmChoice, type GemmForm, gemmShader } from '../../shaders/gemm.wgsl.js'
+import { fewRowsShader } from '../../shaders/few-rows.wgsl.js'
+import { gemmShader } from '../../shaders/gemm.wgsl.js'
+import {
+  columnsPerLane,
+  type GemmChoice,
+  type GemmForm,
+  type GemmOptions,
+} from '../../shaders/snippets/gemm-options.js'
 import type { GpuDevice } from '../gpu/device.js'
 import { bind, type Dispatch, type Extent, type Grid, type ParamsArena } from '../gpu/dispatch.js'
 import type { CompiledKernel } from '../gpu/pipelines.js'
@@ -6,27 +13,35 @@ import type { CompiledKernel } from '../gpu/pipelines.js'
 /** Groups below which a GPU is not full: smaller tiles then do the same work in more of them. */
 const ENOUGH_GROUPS = 128
 
+function shaderOf(o: GemmOptions): string {
+  const { along } = o.form
+  return along ? fewRowsShader({ ...o, form: { ...o.form, along } }) : gemmShader(o)
+}
+
 /**
- * Host side of shaders/gemm.wgsl.ts. `z` is bound for the masked epilogue only; `label` tells its products from others' in a profile. The form
+ * Host side of shaders/gemm.wgsl.ts and few-rows.wgsl.ts. `z` is bound for the masked epilogue only; `label` tells its products from others' in a profile. The form
  * follows from the rows of the chunk.
  */
 export async function gemmKernel(gpu: GpuDevice, { forms, ...options }: GemmChoice, label = 'gemm') {
   const z = options.epilogue === 'add-masked' ? 'read' : 'none'
   const bindings = ['read', 'read', 'read', 'read', 'write', 'uniform', z] as const
   const kernels = await Promise.all(
-    forms.map((form) => gpu.pipelines.compile('gemm', gemmShader({ ...options, form }), bindings)),
+    forms.map((form) => gpu.pipelines.compile('gemm', shaderOf({ ...options, form }), bindings)),
   )
   const gridOf = (form: GemmForm, { rows }: Extent): Grid => [
     Math.ceil(options.n / (columnsPerLane({ form, epilogue: options.epilogue }) * form.lanesX)),
     Math.ceil(rows / (form.rows * form.lanesY)),
     1,
   ]
+  const smallestTile = forms.findLastIndex(({ mostRows }) => mostRows === undefined)
   const chosen = (extent: Extent): number => {
+    const few = forms.findLastIndex(({ mostRows = 0 }) => extent.rows <= mostRows)
+    if (few >= 0) return few
     const found = forms.findIndex((form) => {
       const [x, y] = gridOf(form, extent)
-      return x * y >= ENOUGH_GROUPS
+      return form.mostRows === undefined && x * y >= ENOUGH_GROUPS
     })
-    return found < 0 ? forms.length - 1 : found
+    return found < 0 ? smallestTile : found
   }
   return (
     arena: ParamsArena,

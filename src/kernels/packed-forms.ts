@@ -18,7 +18,7 @@ export function packedForm({ name, value, ...form }: Form<KernelForms>): Form<Ke
     return matrix.dtype === 'q8' || matrix.dtype === 'q4' ? { ...plain, rowsPerSlot, ofBlocks: packedMatvec } : plain
   }
   const heads = { ...value.heads, ofBlocks: packedMatvec }
-  return { ...form, name: `${name}-packed`, value: { ...value, matvec, heads } }
+  return { ...form, name: `${name}-packed`, value: { ...value, matvec, output: matvec, heads } }
 }
 
 /** Runs products of these forms on small cases that 8 bits hold exactly, and compares with the f64 reference. Sizes are no multiples of a block. */

@@ -1,5 +1,5 @@
-import type { GemmForm, GemmOptions } from '../../shaders/gemm.wgsl.js'
 import type { HeadOptions } from '../../shaders/head.wgsl.js'
+import type { GemmForm, GemmOptions } from '../../shaders/snippets/gemm-options.js'
 import { PLAN_HEADER, type Rows } from '../../shaders/snippets/plan.js'
 import type { GpuDevice } from '../gpu/device.js'
 import { attentionPrefillKernel } from './attention-prefill.js'

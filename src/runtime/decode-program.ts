@@ -23,7 +23,7 @@ export async function decodeKernels(target: Target, variant: Variant) {
   const { gpu, shape, choice } = target
   const { config, d4, ff4 } = shape
   const { heads, kvHeads, headDim, hiddenSize: d, rmsNormEps: eps } = config
-  const { matvec, heads: headForm, attention: form } = choice.form.value
+  const { matvec, output, heads: headForm, attention: form } = choice.form.value
   const splits = decodeSplits(target)
   const shapes = matrixShapes(config)
   const qkvKernel = (queries: QkvDecodeOptions['queries']) =>
@@ -43,7 +43,7 @@ export async function decodeKernels(target: Target, variant: Variant) {
       }),
     )
   const make = async (obey: Obey) => {
-    const [qkv, attention, output, gateUp, down] = await Promise.all([
+    const [qkv, attention, merged, gateUp, down] = await Promise.all([
       qkvKernel(obey === 'skip' ? 'word' : 'always'),
       attentionDecodeKernel(gpu, {
         heads,
@@ -63,7 +63,7 @@ export async function decodeKernels(target: Target, variant: Variant) {
           bias: config.outputBias,
           dtype,
           obey,
-          form: matvec({ ...shapes.o, dtype, parts: 1 }),
+          form: output({ ...shapes.o, dtype, parts: 1 }),
         }),
       ),
       perDtype(target, 'gateUp', (dtype) => {
@@ -90,7 +90,7 @@ export async function decodeKernels(target: Target, variant: Variant) {
         }),
       ),
     ])
-    return { qkv, attention, output, gateUp, down }
+    return { qkv, attention, output: merged, gateUp, down }
   }
   const phase = 'decode'
   const layers = Array.from({ length: config.layers }, (_, layer) => layer)
@@ -138,7 +138,7 @@ export async function decodeProgram(engine: Engine, arena: ParamsArena, inputs: 
           : []),
         ...(attention
           ? [
-              attention.attention(arena, { plan, q, kv, splitSums }, { slot, z: 0 }),
+              attention.attention(arena, { plan, q, caches: [kv], splitSums }, { slot, z: 0 }),
               attention.output(layer)(arena, { plan, splitSums, weights: w.o, vectors, x }, { slot, bias: w.oBias }),
             ]
           : skipped(engine, arena, plan, 2 * layer)),

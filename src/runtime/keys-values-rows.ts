@@ -3,12 +3,12 @@ import { rmsNormKernel } from '../kernels/rms-norm.js'
 import { ropeRowsKernel } from '../kernels/rope-rows.js'
 import type { LayerWeights } from '../model/weights.js'
 import type { Engine } from './engine.js'
-import { layerGemm } from './layer-gemm.js'
+import { layerGemm, type RowsOf } from './layer-gemm.js'
 import type { Cache } from './sequence-buffers.js'
 import type { Target } from './target.js'
 
 /** Compiles what makes the keys and values of all rows of a chunk, `stride` values from one row to the next; the normalised rows stay in `scratch.u`. */
-export async function keysValuesRows(target: Target, stride = target.shape.kvWidth) {
+export async function keysValuesRows(target: Target, stride = target.shape.kvWidth, of: RowsOf = 'prompt') {
   const { gpu, shape } = target
   const { config, d4, kvWidth, queryWidth } = shape
   const [norm, product] = await Promise.all([
@@ -21,6 +21,7 @@ export async function keysValuesRows(target: Target, stride = target.shape.kvWid
       rows: 'all',
       gather: false,
       epilogue: 'store',
+      of,
     }),
   ])
   return (

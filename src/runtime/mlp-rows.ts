@@ -3,12 +3,12 @@ import type { Dispatch, ParamsArena } from '../gpu/dispatch.js'
 import { rmsNormKernel } from '../kernels/rms-norm.js'
 import type { LayerWeights } from '../model/weights.js'
 import type { Engine } from './engine.js'
-import { layerGemm } from './layer-gemm.js'
+import { layerGemm, type RowsOf } from './layer-gemm.js'
 import type { SequenceBuffers } from './sequence-buffers.js'
 import type { Target } from './target.js'
 
 /** Compiles the MLP for the rows of a chunk: of all of them, or of the active ones, gathered into neighbouring rows and scattered back. */
-export async function mlpRows(target: Target, obey: Obey) {
+export async function mlpRows(target: Target, obey: Obey, of: RowsOf = 'prompt') {
   const { shape, gpu } = target
   const { config, d4, ff4 } = shape
   const { hiddenSize: d, intermediateSize, rmsNormEps: eps, mlpBias: bias } = config
@@ -23,6 +23,7 @@ export async function mlpRows(target: Target, obey: Obey) {
       rows,
       gather: false,
       epilogue: 'silu-up',
+      of,
     }),
     layerGemm(target, 'down', {
       k4: ff4,
@@ -32,6 +33,7 @@ export async function mlpRows(target: Target, obey: Obey) {
       rows,
       gather: false,
       epilogue: obey === 'masked' ? 'add-masked' : 'add',
+      of,
     }),
   ])
   return (

@@ -1,6 +1,7 @@
 import type { Dispatch, ParamsArena } from '../gpu/dispatch.js'
 import { gemmKernel } from '../kernels/gemm.js'
 import type { Engine } from './engine.js'
+import { formsOf, type RowsOf } from './layer-gemm.js'
 import { statesProgram } from './states-program.js'
 
 /** Rows of which something is read together: their logits, or states, are held at once. */
@@ -13,6 +14,7 @@ export async function rowsLogits(
   plan: GPUBuffer,
   logits: GPUBuffer,
   stride = engine.shape.config.vocabSize,
+  of: RowsOf = 'prompt',
 ): Promise<Dispatch[]> {
   const { gpu, shape, weights, scratch, target } = engine
   const states = await statesProgram(engine, arena, plan, scratch.u)
@@ -25,7 +27,7 @@ export async function rowsLogits(
     rows: 'all',
     gather: false,
     epilogue: 'store',
-    forms: target.choice.form.value.gemms,
+    forms: formsOf(target, of),
   })
   const bound = { plan, x: scratch.u, weights: weights.head, vectors: weights.vectors, y: logits }
   return [...states, head(arena, bound, { slot: 0, firstRow: 0, bias: 0, z: 0 })]

@@ -354,6 +354,7 @@ export class Sequence {
     const known = this.#known('decode')
     return {
       lane,
+      cache: this.#cache,
       context,
       finish,
       begin: () => {

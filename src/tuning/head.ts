@@ -1,4 +1,4 @@
-import type { GemmForm } from '../../shaders/gemm.wgsl.js'
+import type { GemmForm } from '../../shaders/snippets/gemm-options.js'
 import type { WeightDtype } from '../../shaders/snippets/weights.js'
 import type { GpuDevice } from '../gpu/device.js'
 import type { Dispatch, ParamsArena } from '../gpu/dispatch.js'

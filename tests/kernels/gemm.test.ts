@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { GemmOptions } from '../../shaders/gemm.wgsl.js'
+import type { GemmOptions } from '../../shaders/snippets/gemm-options.js'
 import { planSlot } from '../../shaders/snippets/plan.js'
 import { KERNEL_FORMS } from '../../src/kernels/forms.js'
 import { gemmKernel } from '../../src/kernels/gemm.js'
@@ -48,10 +48,11 @@ const CHUNKS = [
 ]
 
 /** Every form once; for the larger tiles, which take long to compile, some of the variants. */
-const FORMS = [...new Set(KERNEL_FORMS.flatMap(({ value }) => value.gemms))].map((form) => {
-  const large = form.stagedK4 > 0 && form.rows * form.columns > 4
+const FORMS = [...new Set(KERNEL_FORMS.flatMap(({ value }) => [...value.gemms, ...value.batchGemms]))].map((form) => {
+  const large = form.along !== undefined || (form.stagedK4 > 0 && form.rows * form.columns > 4)
   const variants = large ? [VARIANTS[0]!, VARIANTS[3]!, VARIANTS[6]!] : VARIANTS
-  return { name: `${form.rows}x${form.columns} by ${form.lanesX}x${form.lanesY}`, form, variants }
+  const by = form.along ? `${form.along.lanes} along k, by ${form.along.adds}` : `${form.lanesX}x${form.lanesY}`
+  return { name: `${form.rows}x${form.columns} by ${by}`, form, variants }
 })
 
 gpuSuite('gemm', (bench) => {

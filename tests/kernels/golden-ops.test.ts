@@ -82,7 +82,7 @@ const RUN: Record<string, Run> = {
     const buffers = {
       plan: bench.upload(planOf({ rows: 1, start: positions - 1, capacity: 1, execute: [[1]] })),
       q: bench.upload(c.floats('q')),
-      kv: bench.upload(cacheOf(c, kvHeads * headDim)),
+      caches: [bench.upload(cacheOf(c, kvHeads * headDim))],
       splitSums: bench.poisoned(heads * 2 * (headDim + 2)),
       weights: bench.upload(identity(d)),
       vectors: bench.upload(new Float32Array(4)),

@@ -59,6 +59,7 @@ export async function batchProgram(
         rows,
         gather: rows === 'active',
         epilogue: rows === 'active' ? 'scatter' : 'store',
+        of: 'batch',
       }),
       layerGemm(target, 'o', {
         k4: queryWidth / 4,
@@ -68,8 +69,9 @@ export async function batchProgram(
         rows,
         gather: rows === 'active',
         epilogue: 'add',
+        of: 'batch',
       }),
-      mlpRows(target, obey),
+      mlpRows(target, obey, 'batch'),
     ])
     return { query, output, mlp }
   }
@@ -78,7 +80,7 @@ export async function batchProgram(
     skippedSublayer(target, policy),
     routingKernels(target, variant, { phase: 'decode', singleRow: false, positions }),
     embedKernel(gpu, { width4: d4, stride4: d4, dtype: target.dtypes.embedding }),
-    keysValuesRows(target, keysValues.stride),
+    keysValuesRows(target, keysValues.stride, 'batch'),
     // Rows without queries are turned too: nobody reads them.
     ropeRowsKernel(gpu, {
       heads,
@@ -92,7 +94,7 @@ export async function batchProgram(
       stride: q.stride,
     }),
     mergeSplitsKernel(gpu, { heads, headDim, splits: decodeSplits(target), positions, stride: splitSums.stride }),
-    rowsLogits(engine, arena, buffers.plan, buffers.logits.buffer, buffers.logits.stride),
+    rowsLogits(engine, arena, buffers.plan, buffers.logits.buffer, buffers.logits.stride, 'batch'),
   ])
 
   const { x, u } = scratch

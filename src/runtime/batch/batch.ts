@@ -4,13 +4,16 @@ import type { SkipPolicy } from '../../skip/policy.js'
 import type { Engine } from '../engine.js'
 import { Recorder } from '../recorder.js'
 import type { Read } from '../records.js'
+import type { Cache } from '../sequence-buffers.js'
 import { BATCH_ROWS, type BatchBuffers, createBatchBuffers, destroyBatchBuffers } from './batch-buffers.js'
 import { type BatchProgram, batchProgram } from './batch-program.js'
+import { type GroupLayers, type GroupMember, groupLayers } from './group.js'
 import type { Lane } from './lane.js'
 
 /** A sequence's part in the steps of one submit. */
 export interface Share {
   readonly lane: Lane
+  readonly cache: Cache
   /** Positions that it attends to at most. */
   readonly context: number
   /** Follows the batch's logits. */
@@ -34,6 +37,7 @@ export class Batch {
   readonly #rows = new Map<Member, number>()
   #program: { readonly arena: ParamsArena; readonly reach: number; readonly ready: Promise<BatchProgram> } | undefined
   #rope: GPUBuffer | undefined
+  #groups: readonly Group[] = []
 
   constructor(
     private readonly engine: Engine,
@@ -73,21 +77,26 @@ export class Batch {
     )
     const reach = Math.max(...shares.map((share) => (share.status === 'fulfilled' ? share.value.context : 0)))
     const program = reach > 0 ? await this.#ready(reach) : undefined
-    const begun = shares.map((share): PromiseSettledResult<Share> => {
-      try {
-        if (share.status === 'fulfilled') share.value.begin()
-        return share
-      } catch (reason) {
-        return { status: 'rejected', reason }
-      }
-    })
-    const going = begun.flatMap((share) => (share.status === 'fulfilled' ? [share.value] : []))
+    let begun: readonly PromiseSettledResult<Share>[] = shares
+    let groups: readonly GroupLayers[] = []
+    for (let count = -1; count !== fulfilled(begun).length; ) {
+      count = fulfilled(begun).length
+      const going = begun.flatMap((share, i) =>
+        share.status === 'fulfilled'
+          ? [{ row: this.#rows.get(members[i] as Member) as number, cache: share.value.cache }]
+          : [],
+      )
+      groups = await this.#grouped(going)
+      // One that is gone meanwhile takes its cache with it: the others are grouped anew.
+      begun = begun.map(beginning)
+    }
+    const going = fulfilled(begun)
     if (!program || going.length === 0) return begun as PromiseRejectedResult[]
     // Rows in between that nobody has are computed for nothing.
     const rows = 1 + Math.max(...members.map((member) => this.#rows.get(member) ?? 0))
     this.engine.gpu.device.queue.writeBuffer(this.#buffers.plan, 0, Uint32Array.of(rows))
     const recorder = new Recorder(this.engine)
-    for (let step = 0; step < steps; step++) recordStep(recorder, program, going, { rows, context: reach })
+    for (let step = 0; step < steps; step++) recordStep(recorder, { program, groups }, going, { rows, context: reach })
     const encoder = recorder.encoder()
     const reads = begun.map((share): PromiseSettledResult<Read> => {
       return share.status === 'fulfilled' ? { status: 'fulfilled', value: share.value.read(encoder) } : share
@@ -111,7 +120,31 @@ export class Batch {
     return ready
   }
 
+  /** Sequences in groups whose caches are bound together; groups stay while the same ones go on. */
+  async #grouped(members: readonly GroupMember[]): Promise<GroupLayers[]> {
+    const { cachesTogether } = this.engine.target.choice.form.value.attention
+    const sorted = members.toSorted((a, b) => a.row - b.row)
+    const wanted = Array.from({ length: Math.ceil(sorted.length / cachesTogether) }, (_, i) =>
+      sorted.slice(i * cachesTogether, (i + 1) * cachesTogether),
+    )
+    const groups = wanted.map(
+      (group) => this.#groups.find((known) => isSame(known.members, group)) ?? this.#group(group),
+    )
+    for (const known of this.#groups) if (!groups.includes(known)) known.arena.destroy()
+    this.#groups = groups
+    return Promise.all(groups.map(({ layers }) => layers))
+  }
+
+  #group(members: readonly GroupMember[]): Group {
+    const arena = new ParamsArena(this.engine.gpu)
+    const rope = this.#rope as GPUBuffer
+    return { members, arena, layers: groupLayers(this.engine, arena, this.policy, this.#buffers, rope, members) }
+  }
+
   #forget(): void {
+    for (const { arena } of this.#groups) arena.destroy()
+    this.#groups = []
+
     this.#program?.arena.destroy()
     this.#program = undefined
     if (this.#rope) this.engine.gpu.memory.destroy(this.#rope)
@@ -124,7 +157,37 @@ export class Batch {
   }
 }
 
-function recordStep(recorder: Recorder, program: BatchProgram, shares: readonly Share[], extent: Extent): void {
+interface Group {
+  readonly members: readonly GroupMember[]
+  readonly arena: ParamsArena
+  readonly layers: Promise<GroupLayers>
+}
+
+function isSame(some: readonly GroupMember[], others: readonly GroupMember[]): boolean {
+  const same = ({ row, cache }: GroupMember, i: number) => row === others[i]?.row && cache === others[i].cache
+  return some.length === others.length && some.every(same)
+}
+
+function fulfilled<T>(results: readonly PromiseSettledResult<T>[]): T[] {
+  return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
+}
+
+/** The same, or why it cannot begin. */
+function beginning(share: PromiseSettledResult<Share>): PromiseSettledResult<Share> {
+  try {
+    if (share.status === 'fulfilled') share.value.begin()
+    return share
+  } catch (reason) {
+    return { status: 'rejected', reason }
+  }
+}
+
+function recordStep(
+  recorder: Recorder,
+  { program, groups }: { readonly program: BatchProgram; readonly groups: readonly GroupLayers[] },
+  shares: readonly Share[],
+  extent: Extent,
+): void {
   const own = shares.map(({ context }): Extent => ({ rows: 1, context }))
   const each = (dispatches: (share: Share) => readonly Dispatch[]) => {
     for (const [i, share] of shares.entries()) recorder.add(dispatches(share), own[i] as Extent)
@@ -133,8 +196,9 @@ function recordStep(recorder: Recorder, program: BatchProgram, shares: readonly 
   recorder.add([program.embed], extent)
   for (const [i, layer] of program.layers.entries()) {
     recorder.add(layer.before, extent)
-    each(({ lane }) => (lane.layers[i] as Lane['layers'][number]).append)
-    each(({ lane }) => (lane.layers[i] as Lane['layers'][number]).attention)
+    const caches = groups.map((layers) => layers[i] as GroupLayers[number])
+    for (const { append } of caches) recorder.add(append, extent)
+    for (const { attention } of caches) recorder.add(attention, extent)
     recorder.add(layer.after, extent)
   }
   recorder.add(program.logits, extent)
