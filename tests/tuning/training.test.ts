@@ -1,11 +1,16 @@
 import { describe, expect, it } from 'vitest'
+import { readAdapter } from '../../src/model/adapter.js'
 import { parseModelConfig } from '../../src/model/config.js'
 import { runtimeShape } from '../../src/runtime/shape.js'
+import { loadRouters } from '../../src/sdk/routers.js'
 import { readRouters } from '../../src/skip/router-weights.js'
 import { drawBatch } from '../../src/tuning/batch.js'
+import { adapterFiles, routerFiles } from '../../src/tuning/export.js'
 import { initialLora, initialRouters, unfoldRouters } from '../../src/tuning/initial.js'
 import { LossWatch } from '../../src/tuning/loss-watch.js'
 import { streamSeed } from '../../src/tuning/streams.js'
+import { cutWindows, holdOut, joinDocuments } from '../../src/tuning/windows.js'
+import { MemorySource } from '../fixtures/memory-source.js'
 import { tinyModel } from '../fixtures/tiny-model.js'
 
 const tiny = tinyModel()
@@ -95,4 +100,62 @@ it('draws batches by lot, the same for a seed and a number', () => {
   const drawn = new Set(Array.from({ length: 30 }, (_, i) => draw(i)).flat())
   expect(drawn.size).toBe(10)
   expect(new Set(['parameters', 'batches', 'noise', 'text'].map((s) => streamSeed(1, s as 'text'))).size).toBe(4)
+})
+
+describe('windows of a text', () => {
+  const marks = { bos: 1, eos: 2 }
+
+  it('begin with BOS, are full, and have EOS and BOS between documents', () => {
+    const ids = joinDocuments([[5, 6, 7], [8, 9], [10]], marks)
+    expect(ids).toEqual([5, 6, 7, 2, 1, 8, 9, 2, 1, 10])
+    expect(cutWindows(ids, 4, 1)).toEqual([
+      [1, 5, 6, 7],
+      [1, 2, 1, 8],
+      [1, 9, 2, 1],
+    ])
+    expect(joinDocuments([[5], [6]], { bos: 1, eos: undefined })).toEqual([5, 1, 6])
+    expect(cutWindows([5, 6], 4, 1)).toEqual([])
+  })
+
+  it('are held back in part, and may be too few', () => {
+    const windows = Array.from({ length: 40 }, (_, i) => [1, i])
+    const { windows: train, held } = holdOut(windows, 8, 2)
+    expect([...train, ...held]).toEqual(windows)
+    expect(held).toHaveLength(4)
+    expect(holdOut(Array(2000).fill([1, 2]), 8, 2).held).toHaveLength(64)
+    const failing = () => holdOut(windows.slice(0, 8), 8, 200)
+    expect(failing).toThrow(/at least 1791 tokens/)
+    expect(failing).toThrow(expect.objectContaining({ code: 'bad-option' }))
+    expect(holdOut(windows.slice(0, 9), 8, 200).held).toHaveLength(1)
+  })
+})
+
+describe('what training leaves', () => {
+  it('routers are read by their loader', async () => {
+    const tensors = initialRouters(shape, 7)
+    const files = routerFiles(tensors, { target: 0.25, input: 'post-attention' }, { steps: '8' })
+    const routers = await loadRouters(new MemorySource(files), shape.config, undefined)
+    expect(routers).toEqual(
+      readRouters(
+        tensors.map((t) => [t.name, t]),
+        d,
+        layers,
+      ),
+    )
+    const header = new TextDecoder().decode(files.get('routers.safetensors')!.subarray(8, 200))
+    expect(header).toContain(
+      '"skip_target":"0.25","mlp_router_input":"post_attention","logit_order":"execute,skip","steps":"8"',
+    )
+  })
+
+  it('a LoRA is read by its loader', async () => {
+    const options = { rank: 4, alpha: 6, targets: ['self_attn.q_proj', 'mlp.down_proj'] } as const
+    const tensors = initialLora(shape, options, 7)
+    const adapter = await readAdapter(new MemorySource(adapterFiles(tensors, options)))
+    expect(adapter.size).toBe(2 * layers)
+    const update = adapter.get('model.layers.2.mlp.down_proj.weight')!
+    expect(update).toMatchObject({ rank: 4, scale: 1.5, k: shape.config.intermediateSize, n: d })
+    const a = tensors.find(({ name }) => name === 'model.layers.2.mlp.down_proj.lora_A.weight')!
+    expect(update.a).toEqual(a.data)
+  })
 })
