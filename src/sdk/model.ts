@@ -22,6 +22,7 @@ import { EngineSession, type SessionHost } from './session.js'
 import { modelDisposed, policyRequest, type SessionParts, sessionParts } from './session-request.js'
 import type { SessionState } from './session-state.js'
 import type { TextCodec } from './text-codec.js'
+import type { TuneOptions, TuneRun } from './tune-api.js'
 
 export interface ModelParts {
   readonly config: ModelConfig
@@ -41,7 +42,6 @@ export interface ModelParts {
 export class EngineModel implements Model, SessionHost {
   readonly config: ModelConfig
   readonly generation: GenerationConfig
-  readonly hasRouters: boolean
   readonly text: TextCodec
   readonly chat = { completions: new ChatCompletions(this) }
   readonly completions = new TextCompletions(this)
@@ -50,16 +50,32 @@ export class EngineModel implements Model, SessionHost {
   #current: Engine
   #disposed = false
   #calibrator: Calibrator | undefined
+  #routers: RouterWeights | undefined
   readonly #sessions = new Set<EngineSession>()
 
   /** Use `loadModel`. */
   constructor(private readonly parts: ModelParts) {
     this.config = parts.config
     this.generation = parts.generation
-    this.hasRouters = parts.routers !== undefined
+    this.#routers = parts.routers
     this.text = parts.text
     this.#current = parts.engine
     this.#engine = Promise.resolve(parts.engine)
+  }
+
+  get hasRouters(): boolean {
+    return this.#routers !== undefined
+  }
+
+  /** @internal */
+  get routers(): RouterWeights | undefined {
+    return this.#routers
+  }
+
+  /** What was measured for the routers before is of no use for others. */
+  set routers(routers: RouterWeights | undefined) {
+    this.#routers = routers
+    this.#calibrator = undefined
   }
 
   get dtype(): WeightDtype {
@@ -84,7 +100,7 @@ export class EngineModel implements Model, SessionHost {
   }
 
   createSession(options: SessionOptions = {}): EngineSession {
-    this.#check()
+    this.check()
     return this.open(sessionParts(options, this))
   }
 
@@ -142,6 +158,10 @@ export class EngineModel implements Model, SessionHost {
     })
   }
 
+  async tune(options: TuneOptions = {}): Promise<TuneRun> {
+    return this.#study(async (engine) => (await import('./tune.js')).tune(engine, this, options))
+  }
+
   dispose(): void {
     if (this.#disposed) return
     this.#disposed = true
@@ -163,7 +183,7 @@ export class EngineModel implements Model, SessionHost {
    * @internal
    */
   async engine(): Promise<Engine> {
-    this.#check()
+    this.check()
     const pending = this.#engine
     const engine = await pending
     if (engine.gpu.isLost) {
@@ -171,7 +191,7 @@ export class EngineModel implements Model, SessionHost {
       if (this.#engine === pending) this.#engine = this.#reopen(pending)
       await this.#engine
     }
-    this.#check()
+    this.check()
     return this.#engine
   }
 
@@ -195,7 +215,7 @@ export class EngineModel implements Model, SessionHost {
   async resolve(request: PolicyRequest, engine: Engine, signal?: AbortSignal): Promise<SkipPolicy> {
     return resolvePolicy(request, {
       layers: this.config.layers,
-      routers: this.parts.routers,
+      routers: this.#routers,
       profile: async () => this.parts.profile ?? (await this.#measuring()).ownProfile(engine, signal),
       loss: async (policy, ids) => {
         this.checkIds(ids)
@@ -226,7 +246,7 @@ export class EngineModel implements Model, SessionHost {
     try {
       return await work(engine)
     } catch (error) {
-      this.#check()
+      this.check()
       throw error
     }
   }
@@ -238,7 +258,13 @@ export class EngineModel implements Model, SessionHost {
     return this.#calibrator
   }
 
-  #check(): void {
+  /** @internal */
+  warn(message: string): void {
+    this.parts.warn(message)
+  }
+
+  /** @internal @throws `disposed`. */
+  check(): void {
     if (this.#disposed) throw modelDisposed()
   }
 }

@@ -15,7 +15,7 @@ import { stepLossesKernel } from './kernels/step-losses.js'
 import { layerProgram } from './layer.js'
 import { layerKernels } from './layer-kernels.js'
 import { loraProgram, type TrainedLora } from './lora.js'
-import { withinMemory } from './memory.js'
+import { defaultSlice, withinMemory } from './memory.js'
 import { routerProgram, type TrainedRouters } from './routers.js'
 
 export interface GradientStepOptions extends BatchShape {
@@ -200,7 +200,7 @@ async function assemble(
   const { config, d4, sublayers } = shape
   const { hiddenSize: d, rmsNormEps: eps, vocabSize: vocab } = config
   const rows = options.batch * options.length
-  const slice = options.slice ?? 4 * d
+  const slice = options.slice ?? defaultSlice(shape)
   const [kernels, routers, lora, embed, norm, normBack, head, losses, gumbel] = await Promise.all([
     layerKernels(target, rows),
     routerProgram(gpu, options.routers, { d, d4, rows }).then(own),

@@ -7,7 +7,7 @@ export interface HeldOutLoss {
   readonly tokens: number
   /** Mean loss per predicted token, in nats. */
   readonly nll: number
-  /** Share of the sublayer visits that were skipped. */
+  /** Share of the sublayer visits that were skipped, the last token of a window left out: nothing depends on it. */
   readonly skip: { readonly attention: number; readonly mlp: number; readonly total: number }
 }
 
@@ -19,27 +19,27 @@ export async function heldOutLoss(
 ): Promise<HeldOutLoss> {
   let tokens = 0
   let nll = 0
-  const executed = [0, 0]
+  const visits = { attention: { all: 0, run: 0 }, mlp: { all: 0, run: 0 } }
   for (let first = 0; first < windows.length; first += batch) {
     const own = windows.slice(first, first + batch)
     const counted = own.length
     const filled = Array.from({ length: batch }, (_, i) => own[i] ?? (own[0] as readonly number[]))
     const ids = Uint32Array.from(filled.flat())
     const { crossEntropy } = await step.measure({ ids, ends, counted })
-    const count = nextTokens(ids.subarray(0, counted * length), length, ends).filter((t) => t !== NO_TARGET).length
+    const targets = nextTokens(ids.subarray(0, counted * length), length, ends)
+    const count = targets.filter((target) => target !== NO_TARGET).length
     tokens += count
     nll += count * crossEntropy
-    const gates = await step.gates()
     const rows = batch * length
-    for (const kind of [0, 1]) {
-      for (let at = kind * rows; at < gates.length; at += 2 * rows) {
-        const live = gates.subarray(at, at + counted * length)
-        executed[kind] =
-          (executed[kind] as number) + live.reduce((sum, gate) => sum + gate, 0) / (gates.length / 2 / rows)
-      }
+    for (const [at, gate] of (await step.gates()).entries()) {
+      const row = at % rows
+      if (row >= counted * length || row % length === length - 1) continue
+      const kind = visits[Math.floor(at / rows) % 2 === 0 ? 'attention' : 'mlp']
+      kind.all++
+      kind.run += gate
     }
   }
-  const share = (kind: 0 | 1) => 1 - (executed[kind] as number) / (windows.length * length)
-  const [attention, mlp] = [share(0), share(1)]
+  const skipped = ({ all, run }: { all: number; run: number }) => 1 - run / all
+  const [attention, mlp] = [skipped(visits.attention), skipped(visits.mlp)]
   return { tokens, nll: nll / tokens, skip: { attention, mlp, total: (attention + mlp) / 2 } }
 }

@@ -1,38 +1,47 @@
 import { SkipstoneError } from '../errors.js'
+import type { RuntimeShape } from '../runtime/shape.js'
 import type { Target } from '../runtime/target.js'
 import type { BatchShape } from './batch.js'
 import { logitsStride } from './head.js'
 
-/**
- * Makes what a batch needs on the GPU.
- * @throws `out-of-memory`, with a batch and a context that would fit, or where only trying can tell, are worth a try.
- */
-export async function withinMemory<T>(
-  { gpu, shape }: Target,
+/** Tokens of the vocabulary whose logits are held at a time, where nobody says otherwise. */
+export function defaultSlice({ config }: RuntimeShape): number {
+  return 4 * config.hiddenSize
+}
+
+/** @throws `out-of-memory` where a buffer would be larger than the device allows, with a batch and a context that would fit. */
+export function checkBuffers(
+  { gpu, shape }: Pick<Target, 'gpu' | 'shape'>,
   { batch, length }: BatchShape,
-  slice: number,
-  make: () => T & { destroy(): void },
-): Promise<T & { destroy(): void }> {
+  slice = defaultSlice(shape),
+): void {
   const { config, d4, ff4, queryWidth, kvWidth, sublayers } = shape
   const { maxBufferSize, maxStorageBufferBindingSize } = gpu.device.limits
   const limit = Math.min(maxBufferSize, maxStorageBufferBindingSize)
   // The widest row of those in activations.ts.
-  const values = Math.max(
-    4 * d4,
-    4 * ff4,
-    queryWidth,
-    kvWidth,
-    2 * sublayers,
-    logitsStride({ ...config, vocab: config.vocabSize, slice }),
+  const logits = logitsStride({ vocab: config.vocabSize, slice })
+  const bytes = 4 * Math.max(4 * d4, 4 * ff4, queryWidth, kvWidth, 2 * sublayers, logits)
+  const most = Math.floor(limit / bytes)
+  if (batch * length <= most) return
+  throw tooLarge(
+    { batch, length },
+    `one buffer would have ${bytes * batch * length} bytes, and this device allows ${limit}`,
+    `What fits: ${fitting(batch, length, most).join(', or ')}.`,
   )
-  const most = Math.floor(limit / (4 * values))
-  if (batch * length > most) {
-    throw tooLarge(
-      { batch, length },
-      `one buffer would have ${4 * values * batch * length} bytes, and this device allows ${limit}`,
-      `What fits: ${fitting(batch, length, most).join(', or ')}.`,
-    )
-  }
+}
+
+/**
+ * Makes what a batch needs on the GPU.
+ * @throws as `checkBuffers`, and `out-of-memory` where the device has no room for all buffers, with what is worth a try.
+ */
+export async function withinMemory<T>(
+  target: Target,
+  { batch, length }: BatchShape,
+  slice: number,
+  make: () => T & { destroy(): void },
+): Promise<T & { destroy(): void }> {
+  const { gpu } = target
+  checkBuffers(target, { batch, length }, slice)
   let made: T & { destroy(): void }
   let scope: Promise<GPUError | null>
   gpu.device.pushErrorScope('out-of-memory')

@@ -73,11 +73,6 @@ export class Parameters {
     if (this.gradients) queue.writeBuffer(this.gradients, 0, new Float32Array(this.count))
   }
 
-  /** Values as `readAll` gave them, as tensors. */
-  tensors(values: Float32Array): ParameterTensor[] {
-    return [...this.#tensors].map(([name, { at, size, shape }]) => ({ name, shape, data: values.slice(at, at + size) }))
-  }
-
   destroy(): void {
     this.gpu.memory.destroy(this.values)
     if (this.gradients) this.gpu.memory.destroy(this.gradients)

@@ -141,9 +141,9 @@ export class TrainingRun {
     return state
   }
 
-  /** What trains, with the values of a state. */
-  tensors({ values }: Pick<TrainingState, 'values'>): ParameterTensor[] {
-    return this.parts.trained.tensors(values)
+  /** What a run falls back to, kept on this side of the GPU. */
+  get good(): TrainingState {
+    return this.#good
   }
 
   /** Share of the last step's gates that executed, for each sublayer [2 layers]. */

@@ -74,9 +74,11 @@ gpuSuite('a training run', (bench) => {
       const plain = await GradientStep.create(target, weights, { batch: 1, length, routers: { parameters: routers } })
       const sum = { nll: 0, rate: 0 }
       for (const window of inputs.windows) {
-        const { crossEntropy, executeRate } = await plain.measure({ ids: Uint32Array.from(window) })
+        const { crossEntropy } = await plain.measure({ ids: Uint32Array.from(window) })
         sum.nll += crossEntropy / 5
-        sum.rate += executeRate / 5
+        // Nothing depends on the last token of a window.
+        const gates = (await plain.gates()).filter((_, at) => at % length !== length - 1)
+        sum.rate += gates.reduce((all, gate) => all + gate, 0) / gates.length / 5
       }
       expect(batch).toBe(2)
       const held = await run.measure(inputs.windows)
