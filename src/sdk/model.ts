@@ -49,33 +49,27 @@ export class EngineModel implements Model, SessionHost {
   #engine: Promise<Engine>
   #current: Engine
   #disposed = false
-  #calibrator: Calibrator | undefined
-  #routers: RouterWeights | undefined
+  /** @internal */
+  routers: RouterWeights | undefined
+  /** @internal What was measured for the routers. */
+  calibrator: Calibrator | undefined
   readonly #sessions = new Set<EngineSession>()
 
   /** Use `loadModel`. */
-  constructor(private readonly parts: ModelParts) {
+  constructor(
+    /** @internal */
+    readonly parts: ModelParts,
+  ) {
     this.config = parts.config
     this.generation = parts.generation
-    this.#routers = parts.routers
+    this.routers = parts.routers
     this.text = parts.text
     this.#current = parts.engine
     this.#engine = Promise.resolve(parts.engine)
   }
 
   get hasRouters(): boolean {
-    return this.#routers !== undefined
-  }
-
-  /** @internal */
-  get routers(): RouterWeights | undefined {
-    return this.#routers
-  }
-
-  /** What was measured for the routers before is of no use for others. */
-  set routers(routers: RouterWeights | undefined) {
-    this.#routers = routers
-    this.#calibrator = undefined
+    return this.routers !== undefined
   }
 
   get dtype(): WeightDtype {
@@ -215,7 +209,7 @@ export class EngineModel implements Model, SessionHost {
   async resolve(request: PolicyRequest, engine: Engine, signal?: AbortSignal): Promise<SkipPolicy> {
     return resolvePolicy(request, {
       layers: this.config.layers,
-      routers: this.#routers,
+      routers: this.routers,
       profile: async () => this.parts.profile ?? (await this.#measuring()).ownProfile(engine, signal),
       loss: async (policy, ids) => {
         this.checkIds(ids)
@@ -254,13 +248,8 @@ export class EngineModel implements Model, SessionHost {
   /** Who measures nothing does not load the code for it. */
   async #measuring(): Promise<Calibrator> {
     const { Calibrator } = await import('../study/calibrator.js')
-    this.#calibrator ??= new Calibrator(this.config.contextLength, this.parts.warn)
-    return this.#calibrator
-  }
-
-  /** @internal */
-  warn(message: string): void {
-    this.parts.warn(message)
+    this.calibrator ??= new Calibrator(this.config.contextLength, this.parts.warn)
+    return this.calibrator
   }
 
   /** @internal @throws `disposed`. */

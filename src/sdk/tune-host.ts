@@ -2,6 +2,7 @@ import type { ModelConfig } from '../model/config.js'
 import type { GenerationConfig } from '../model/generation-config.js'
 import type { Engine } from '../runtime/engine.js'
 import type { RouterWeights } from '../skip/router-weights.js'
+import type { Calibrator } from '../study/calibrator.js'
 import type { TextCodec } from './text-codec.js'
 
 /** What training needs of a model. */
@@ -11,10 +12,12 @@ export interface TuneHost {
   readonly text: TextCodec
   /** Those that it routes with. */
   routers: RouterWeights | undefined
+  /** What was measured for them. */
+  calibrator: Calibrator | undefined
+  readonly parts: { readonly warn: (message: string) => void }
   engine(): Promise<Engine>
   /** @throws `bad-option` for ids that the model does not have. */
   checkIds(ids: readonly number[]): void
-  warn(message: string): void
   /** @throws `disposed`. */
   check(): void
 }

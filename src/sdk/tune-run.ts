@@ -129,7 +129,9 @@ export class EngineTuneRun implements TuneRun {
         'A LoRA is merged while a model loads: export it, and load the model with it.',
       )
     }
-    this.parts.host.routers = this.#routers(await this.#present())
+    const { host } = this.parts
+    host.routers = this.#routers(await this.#present())
+    host.calibrator = undefined
   }
 
   async forget(): Promise<void> {
@@ -184,7 +186,7 @@ export class EngineTuneRun implements TuneRun {
     await tuningMemory.set(this.parts.key, this.#state).catch((error: Error) => {
       // Once is enough.
       this.#saves = false
-      this.parts.host.warn(error.message)
+      this.parts.host.parts.warn(error.message)
     })
   }
 

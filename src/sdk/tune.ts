@@ -153,7 +153,7 @@ async function textOf(
   const ends = new Set(host.config.eosTokenIds)
   const more = { seed: streamSeed(seed, 'text'), signal, onProgress }
   const windows = known ?? (await sampleWindows(engine, { windows: count, length, bos, ends, ...more }))
-  if (!known) await tuningMemory.set(key, windows).catch((error: Error) => host.warn(error.message))
+  if (!known) await tuningMemory.set(key, windows).catch((error: Error) => host.parts.warn(error.message))
   return holdOut(windows, batch, length)
 }
 

@@ -116,8 +116,7 @@ export class WorkerModel implements Model, SessionOwner {
   }
 
   async tune(): Promise<never> {
-    this.check()
-    throw new SkipstoneError('unsupported', 'A model in a worker cannot be tuned yet: load it with `skipstone`.')
+    throw new SkipstoneError('unsupported', 'Models in workers cannot be tuned yet: load it with "skipstone".')
   }
 
   /** Calls what needs no session and tells how far it is. */

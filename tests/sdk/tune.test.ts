@@ -3,6 +3,7 @@ import { createStore, entries, get, set } from 'idb-keyval'
 import { expect, it, vi } from 'vitest'
 import type { TuneOptions, TuneStep } from '../../src/index.js'
 import { tuningMemory } from '../../src/storage/tuning-memory.js'
+import { WorkerModel } from '../../src/worker/model.js'
 import { MemorySource } from '../fixtures/memory-source.js'
 import { randomIds } from '../fixtures/tiny-model.js'
 import { describeSdk, expectError, generated } from './support.js'
@@ -228,6 +229,10 @@ describeSdk('tuning', (bench) => {
     expect((await broken.export()).size).toBe(2)
     await bench().stillWorks()
   })
+})
+
+it('is not there for models in workers yet', async () => {
+  await expectError(WorkerModel.prototype.tune(), 'unsupported')
 })
 
 it('keeps nothing, and fails at nothing, where there is no IndexedDB', async () => {
