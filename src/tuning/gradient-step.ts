@@ -1,6 +1,7 @@
 import { NO_TARGET } from '../../shaders/cross-entropy-slice.wgsl.js'
 import { SkipstoneError } from '../errors.js'
 import { type Dispatch, ParamsArena, record } from '../gpu/dispatch.js'
+import type { GpuProfile } from '../gpu/profile.js'
 import { readBuffer } from '../gpu/readback.js'
 import { embedKernel } from '../kernels/embed.js'
 import { rmsNormKernel } from '../kernels/rms-norm.js'
@@ -25,6 +26,8 @@ export interface GradientStepOptions extends BatchShape {
   readonly lora?: TrainedLora
   /** Tokens of the vocabulary whose logits are held at a time, at most. Default: four times the hidden size. */
   readonly slice?: number
+  /** Times every dispatch. */
+  readonly timer?: GpuProfile
 }
 
 /** What a step is told when it runs. */
@@ -102,6 +105,7 @@ export class GradientStep {
   async #run(input: StepInput, segments: readonly (readonly Dispatch[])[]): Promise<StepLosses> {
     const { gpu } = this.target
     const { activations: a, sample } = this.parts
+    const { timer } = this.options
     const { queue } = gpu.device
     this.#upload(input)
     const rows = this.#rows
@@ -110,9 +114,13 @@ export class GradientStep {
       const encoder = gpu.device.createCommandEncoder()
       // The last norm adds to it.
       if (i === 0) encoder.clearBuffer(a.dx)
-      const pass = encoder.beginComputePass()
-      record(pass, dispatches, { rows, context: this.options.length })
-      pass.end()
+      // A pass of its own for each dispatch that is timed.
+      for (const part of timer ? dispatches.map((one) => [one]) : [dispatches]) {
+        const timestampWrites = timer?.next((part[0] as Dispatch).label)
+        const pass = encoder.beginComputePass(timestampWrites && { timestampWrites })
+        record(pass, part, { rows, context: this.options.length })
+        pass.end()
+      }
       queue.submit([encoder.finish()])
     }
     const [crossEntropy, executeRate, loss] = new Float32Array((await readBuffer(gpu, a.losses, 16)).buffer)
