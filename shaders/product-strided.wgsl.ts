@@ -8,8 +8,9 @@ import { unroll } from './snippets/reduce.js'
  */
 export type ProductEpilogue = 'store' | 'add' | 'relu' | 'relu-backward'
 
-/** Rows that an invocation makes. */
-export const PRODUCT_ROWS = 4
+/** Rows and columns that a group of 8 × 8 invocations makes: each a square, of which every value that is read goes into a row or a column. */
+export const PRODUCT_TILE = 32
+const SQUARE = 4
 
 /**
  * Product of two f32 matrices that lie anywhere in their buffers, c = alpha · a b: what trains is small, so that one kernel without tiles
@@ -21,7 +22,7 @@ export const PRODUCT_ROWS = 4
  *   c     f32, element (i, j) at params.cAt + i · params.cRow + j, written (and read, see the epilogues)
  *   bias  f32, for relu only: element j at params.biasAt + j
  *
- * Dispatch: (ceil(n / 16), ceil(m / 16), 1) groups of 64: 16 across columns, 4 across rows, 4 rows for each.
+ * Dispatch: (ceil(n / 32), ceil(m / 32), 1) groups of 64.
  */
 export function productStridedShader(epilogue: ProductEpilogue): string {
   const store: Record<ProductEpilogue, string> = {
@@ -49,22 +50,33 @@ ${loopBound}
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let j = group.x * 16u + lane % 16u;
-  let first = group.y * 16u + lane / 16u;
-  if (j >= params.n || first >= params.m) { return; }
-  ${unroll(PRODUCT_ROWS, (r) => `let a${r} = params.aAt + min(first + ${4 * r}u, params.m - 1u) * params.aRow; var sum${r} = 0.0;`)}
+  let i = group.y * ${PRODUCT_TILE}u + lane / 8u;
+  let j = group.x * ${PRODUCT_TILE}u + lane % 8u;
+  if (j >= params.n || i >= params.m) { return; }
+  ${each((r) => `let a${r} = params.aAt + min(i + ${8 * r}u, params.m - 1u) * params.aRow; let b${r} = params.bAt + min(j + ${8 * r}u, params.n - 1u) * params.bColumn; var sum${r} = vec4f();`)}
   for (var t = 0u; t < bound(params.k); t++) {
-    let right = b[params.bAt + t * params.bRow + j * params.bColumn];
-    ${unroll(PRODUCT_ROWS, (r) => `sum${r} = fma(a[a${r} + t * params.aColumn], right, sum${r});`)}
+    let left = vec4f(${values((r) => `a[a${r} + t * params.aColumn]`)});
+    let right = vec4f(${values((r) => `b[b${r} + t * params.bRow]`)});
+    ${each((r) => `sum${r} = fma(vec4f(left[${r}]), right, sum${r});`)}
   }
-  ${unroll(
-    PRODUCT_ROWS,
-    (r) => `if (first + ${4 * r}u < params.m) {
-    let at = params.cAt + (first + ${4 * r}u) * params.cRow + j;
-    let value = params.alpha * sum${r};
+  ${each((r) =>
+    each(
+      (c) => `if (i + ${8 * r}u < params.m && j + ${8 * c}u < params.n) {
+    let j = j + ${8 * c}u;
+    let at = params.cAt + (i + ${8 * r}u) * params.cRow + j;
+    let value = params.alpha * sum${r}[${c}];
     ${store[epilogue]}
   }`,
+    ),
   )}
 }
 `
+}
+
+function each(line: (i: number) => string): string {
+  return unroll(SQUARE, line)
+}
+
+function values(value: (i: number) => string): string {
+  return Array.from({ length: SQUARE }, (_, i) => value(i)).join(', ')
 }

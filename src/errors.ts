@@ -24,6 +24,7 @@ export const ERROR_CODES = [
   'storage', // the browser's database failed
   'corrupt', // bytes differ from the hash that was published or noted for them
   'unresponsive', // a worker did nothing for so long that it was ended
+  'diverged', // a training run whose loss is no number any more, or left what it had reached
   'internal', // a kernel failed validation or its self-test: a bug in Skipstone
 ] as const
 

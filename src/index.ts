@@ -54,6 +54,7 @@ export type { PromptOptions, PromptSession } from './sdk/prompt-api/prompt-sessi
 export type { Session, SessionStats } from './sdk/session-api.js'
 export { deleteModel, keepModels, listModels, modelSize, verifyModel } from './sdk/stored-models.js'
 export type { ModelText } from './sdk/text-api.js'
+export type { TuneData, TuneEvaluation, TuneOptions, TuneRun, TuneStep } from './sdk/tune-api.js'
 export { weightBytesPerToken } from './sdk/weight-bytes.js'
 export type { SkipProfile } from './skip/profile.js'
 export type { HubOptions } from './storage/hub.js'

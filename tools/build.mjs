@@ -27,6 +27,10 @@ const workerAddress = {
     code.replace('__ENGINE_URL__', `new URL('${fileName.includes('/') ? '..' : '.'}/engine.js', import.meta.url)`),
 }
 
+/** Kernels that the first token of a model does without; those of training come last. */
+const OTHERS_KERNELS =
+  /packed-|merge-splits|batch-row|append-rows|form-variants|read-sum|nll|compare-states|scale-rows|-backward|adamw|squares-sum|attention-sequences|cross-entropy|gate-(apply|sample)|gumbel|product-strided|step-(losses|settings)|swiglu|snippets\/sequences/
+
 /**
  * What a page loads together lies together, which compresses better; each chunk has what its modules import and those before it do not
  * have. Whoever only lists stored models does without the runtime, and whoever loads no GGUF without what reads it.
@@ -44,9 +48,9 @@ const CHUNKS = [
   { name: 'store', test: /src\/storage\/(default-store|library)\.ts$/ },
   {
     name: 'kernels',
-    test: /\/(shaders|src\/kernels)\/(?!.*(packed-|merge-splits|batch-row|append-rows|form-variants|read-sum|nll|compare-states|scale-rows))/,
+    test: (id) => /\/(shaders|src\/kernels)\//.test(id) && !OTHERS_KERNELS.test(id),
   },
-  { name: 'runtime', test: /src\/sdk\/(?!gguf|tuned)/ },
+  { name: 'runtime', test: /src\/sdk\/(?!gguf|tune|inspect\.)/ },
   // For generations at the same time.
   { name: 'batch', test: /src\/runtime\/batch\/|\/(merge-splits|batch-row|append-rows)|openai\/several\.ts/ },
   { name: 'profile', test: /(study\/profile|device-limits|gpu\/profile|read-sum)/ },
@@ -60,6 +64,10 @@ const CHUNKS = [
   { name: 'torch', test: /src\/formats\/torch\.ts/ },
   // Once for a device.
   { name: 'fastest', test: /(fastest-form|form-variants|tuned-forms|form-memory)\.ts/ },
+  {
+    name: 'tuning',
+    test: /src\/(tuning\/|sdk\/tune(-run)?\.ts|storage\/tuning-memory|formats\/safetensors-writer)|\/shaders\//,
+  },
   // For models that are larger than their budget.
   { name: 'streaming', test: /(weight-stream|streamed-step|residency)\.ts/ },
 ].map((group, i, all) => ({ ...group, priority: all.length - i }))

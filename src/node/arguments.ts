@@ -41,6 +41,9 @@ const COMMON = [
 ]
 const SAMPLING = ['max-tokens', 'temperature', 'top-k', 'top-p', 'min-p', 'repetition-penalty', 'seed', 'stop']
 
+const TUNING_NUMBERS = ['steps', 'batch', 'accumulation', 'coefficient', 'rank', 'alpha', 'sampled', 'seed']
+const TUNING = [...TUNING_NUMBERS, 'stage', 'target', 'learning-rate', 'decisions', 'existing']
+
 interface CommandSpec {
   readonly strings: readonly string[]
   readonly flags: readonly string[]
@@ -53,6 +56,7 @@ const COMMANDS: Readonly<Record<string, CommandSpec>> = {
   bench: { strings: [...COMMON, 'shape', 'skip', 'tokens', 'repeats', 'phase', 'batch'], flags: ['profile'] },
   inspect: { strings: COMMON, flags: [] },
   calibrate: { strings: [...COMMON, 'text', 'out'], flags: [] },
+  tune: { strings: [...COMMON, ...TUNING, 'text', 'out'], flags: [] },
   convert: { strings: ['routers', 'lora', 'out'], flags: [] },
 }
 const PHASES = ['prefill', 'decode'] as const
@@ -62,6 +66,9 @@ export const USAGE = `skipstone generate   (--prompt TEXT | --ids 1,2,3) [--max-
 skipstone eval       (--text FILE | --ids-file FILE) [--context N]
 skipstone compare    --policies a,b,c --prompt TEXT [--sweep]
 skipstone calibrate  [--text FILE] --out FILE
+skipstone tune       --stage routers|lora --target R --text FILE|self --out DIR [--steps N] [--batch B] [--context T] [--learning-rate 0.002]
+                     [--accumulation 1] [--sampled WINDOWS] [--existing replace|continue] [--coefficient 8] [--rank 16] [--alpha 32]
+                     [--decisions arg-max|sampled] [--seed 1]
 skipstone bench      [--shape NAME] [--skip 0,0.25,0.5,0.75] [--tokens 64,256,512] [--repeats 3] [--phase prefill|decode] [--profile | --batch 1,2,4,8]
 skipstone inspect
 skipstone convert    (--routers FILE | --lora DIR) --out FILE
@@ -202,6 +209,8 @@ function request(command: string, common: CommonOptions, values: Values): Reques
       const file = text('text')
       return { command, ...common, out: outFile(values), ...(file !== undefined && { text: readUserFile(file) }) }
     }
+    case 'tune':
+      return tuneRequest(common, values)
     case 'convert':
       return { command, out: outFile(values) }
     default:
@@ -209,9 +218,36 @@ function request(command: string, common: CommonOptions, values: Values): Reques
   }
 }
 
+function tuneRequest(common: CommonOptions, values: Values): Request {
+  const text = (name: string) => values[name] as string | undefined
+  const stage = oneOf('stage', text('stage') ?? 'routers', ['routers', 'lora', 'gateskip'])
+  if (stage === 'gateskip') {
+    throw new SkipstoneError(
+      'unsupported',
+      'Gates of GateSkip are not trained in this version: use --stage routers or lora.',
+    )
+  }
+  const file = text('text')
+  if (file === undefined) {
+    throw new SkipstoneError('bad-option', 'Give --text FILE, or --text self for what the model writes itself.')
+  }
+  const given = (name: string) => values[name] !== undefined
+  const tuning = {
+    stage,
+    ...(given('target') && { target: number('target', values, 0) }),
+    ...(given('learning-rate') && { learningRate: number('learning-rate', values, 0) }),
+    ...(common.context !== undefined && { context: common.context }),
+    ...(given('decisions') && { decisions: oneOf('decisions', text('decisions') ?? '', ['arg-max', 'sampled']) }),
+    ...(given('existing') && { existing: oneOf('existing', text('existing') ?? '', ['replace', 'continue']) }),
+    ...Object.fromEntries(TUNING_NUMBERS.filter(given).map((name) => [name, number(name, values, 0)])),
+  }
+  const out = outFile(values)
+  return { command: 'tune', ...common, tuning, out, ...(file !== 'self' && { text: readUserFile(file) }) }
+}
+
 function outFile(values: Values): string {
   if (values.out) return values.out as string
-  throw new SkipstoneError('bad-option', 'Give --out FILE, the file to write.')
+  throw new SkipstoneError('bad-option', 'Give --out, the file or folder to write.')
 }
 
 /** Policies are separated by commas, and so are the options of one: a part with "=" and no name belongs to the one before. */

@@ -1,10 +1,12 @@
-import { writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
 import { SkipstoneError } from '../errors.js'
 import { type Invocation, parseArguments } from './arguments.js'
 import { runInBrowser } from './browser-backend.js'
 import type { CalibrateOutcome } from './commands/calibrate.js'
 import type { ConvertOutcome } from './commands/convert.js'
 import type { GenerateOutcome } from './commands/generate.js'
+import type { TuneOutcome } from './commands/tune.js'
 import { type Places, runOnDawn } from './dawn-backend.js'
 import { loraLocation, modelLocation, routersLocation } from './locations.js'
 import { report } from './report.js'
@@ -60,6 +62,13 @@ function saveFiles(invocation: Invocation, outcome: unknown): unknown {
     case 'convert': {
       const { result, file } = outcome as ConvertOutcome
       writeFileSync(resolveUserPath(result.out), file)
+      return result
+    }
+    case 'tune': {
+      const { result, files } = outcome as TuneOutcome
+      const folder = resolveUserPath(result.out)
+      mkdirSync(folder, { recursive: true })
+      for (const { name, base64 } of files) writeFileSync(path.join(folder, name), Buffer.from(base64, 'base64'))
       return result
     }
     default:

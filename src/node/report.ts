@@ -9,6 +9,7 @@ import type { ConvertOutcome } from './commands/convert.js'
 import type { GenerateOutcome } from './commands/generate.js'
 import type { Request } from './commands/index.js'
 import type { InspectResult } from './commands/inspect.js'
+import type { TuneResult } from './commands/tune.js'
 
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`
 const megabytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`
@@ -22,6 +23,8 @@ export function report(request: Request, result: unknown, command: string): stri
       return evaluated(result as Evaluation)
     case 'calibrate':
       return calibrated(result as CalibrateOutcome)
+    case 'tune':
+      return tuned(result as TuneResult)
     case 'compare':
       return compared(result as CompareResult)
     case 'bench':
@@ -72,6 +75,13 @@ function calibrated({ out, profile }: CalibrateOutcome): string {
 ${rows.join('\n')}
 
 ${tokens} tokens ${text === 'given' ? 'of the text' : 'that the model sampled itself'}, written to ${out}
+`
+}
+
+function tuned({ steps, held, skip, files, out }: TuneResult): string {
+  const adapted = held.adapted === undefined ? '' : `, routed with the LoRA ${held.adapted.toFixed(4)}`
+  return `${steps.length} steps. On held-out text: ${held.dense.toFixed(4)} nats dense, ${held.routed.toFixed(4)} routed${adapted}; skipped ${percent(skip.total)} (attention ${percent(skip.attention)}, MLP ${percent(skip.mlp)})
+Written to ${out}: ${files.join(', ')}
 `
 }
 

@@ -14,6 +14,7 @@ import type { SessionOptions } from './options.js'
 import type { PolicyRequest } from './policies.js'
 import type { Session } from './session-api.js'
 import type { ModelText } from './text-api.js'
+import type { TuneOptions, TuneRun } from './tune-api.js'
 
 export interface EvaluateOptions {
   /** What to skip. Default: nothing. */
@@ -102,6 +103,15 @@ export interface Model {
    * @throws `bad-option` (no tokens, unknown ids), `context-full`, `aborted`, `device-lost`, `disposed`.
    */
   calibrate(windows?: readonly (readonly number[])[], options?: Omit<EvaluateOptions, 'policy'>): Promise<SkipProfile>
+
+  /**
+   * Trains SkipGPT routers, or a LoRA under them, on the GPU: on a text, or on what the model samples itself. The run begins at once and goes on while
+   * sessions generate; both are then slower. A run that was cut off goes on where it was kept. What it makes is exported as files, and
+   * routers can be tried at once.
+   * @throws `bad-option` (an option out of range, a text shorter than a batch, a model that has routers already), `missing-weights` (a LoRA without
+   * routers), `unsupported` (a model in a worker, weights that stream, no BOS), `out-of-memory` with what would fit, `aborted`, `device-lost`, `disposed`.
+   */
+  tune(options?: TuneOptions): Promise<TuneRun>
 
   /** Frees everything; later calls on the model or its sessions fail with `disposed`. */
   dispose(): void

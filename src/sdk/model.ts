@@ -22,6 +22,7 @@ import { EngineSession, type SessionHost } from './session.js'
 import { modelDisposed, policyRequest, type SessionParts, sessionParts } from './session-request.js'
 import type { SessionState } from './session-state.js'
 import type { TextCodec } from './text-codec.js'
+import type { TuneOptions, TuneRun } from './tune-api.js'
 
 export interface ModelParts {
   readonly config: ModelConfig
@@ -41,7 +42,6 @@ export interface ModelParts {
 export class EngineModel implements Model, SessionHost {
   readonly config: ModelConfig
   readonly generation: GenerationConfig
-  readonly hasRouters: boolean
   readonly text: TextCodec
   readonly chat = { completions: new ChatCompletions(this) }
   readonly completions = new TextCompletions(this)
@@ -49,17 +49,27 @@ export class EngineModel implements Model, SessionHost {
   #engine: Promise<Engine>
   #current: Engine
   #disposed = false
-  #calibrator: Calibrator | undefined
+  /** @internal */
+  routers: RouterWeights | undefined
+  /** @internal What was measured for the routers. */
+  calibrator: Calibrator | undefined
   readonly #sessions = new Set<EngineSession>()
 
   /** Use `loadModel`. */
-  constructor(private readonly parts: ModelParts) {
+  constructor(
+    /** @internal */
+    readonly parts: ModelParts,
+  ) {
     this.config = parts.config
     this.generation = parts.generation
-    this.hasRouters = parts.routers !== undefined
+    this.routers = parts.routers
     this.text = parts.text
     this.#current = parts.engine
     this.#engine = Promise.resolve(parts.engine)
+  }
+
+  get hasRouters(): boolean {
+    return this.routers !== undefined
   }
 
   get dtype(): WeightDtype {
@@ -84,7 +94,7 @@ export class EngineModel implements Model, SessionHost {
   }
 
   createSession(options: SessionOptions = {}): EngineSession {
-    this.#check()
+    this.check()
     return this.open(sessionParts(options, this))
   }
 
@@ -142,6 +152,10 @@ export class EngineModel implements Model, SessionHost {
     })
   }
 
+  async tune(options: TuneOptions = {}): Promise<TuneRun> {
+    return this.#study(async (engine) => (await import('./tune.js')).tune(engine, this, options))
+  }
+
   dispose(): void {
     if (this.#disposed) return
     this.#disposed = true
@@ -163,7 +177,7 @@ export class EngineModel implements Model, SessionHost {
    * @internal
    */
   async engine(): Promise<Engine> {
-    this.#check()
+    this.check()
     const pending = this.#engine
     const engine = await pending
     if (engine.gpu.isLost) {
@@ -171,7 +185,7 @@ export class EngineModel implements Model, SessionHost {
       if (this.#engine === pending) this.#engine = this.#reopen(pending)
       await this.#engine
     }
-    this.#check()
+    this.check()
     return this.#engine
   }
 
@@ -195,7 +209,7 @@ export class EngineModel implements Model, SessionHost {
   async resolve(request: PolicyRequest, engine: Engine, signal?: AbortSignal): Promise<SkipPolicy> {
     return resolvePolicy(request, {
       layers: this.config.layers,
-      routers: this.parts.routers,
+      routers: this.routers,
       profile: async () => this.parts.profile ?? (await this.#measuring()).ownProfile(engine, signal),
       loss: async (policy, ids) => {
         this.checkIds(ids)
@@ -226,7 +240,7 @@ export class EngineModel implements Model, SessionHost {
     try {
       return await work(engine)
     } catch (error) {
-      this.#check()
+      this.check()
       throw error
     }
   }
@@ -234,11 +248,12 @@ export class EngineModel implements Model, SessionHost {
   /** Who measures nothing does not load the code for it. */
   async #measuring(): Promise<Calibrator> {
     const { Calibrator } = await import('../study/calibrator.js')
-    this.#calibrator ??= new Calibrator(this.config.contextLength, this.parts.warn)
-    return this.#calibrator
+    this.calibrator ??= new Calibrator(this.config.contextLength, this.parts.warn)
+    return this.calibrator
   }
 
-  #check(): void {
+  /** @internal @throws `disposed`. */
+  check(): void {
     if (this.#disposed) throw modelDisposed()
   }
 }

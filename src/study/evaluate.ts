@@ -32,7 +32,13 @@ export async function evaluate(
   engine: Engine,
   policy: SkipPolicy,
   windows: readonly (readonly number[])[],
-  options: { contextLength: number; signal?: AbortSignal; onProgress?: (done: number, all: number) => void },
+  options: {
+    contextLength: number
+    signal?: AbortSignal
+    onProgress?: (done: number, all: number) => void
+    /** Ids behind which nothing counts: what follows an end was not drawn from what is before it. */
+    ends?: ReadonlySet<number>
+  },
 ): Promise<Evaluation> {
   // Prompts are read in f32: of activations in 8 bits only decode steps tell something.
   const inSteps = engine.target.activations === 'f32' ? undefined : await import('./score-steps.js')
@@ -44,8 +50,9 @@ export async function evaluate(
     for (const [i, window] of windows.entries()) {
       if (window.length < 2) continue
       const { nll, records } = await (inSteps?.scoreSteps ?? score)(sequence, window, options.signal)
-      for (const value of nll) sum += value
-      tokens += nll.length
+      const counted = nll.filter((_, at) => !options.ends?.has(window[at] as number))
+      for (const value of counted) sum += value
+      tokens += counted.length
       trace.push(...records)
       options.onProgress?.(i + 1, windows.length)
     }

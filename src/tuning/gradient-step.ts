@@ -1,6 +1,7 @@
 import { NO_TARGET } from '../../shaders/cross-entropy-slice.wgsl.js'
 import { SkipstoneError } from '../errors.js'
 import { type Dispatch, ParamsArena, record } from '../gpu/dispatch.js'
+import type { GpuProfile } from '../gpu/profile.js'
 import { readBuffer } from '../gpu/readback.js'
 import { embedKernel } from '../kernels/embed.js'
 import { rmsNormKernel } from '../kernels/rms-norm.js'
@@ -15,6 +16,7 @@ import { stepLossesKernel } from './kernels/step-losses.js'
 import { layerProgram } from './layer.js'
 import { layerKernels } from './layer-kernels.js'
 import { loraProgram, type TrainedLora } from './lora.js'
+import { defaultSlice, withinMemory } from './memory.js'
 import { routerProgram, type TrainedRouters } from './routers.js'
 
 export interface GradientStepOptions extends BatchShape {
@@ -24,6 +26,8 @@ export interface GradientStepOptions extends BatchShape {
   readonly lora?: TrainedLora
   /** Tokens of the vocabulary whose logits are held at a time, at most. Default: four times the hidden size. */
   readonly slice?: number
+  /** Times every dispatch. */
+  readonly timer?: GpuProfile
 }
 
 /** What a step is told when it runs. */
@@ -44,6 +48,8 @@ export interface StepInput {
   readonly coefficient?: number
   /** Batches whose gradients are added before the optimiser steps. Default 1. */
   readonly accumulation?: number
+  /** Sequences that count; those behind them fill the batch up. Default: all. */
+  readonly counted?: number
 }
 
 export interface StepLosses {
@@ -83,9 +89,23 @@ export class GradientStep {
   }
 
   /** @throws `bad-option` for ids or noise of another size, or where no row has a target; `device-lost`. */
-  async run(input: StepInput): Promise<StepLosses> {
+  run(input: StepInput): Promise<StepLosses> {
+    return this.#run(input, [...this.parts.forward, ...this.parts.backward])
+  }
+
+  /** The forward pass alone: gradients stay as they are. @throws as `run`. */
+  measure(input: StepInput): Promise<StepLosses> {
+    return this.#run(input, this.parts.forward)
+  }
+
+  destroy(): void {
+    this.parts.destroy()
+  }
+
+  async #run(input: StepInput, segments: readonly (readonly Dispatch[])[]): Promise<StepLosses> {
     const { gpu } = this.target
-    const { activations: a, sample, segments } = this.parts
+    const { activations: a, sample } = this.parts
+    const { timer } = this.options
     const { queue } = gpu.device
     this.#upload(input)
     const rows = this.#rows
@@ -94,9 +114,13 @@ export class GradientStep {
       const encoder = gpu.device.createCommandEncoder()
       // The last norm adds to it.
       if (i === 0) encoder.clearBuffer(a.dx)
-      const pass = encoder.beginComputePass()
-      record(pass, dispatches, { rows, context: this.options.length })
-      pass.end()
+      // A pass of its own for each dispatch that is timed.
+      for (const part of timer ? dispatches.map((one) => [one]) : [dispatches]) {
+        const timestampWrites = timer?.next((part[0] as Dispatch).label)
+        const pass = encoder.beginComputePass(timestampWrites && { timestampWrites })
+        record(pass, part, { rows, context: this.options.length })
+        pass.end()
+      }
       queue.submit([encoder.finish()])
     }
     const [crossEntropy, executeRate, loss] = new Float32Array((await readBuffer(gpu, a.losses, 16)).buffer)
@@ -104,15 +128,11 @@ export class GradientStep {
     return { crossEntropy: crossEntropy as number, executeRate: executeRate as number, loss: loss as number }
   }
 
-  destroy(): void {
-    this.parts.destroy()
-  }
-
   get #rows(): number {
     return this.options.batch * this.options.length
   }
 
-  #upload({ ids, ends, noise, tau = 1, executeRate = 1, coefficient = 0, accumulation = 1 }: StepInput): void {
+  #upload({ ids, ends, noise, tau = 1, executeRate = 1, coefficient = 0, accumulation = 1, counted }: StepInput): void {
     const { activations: a } = this.parts
     const { queue } = this.target.gpu.device
     const noiseSize = 2 * this.target.shape.sublayers * this.#rows
@@ -125,6 +145,7 @@ export class GradientStep {
       )
     }
     const targets = nextTokens(ids, this.options.length, ends)
+    if (counted !== undefined) targets.fill(NO_TARGET, counted * this.options.length)
     const count = targets.filter((token) => token !== NO_TARGET).length
     if (count === 0)
       throw new SkipstoneError('bad-option', 'No token of this batch is followed by another: give longer texts.')
@@ -187,7 +208,7 @@ async function assemble(
   const { config, d4, sublayers } = shape
   const { hiddenSize: d, rmsNormEps: eps, vocabSize: vocab } = config
   const rows = options.batch * options.length
-  const slice = options.slice ?? 4 * d
+  const slice = options.slice ?? defaultSlice(shape)
   const [kernels, routers, lora, embed, norm, normBack, head, losses, gumbel] = await Promise.all([
     layerKernels(target, rows),
     routerProgram(gpu, options.routers, { d, d4, rows }).then(own),
@@ -199,7 +220,9 @@ async function assemble(
     stepLossesKernel(gpu, { sublayers, capacity: rows }),
     gumbelNoiseKernel(gpu, 2 * sublayers * rows),
   ])
-  const activations = own(createActivations(gpu, shape, { ...options, slice }))
+  const activations = own(
+    await withinMemory(target, options, slice, () => createActivations(gpu, shape, { ...options, slice })),
+  )
   const arena = own(new ParamsArena(gpu))
   const inputs = {
     ...{ arena, shape, weights, kernels, activations, length: options.length, dGates: routers.dGates },
@@ -217,18 +240,21 @@ async function assemble(
     ...activations,
     ...{ vectors, head: weights.head, state: a.u, dState: a.du },
   })
-  const segments: Dispatch[][] = [
-    [embed(arena, { plan, ids, table: weights.embedding, x })],
-    ...layers.map((layer) => layer.forward),
-    [
-      norm(arena, { plan, x: last, vectors, u: a.u }, { slot: 0, norm: weights.finalNorm }),
-      ...forward,
-      losses(arena, activations),
-      ...backward,
-      normBack(arena, { plan, x: last, vectors, dy: a.du, dx }, { norm: weights.finalNorm }),
+  return {
+    activations,
+    sample: gumbel(arena, { seed: activations.noiseSeed, noise: activations.noise }),
+    forward: [
+      [embed(arena, { plan, ids, table: weights.embedding, x })],
+      ...layers.map((layer) => layer.forward),
+      [
+        norm(arena, { plan, x: last, vectors, u: a.u }, { slot: 0, norm: weights.finalNorm }),
+        ...forward,
+        losses(arena, activations),
+      ],
     ],
-    ...layers.map((layer) => layer.backward).toReversed(),
-  ]
-  const sample = gumbel(arena, { seed: activations.noiseSeed, noise: activations.noise })
-  return { activations, sample, segments }
+    backward: [
+      [...backward, normBack(arena, { plan, x: last, vectors, dy: a.du, dx }, { norm: weights.finalNorm })],
+      ...layers.map((layer) => layer.backward).toReversed(),
+    ],
+  }
 }

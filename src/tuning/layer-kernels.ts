@@ -16,6 +16,8 @@ import { ropeBackwardKernel } from './kernels/rope-backward.js'
 import { swigluKernel } from './kernels/swiglu.js'
 import { swigluBackwardKernel } from './kernels/swiglu-backward.js'
 
+const SMALL_HEAD = 16
+
 /** Compiles what a layer of training runs, for batches of `rows` rows. */
 export async function layerKernels(target: Target, rows: number) {
   const { gpu, shape, choice } = target
@@ -26,7 +28,8 @@ export async function layerKernels(target: Target, rows: number) {
     layerGemm(target, matrix, { k4, n, outputStride, bias, rows: 'all', gather: false, epilogue: 'store' })
   const back = (matrix: MatrixName, n: number, k4: number, epilogue: 'store' | 'add') =>
     perDtype(target, matrix, (dtype) => linearBackwardKernel(gpu, { n, k4, dtype, epilogue }))
-  const sequences = { heads, kvHeads, headDim, unrolled: attention.unrolled }
+  // Vectors that a loop indexes are memory to a CPU behind WebGPU; those of large heads would take it long to compile otherwise.
+  const sequences = { heads, kvHeads, headDim, unrolled: attention.unrolled || headDim <= SMALL_HEAD }
   const turned = { headDim, eps, qkNorm, positions: POSITIONS }
   const turn = (of: number, stride: number) =>
     ropeRowsKernel(gpu, { ...turned, heads: of, kvHeads, rows: 'all', target: 'query', stride })

@@ -1,12 +1,19 @@
 import { SkipstoneError } from '../errors.js'
 import type { GpuDevice } from '../gpu/device.js'
 import { ParamsArena, record } from '../gpu/dispatch.js'
+import { readBuffer } from '../gpu/readback.js'
 import { adamWKernel, adamWSettings, SQUARES } from './kernels/adamw.js'
 import type { Parameters } from './parameters.js'
 import type { AdamWOptions } from './reference/adamw.js'
 
 /** As SkipGPT's training has them, apart from the learning rate. */
 const DEFAULTS = { weightDecay: 0.01, beta1: 0.9, beta2: 0.999, eps: 1e-8, maxNorm: 1 }
+
+/** What AdamW keeps between steps, in the order of the parameters. */
+export interface Moments {
+  readonly first: Float32Array<ArrayBuffer>
+  readonly second: Float32Array<ArrayBuffer>
+}
 
 /** AdamW over all parameters at once, with clipping; the moments stay on the GPU. */
 export class Optimiser {
@@ -17,6 +24,7 @@ export class Optimiser {
     private readonly buffers: Readonly<Record<'first' | 'second' | 'squares' | 'settings', GPUBuffer>>,
     private readonly arena: ParamsArena,
     private readonly dispatches: ReturnType<Awaited<ReturnType<typeof adamWKernel>>>,
+    private readonly count: number,
   ) {}
 
   /** @throws `bad-option` for parameters that are frozen; `out-of-memory`. */
@@ -30,7 +38,7 @@ export class Optimiser {
       squares: gpu.memory.storage('squares', 4 * SQUARES),
       settings: gpu.memory.storage('optimiser settings', 32),
     }
-    return new Optimiser(gpu, buffers, arena, kernel(arena, { ...buffers, values, gradients }))
+    return new Optimiser(gpu, buffers, arena, kernel(arena, { ...buffers, values, gradients }), count)
   }
 
   /** Steps taken so far. */
@@ -48,6 +56,20 @@ export class Optimiser {
     record(pass, this.dispatches, { rows: 1, context: 1 })
     pass.end()
     queue.submit([encoder.finish()])
+  }
+
+  async moments(): Promise<Moments> {
+    const read = async (buffer: GPUBuffer) =>
+      new Float32Array((await readBuffer(this.gpu, buffer, 4 * this.count)).buffer as ArrayBuffer)
+    return { first: await read(this.buffers.first), second: await read(this.buffers.second) }
+  }
+
+  /** Goes on as the optimiser did that had these moments after so many steps. */
+  restore(steps: number, { first, second }: Moments): void {
+    this.#steps = steps
+    const { queue } = this.gpu.device
+    queue.writeBuffer(this.buffers.first, 0, first)
+    queue.writeBuffer(this.buffers.second, 0, second)
   }
 
   destroy(): void {

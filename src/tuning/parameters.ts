@@ -57,8 +57,20 @@ export class Parameters {
 
   /** All tensors of `values` or `gradients`, by name. */
   async read(buffer: GPUBuffer): Promise<Map<string, Float32Array>> {
-    const all = new Float32Array((await readBuffer(this.gpu, buffer, 4 * this.count)).buffer)
+    const all = await this.readAll(buffer)
     return new Map([...this.#tensors].map(([name, { at, size }]) => [name, all.slice(at, at + size)]))
+  }
+
+  /** `values` or `gradients` as they lie. */
+  async readAll(buffer: GPUBuffer): Promise<Float32Array<ArrayBuffer>> {
+    return new Float32Array((await readBuffer(this.gpu, buffer, 4 * this.count)).buffer as ArrayBuffer)
+  }
+
+  /** Replaces all values, and forgets gradients. */
+  write(values: Float32Array<ArrayBuffer>): void {
+    const { queue } = this.gpu.device
+    queue.writeBuffer(this.values, 0, values)
+    if (this.gradients) queue.writeBuffer(this.gradients, 0, new Float32Array(this.count))
   }
 
   destroy(): void {

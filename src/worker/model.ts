@@ -1,4 +1,5 @@
 import type { WeightDtype } from '../../shaders/snippets/weights.js'
+import { SkipstoneError } from '../errors.js'
 import type { ModelConfig } from '../model/config.js'
 import type { GenerationConfig } from '../model/generation-config.js'
 import type { Embeddable, EmbedInput, EmbedOptions } from '../sdk/embed-request.js'
@@ -112,6 +113,10 @@ export class WorkerModel implements Model, SessionOwner {
   ): Promise<SkipProfile> {
     this.check()
     return this.#study('calibrate', { model: this.number, windows } satisfies CalibrateArgs, options)
+  }
+
+  async tune(): Promise<never> {
+    throw new SkipstoneError('unsupported', 'Models in workers cannot be tuned yet: load it with "skipstone".')
   }
 
   /** Calls what needs no session and tells how far it is. */

@@ -1,4 +1,4 @@
-import { PRODUCT_ROWS, type ProductEpilogue, productStridedShader } from '../../../shaders/product-strided.wgsl.js'
+import { PRODUCT_TILE, type ProductEpilogue, productStridedShader } from '../../../shaders/product-strided.wgsl.js'
 import type { GpuDevice } from '../../gpu/device.js'
 import { bind, type Dispatch, type ParamsArena } from '../../gpu/dispatch.js'
 
@@ -53,8 +53,8 @@ export async function productKernel(gpu: GpuDevice, epilogue: ProductEpilogue) {
       ...[c.at ?? 0, c.row, bias?.at ?? 0],
     ]
     return bind(arena, kernel, [plan, a.buffer, b.buffer, c.buffer, bias?.buffer, numbers], () => [
-      Math.ceil(n / 16),
-      Math.ceil(m / (4 * PRODUCT_ROWS)),
+      Math.ceil(n / PRODUCT_TILE),
+      Math.ceil(m / PRODUCT_TILE),
       1,
     ])
   }

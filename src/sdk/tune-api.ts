@@ -1,0 +1,111 @@
+import type { SkipRatios } from '../runtime/trace.js'
+import type { HeldOutLoss } from '../tuning/held-out.js'
+import type { LoraTarget } from '../tuning/lora.js'
+import type { Stage } from '../tuning/settings.js'
+import type { TrainedStep } from '../tuning/training-run.js'
+
+/**
+ * What to train on: text that the model samples itself at temperature 1; a text, or several documents, of which the tail is held out; or windows
+ * of ids of one length, each with BOS first, and those to hold out.
+ */
+export type TuneData =
+  | 'self'
+  | { readonly text: string | readonly string[] }
+  | { readonly windows: readonly (readonly number[])[]; readonly held?: readonly (readonly number[])[] }
+
+export interface TuneOptions {
+  /**
+   * `routers`: SkipGPT's stage 1, which learns what each token skips; the model stays as it is. `lora`: its stage 2, which heals the model under
+   * the routers that it was loaded with; these stay as they are. Default `routers`.
+   */
+  stage?: Stage
+  /** Share of the sublayer visits to skip, above 0 and at most 0.9; for `routers`. */
+  target?: number
+  /** Default `self`. */
+  data?: TuneData
+  /** Windows that the model samples, a tenth of them to hold out. Default: what all batches take, 512 at most. */
+  sampled?: number
+  /** Where the model has routers and routers are to be trained: begin with new ones, or with these. There is no default. */
+  existing?: 'replace' | 'continue'
+  /** Steps of the optimiser. Default 800 for routers and 250 for a LoRA. */
+  steps?: number
+  /** Windows in a batch, and tokens in a window. Default 8, and 256 or the model's context where that is shorter. */
+  batch?: number
+  context?: number
+  /** Batches whose gradients are added for one step. Default 1. */
+  accumulation?: number
+  /**
+   * Default for routers 8e-3 below a hidden size of 128, else 2e-3, constant; for a LoRA 1e-3 below a hidden size of 1024, else 2e-4, at the top of a
+   * warm-up over a tenth of the steps and a cosine down.
+   */
+  learningRate?: number
+  /** λ: what missing the target by 1 costs, in nats. Default 8. */
+  coefficient?: number
+  /** Of the LoRA. Default 16, 32, and the projections of queries, values and gates. */
+  rank?: number
+  alpha?: number
+  targets?: readonly LoraTarget[]
+  /** How routers decide while a LoRA trains: as in inference (default), or by lot at temperature 1. */
+  decisions?: 'arg-max' | 'sampled'
+  /** What the MLP's router reads. Default `entry`, the published form. */
+  input?: 'entry' | 'post-attention'
+  /** Default 1: the same run on every call. */
+  seed?: number
+  /** Steps after which the run is kept in the browser's database. Default 25; 0 keeps nothing. */
+  saveEvery?: number
+  /** Go on with a run of the same model, data and options that was kept. Default true. */
+  resume?: boolean
+  /** Ends the run with `aborted`; what was reached is kept. */
+  signal?: AbortSignal
+  onStep?: (step: TuneStep) => void
+  /** Windows that the model has sampled, and shall. */
+  onProgress?: (done: number, all: number) => void
+}
+
+/** One step of training: its number from 0, losses in nats per token, the share of gates that executed, and their temperature. */
+export type TuneStep = TrainedStep
+
+/** Loss and skip ratio on the windows that were held out. */
+export interface TuneEvaluation {
+  /** Windows, and predicted tokens. */
+  windows: number
+  tokens: number
+  /** Mean loss in nats per predicted token: nothing skipped, and with the routers as they are. */
+  dense: number
+  routed: number
+  /** Of `routed`. */
+  skip: Pick<SkipRatios, 'attention' | 'mlp' | 'total'>
+  /** With the routers and the LoRA that trains. */
+  adapted?: Pick<HeldOutLoss, 'nll' | 'skip'>
+}
+
+/** A training run. Iterating gives its steps, from the first one. */
+export interface TuneRun extends AsyncIterable<TuneStep> {
+  readonly stage: Stage
+  /** How many steps it will have. */
+  readonly total: number
+  /** Those that it has, with what was resumed. */
+  readonly steps: readonly TuneStep[]
+  /** Windows that are held out, for comparisons by `model.evaluate`. */
+  readonly held: readonly (readonly number[])[]
+  /**
+   * Fulfilled when all steps are done, or the run was stopped. @throws `aborted`, `diverged` (the last good state is kept), `device-lost`,
+   * `disposed`: `export` and `evaluate` then work with what was kept, and another call of `tune` goes on from there.
+   */
+  readonly done: Promise<void>
+  /** Holds still when the step under way is done, and keeps the run. */
+  pause(): Promise<void>
+  resume(): void
+  /** Ends the run when the step under way is done. */
+  stop(): Promise<void>
+  /** Share of the last step's gates that executed, for each sublayer; undefined when the run has ended. */
+  rates(): Promise<readonly number[] | undefined>
+  /** Measures the present state, at any time. @throws `aborted`, `device-lost`, `disposed`. */
+  evaluate(options?: { signal?: AbortSignal }): Promise<TuneEvaluation>
+  /** The present state as files by name: `routers.safetensors`, or the files of a PEFT folder. */
+  export(): Promise<ReadonlyMap<string, Uint8Array<ArrayBuffer>>>
+  /** Gives the model the present routers: sessions made from now on can use the policy `skipgpt` with them. For the stage `routers`. */
+  use(): Promise<void>
+  /** Removes what the browser's database keeps of this run. */
+  forget(): Promise<void>
+}

@@ -1,0 +1,242 @@
+import { SkipstoneError, throwIfAborted } from '../errors.js'
+import { dense } from '../skip/dense.js'
+import { readRouters } from '../skip/router-weights.js'
+import { skipgptPolicy } from '../skip/skipgpt.js'
+import { tuningMemory } from '../storage/tuning-memory.js'
+import { type Evaluation, evaluate } from '../study/evaluate.js'
+import { adapterFiles, routerFiles, type TunedFiles } from '../tuning/export.js'
+import type { ParameterTensor } from '../tuning/parameters.js'
+import { type TrainedStep, type TrainingInputs, TrainingRun, type TrainingState } from '../tuning/training-run.js'
+import type { TuneEvaluation, TuneOptions, TuneRun, TuneStep } from './tune-api.js'
+import type { TuneHost } from './tune-host.js'
+
+const SAVE_EVERY = 25
+
+export interface TuneRunParts {
+  readonly host: TuneHost
+  readonly options: TuneOptions
+  readonly inputs: TrainingInputs
+  readonly held: readonly (readonly number[])[]
+  /** Of what the browser's database keeps. */
+  readonly key: string
+  readonly fingerprint: string
+}
+
+/** A run on an engine of this thread. It holds memory on the GPU until it ends; what it reached stays on this side. */
+export class EngineTuneRun implements TuneRun {
+  readonly done: Promise<void>
+  /** Undefined once the run has ended. */
+  #run: TrainingRun | undefined
+  #state: TrainingState
+  #dense: Promise<Evaluation> | undefined
+  #stopped = false
+  #paused = false
+  #saves = true
+  /** Fulfilled where the run may go on. */
+  #going: Promise<void> = Promise.resolve()
+  #go = () => {}
+  /** Whoever uses the GPU side of the run waits for who did before. */
+  #last: Promise<unknown> = Promise.resolve()
+  /** Wakes up who waits for a step. */
+  readonly #waiting: (() => void)[] = []
+
+  constructor(
+    private readonly parts: TuneRunParts,
+    run: TrainingRun,
+  ) {
+    this.#run = run
+    this.#state = run.good
+    this.done = this.#train(run)
+    // Whoever waits for it is told.
+    this.done.catch(() => undefined)
+  }
+
+  get stage() {
+    return this.parts.inputs.settings.stage
+  }
+
+  get total(): number {
+    return this.parts.inputs.settings.steps
+  }
+
+  get steps(): readonly TuneStep[] {
+    return this.#run?.history ?? this.#state.history
+  }
+
+  get held(): readonly (readonly number[])[] {
+    return this.parts.held
+  }
+
+  async pause(): Promise<void> {
+    if (!this.#paused) {
+      this.#paused = true
+      this.#going = new Promise((resolve) => {
+        this.#go = resolve
+      })
+    }
+    await this.#alone(async (run) => run && this.#keep(run))
+  }
+
+  resume(): void {
+    this.#paused = false
+    this.#go()
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    this.resume()
+    await this.done
+  }
+
+  rates(): Promise<readonly number[] | undefined> {
+    return this.#alone(async (run) => (run && run.history.length > 0 ? run.rates() : undefined))
+  }
+
+  async evaluate({ signal }: { signal?: AbortSignal } = {}): Promise<TuneEvaluation> {
+    const { host, inputs, held } = this.parts
+    const state = await this.#present()
+    host.check()
+    const engine = await host.engine()
+    const options = { contextLength: host.config.contextLength, ends: inputs.ends, ...(signal && { signal }) }
+    const policy = skipgptPolicy({ routers: this.#routers(state), input: inputs.settings.input })
+    this.#dense ??= evaluate(engine, dense, held, options)
+    const plain = await this.#dense.catch((error: unknown) => {
+      this.#dense = undefined
+      throw error
+    })
+    const routed = await evaluate(engine, policy, held, options)
+    const { attention, mlp, total } = routed.skip
+    return {
+      ...{ windows: held.length, tokens: plain.tokens, dense: plain.nll, routed: routed.nll },
+      skip: { attention, mlp, total },
+      ...(this.stage === 'lora' && { adapted: await this.#adapted(state) }),
+    }
+  }
+
+  async export(): Promise<TunedFiles> {
+    const { inputs, fingerprint } = this.parts
+    const { settings } = inputs
+    const state = await this.#present()
+    const tensors = this.#tensors(state)
+    if (settings.stage === 'lora') return adapterFiles(tensors, settings)
+    return routerFiles(tensors, settings, { base_fingerprint: fingerprint, steps: String(state.history.length) })
+  }
+
+  async use(): Promise<void> {
+    if (this.stage === 'lora') {
+      throw new SkipstoneError(
+        'unsupported',
+        'A LoRA is merged while a model loads: export it, and load the model with it.',
+      )
+    }
+    const { host } = this.parts
+    host.routers = this.#routers(await this.#present())
+    host.calibrator = undefined
+  }
+
+  async forget(): Promise<void> {
+    this.#saves = false
+    await tuningMemory.delete(this.parts.key)
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<TuneStep, void> {
+    for (let next = 0; ; next++) {
+      while (next >= this.steps.length) {
+        if (!this.#run) return this.done
+        await new Promise<void>((resolve) => this.#waiting.push(resolve))
+      }
+      yield this.steps[next] as TrainedStep
+    }
+  }
+
+  async #train(run: TrainingRun): Promise<void> {
+    const { host, options } = this.parts
+    const { signal, onStep, saveEvery = SAVE_EVERY } = options
+    signal?.addEventListener('abort', () => this.resume(), { once: true })
+    try {
+      // Who made the run has it before its first step.
+      await undefined
+      while (!run.isDone && !this.#stopped) {
+        await this.#going
+        throwIfAborted(signal)
+        host.check()
+        if (this.#stopped) break
+        const step = await this.#alone(() => run.step())
+        this.#tell()
+        onStep?.(step)
+        if (saveEvery > 0 && run.history.length % saveEvery === 0) await this.#alone(() => this.#keep(run))
+      }
+    } catch (error) {
+      // A device that goes away is not the run's fault, nor is a model that was disposed of meanwhile.
+      host.check()
+      throw error
+    } finally {
+      await this.#alone(() => this.#keep(run)).catch(() => undefined)
+      this.#state = run.good
+      this.#run = undefined
+      run.destroy()
+      this.#tell()
+    }
+  }
+
+  /** Reads the state, and keeps it where the site can. */
+  async #keep(run: TrainingRun): Promise<void> {
+    this.#state = await run.state()
+    if (!this.#saves || this.parts.options.saveEvery === 0) return
+    await tuningMemory.set(this.parts.key, this.#state).catch((error: Error) => {
+      // Once is enough.
+      this.#saves = false
+      this.parts.host.parts.warn(error.message)
+    })
+  }
+
+  #present(): Promise<TrainingState> {
+    return this.#alone(async (run) => (run ? run.state() : this.#state))
+  }
+
+  #alone<T>(work: (run: TrainingRun | undefined) => Promise<T>): Promise<T> {
+    const mine = this.#last.then(() => work(this.#run))
+    this.#last = mine.catch(() => undefined)
+    return mine
+  }
+
+  #tell(): void {
+    for (const wake of this.#waiting.splice(0)) wake()
+  }
+
+  #tensors(state: TrainingState): ParameterTensor[] {
+    const { inputs } = this.parts
+    let at = 0
+    return (inputs.settings.stage === 'lora' ? (inputs.lora ?? []) : inputs.routers).map(({ name, shape, data }) => {
+      const first = at
+      at += data.length
+      return { name, shape, data: state.values.slice(first, at) }
+    })
+  }
+
+  /** Those that decide: in stage 2 they are as they were. */
+  #routers(state: TrainingState) {
+    const { host, inputs } = this.parts
+    const tensors = this.stage === 'lora' ? inputs.routers : this.#tensors(state)
+    return readRouters(
+      tensors.map((tensor) => [tensor.name, tensor] as const),
+      host.config.hiddenSize,
+      host.config.layers,
+    )
+  }
+
+  /** With the LoRA of a state: a run that has ended is made again for as long as that takes. */
+  async #adapted(state: TrainingState) {
+    const { host, inputs, held } = this.parts
+    return this.#alone(async (run) => {
+      if (run) return run.measure(held)
+      const { target, weights } = await host.engine()
+      const again = await TrainingRun.create(target, weights, inputs, state)
+      try {
+        return await again.measure(held)
+      } finally {
+        again.destroy()
+      }
+    })
+  }
+}

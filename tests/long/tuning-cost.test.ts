@@ -1,0 +1,84 @@
+/** What a step of training costs beside a forward pass over the same tokens: printed, and at the size of 135M run at all. */
+import { expect, it } from 'vitest'
+import { GpuDevice } from '../../src/gpu/device.js'
+import { GpuProfile } from '../../src/gpu/profile.js'
+import type { DtypeOption } from '../../src/model/matrix-dtypes.js'
+import { loadWeights } from '../../src/model/weights.js'
+import { chooseTarget } from '../../src/runtime/target.js'
+import { median } from '../../src/study/median.js'
+import { syntheticCheckpoint, syntheticConfig, syntheticIds } from '../../src/study/synthetic.js'
+import { GradientStep, type GradientStepOptions } from '../../src/tuning/gradient-step.js'
+import { initialLora, initialRouters } from '../../src/tuning/initial.js'
+import { Parameters } from '../../src/tuning/parameters.js'
+import { defaultSettings } from '../../src/tuning/settings.js'
+import { describeWithGpu } from '../fixtures/dawn.js'
+
+const CASES = [
+  { shape: 'syn-15m', tokens: 256, dtype: 'f32', rounds: 5 },
+  { shape: 'syn-135m', tokens: 512, dtype: 'f32', rounds: 1 },
+  { shape: 'syn-135m', tokens: 512, dtype: 'q4', rounds: 1 },
+] as const
+
+describeWithGpu('a step of training', (gpu) => {
+  it.each(CASES)(
+    'of $shape in $dtype with 1 × $tokens tokens',
+    { timeout: 1_800_000 },
+    async ({ shape, tokens, dtype, rounds }) => {
+      const device = await GpuDevice.open({ gpu: gpu() })
+      const config = syntheticConfig(shape)
+      const weights = await loadWeights(device, config, syntheticCheckpoint(config), { dtype: dtype as DtypeOption })
+      const target = await chooseTarget(device, config, weights.dtypes, 'all')
+      const ids = Uint32Array.from(syntheticIds(tokens, config.vocabSize))
+      for (const stage of ['routers', 'lora'] as const) {
+        const settings = defaultSettings(target.shape, stage)
+        const routers = new Parameters(device, initialRouters(target.shape, 1), stage === 'routers')
+        const lora = new Parameters(device, initialLora(target.shape, settings, 1), true)
+        const options = {
+          ...{ batch: 1, length: tokens, routers: { parameters: routers } },
+          ...(stage === 'lora' && { lora: { parameters: lora, ...settings } }),
+        }
+        const step = await GradientStep.create(target, weights, options)
+        const input = {
+          ...{ ids, tau: 2 },
+          ...(stage === 'routers' && { noise: { seed: 1, counter: 0 }, executeRate: 0.75, coefficient: 8 }),
+        }
+        const timed = async (work: () => Promise<unknown>) => {
+          const begun = performance.now()
+          await work()
+          return performance.now() - begun
+        }
+        const ms = { forward: [] as number[], step: [] as number[] }
+        expect((await step.run(input)).loss).toBeGreaterThan(0)
+        for (let round = 0; round < rounds; round++) {
+          ms.forward.push(await timed(() => step.measure(input)))
+          ms.step.push(await timed(() => step.run(input)))
+        }
+        step.destroy()
+        const [forward, whole] = [median(ms.forward), median(ms.step)]
+        console.log(
+          `${shape} ${dtype}, ${stage}: forward ${forward.toFixed(0)} ms, step ${whole.toFixed(0)} ms, ${(whole / forward).toFixed(2)} times`,
+        )
+        if (device.features.has('timestamp-query') && rounds > 1) console.log(await kernels(device, options))
+        for (const part of [routers, lora]) part.destroy()
+      }
+      expect(device.uncapturedErrors).toEqual([])
+      weights.destroy()
+      device.destroy()
+
+      /** Where the time of a step goes, by kernel. */
+      async function kernels(device: GpuDevice, options: GradientStepOptions): Promise<string> {
+        const timer = new GpuProfile(device)
+        const step = await GradientStep.create(target, weights, { ...options, timer })
+        await step.run({ ids, tau: 2, noise: { seed: 1, counter: 0 } })
+        await timer.read()
+        await step.run({ ids, tau: 2, noise: { seed: 1, counter: 0 } })
+        const sums = new Map<string, number>()
+        for (const { label, ms } of await timer.read()) sums.set(label, (sums.get(label) ?? 0) + ms)
+        step.destroy()
+        timer.destroy()
+        const sorted = [...sums].sort(([, a], [, b]) => b - a)
+        return sorted.map(([label, ms]) => `  ${label} ${ms.toFixed(1)} ms`).join('\n')
+      }
+    },
+  )
+})

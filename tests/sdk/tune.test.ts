@@ -1,0 +1,245 @@
+import 'fake-indexeddb/auto'
+import { createStore, entries, get, set } from 'idb-keyval'
+import { expect, it, vi } from 'vitest'
+import type { TuneOptions, TuneStep } from '../../src/index.js'
+import { tuningMemory } from '../../src/storage/tuning-memory.js'
+import { WorkerModel } from '../../src/worker/model.js'
+import { MemorySource } from '../fixtures/memory-source.js'
+import { randomIds } from '../fixtures/tiny-model.js'
+import { describeSdk, expectError, generated } from './support.js'
+
+const windows = Array.from({ length: 12 }, (_, i) => randomIds(10, 40 + i))
+const OPTIONS: TuneOptions = { target: 0.3, data: { windows }, steps: 9, batch: 2, existing: 'replace', saveEvery: 0 }
+
+describeSdk('tuning', (bench) => {
+  const model = () => bench().model
+
+  it('trains routers, tells its steps, and frees what it held', async () => {
+    const bytes = model().gpuBytes
+    const told: TuneStep[] = []
+    const run = await model().tune({ ...OPTIONS, onStep: (step) => void told.push(step) })
+    expect(model().gpuBytes).toBeGreaterThan(bytes)
+    expect(run).toMatchObject({ stage: 'routers', total: 9 })
+    expect(run.held).toEqual(windows.slice(-1))
+    const seen: TuneStep[] = []
+    for await (const step of run) seen.push(step)
+    await run.done
+    expect(seen.map(({ step }) => step)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8])
+    expect(told).toEqual(seen)
+    expect(run.steps).toEqual(seen)
+    expect(seen.every(({ loss, crossEntropy, executeRate }) => loss >= crossEntropy && executeRate > 0)).toBe(true)
+    expect(model().gpuBytes).toBe(bytes)
+    expect(await run.rates()).toBeUndefined()
+    await bench().stillWorks()
+  })
+
+  it('leaves files that a model loads, and measures what that model does', async () => {
+    const run = await model().tune({ ...OPTIONS, learningRate: 0.1 })
+    await run.done
+    const files = await run.export()
+    expect([...files.keys()]).toEqual(['routers.safetensors'])
+    const measured = await run.evaluate()
+    const routed = await bench().load({ routers: new MemorySource(files) })
+    const { nll, skip, tokens } = await routed.model.evaluate(run.held, { policy: 'skipgpt' })
+    const { nll: dense } = await routed.model.evaluate(run.held)
+    const { attention, mlp, total } = skip
+    expect(measured).toEqual({ windows: 1, tokens, dense, routed: nll, skip: { attention, mlp, total } })
+    expect(nll).not.toBe(dense)
+    routed.model.dispose()
+  })
+
+  it('lets the present routers be tried at once', async () => {
+    const plain = await bench().load({ checkpoint: { routers: undefined } })
+    expect(plain.model.hasRouters).toBe(false)
+    const run = await plain.model.tune({ ...OPTIONS, existing: undefined })
+    await run.pause()
+    await run.use()
+    using session = plain.model.createSession({ policy: 'skipgpt' })
+    await generated(session, randomIds(12, 61), { maxTokens: 4 })
+    const { skip } = session.stats()
+    expect(skip.total).toBeGreaterThan(0)
+    // A share that is asked for is measured for the routers of now.
+    const budget = 'skipgpt:budget=0.5'
+    using first = plain.model.createSession({ policy: budget })
+    await generated(first, randomIds(12, 61), { maxTokens: 4 })
+    run.resume()
+    await run.done
+    await run.use()
+    using second = plain.model.createSession({ policy: budget })
+    await generated(second, randomIds(12, 61), { maxTokens: 4 })
+    expect(second.trace()).not.toEqual(first.trace())
+    plain.model.dispose()
+  })
+
+  it('trains a LoRA under the routers that are there, which the model then loads', async () => {
+    const run = await model().tune({ ...OPTIONS, stage: 'lora', learningRate: 0.02, rank: 3, alpha: 6 })
+    const begin = await run.evaluate()
+    await run.done
+    const bytes = model().gpuBytes
+    const measured = await run.evaluate()
+    expect(model().gpuBytes).toBe(bytes)
+    expect(measured.routed).toBe(begin.routed)
+    expect(measured.adapted!.nll).not.toBeCloseTo(measured.routed, 3)
+    const files = await run.export()
+    expect([...files.keys()].sort()).toEqual(['adapter_config.json', 'adapter_model.safetensors'])
+    const adapted = await bench().load({ lora: new MemorySource(files) })
+    const { nll, skip } = await adapted.model.evaluate(run.held, { policy: 'skipgpt' })
+    expect(measured.adapted!.nll).toBeCloseTo(nll, 4)
+    expect(measured.adapted!.skip.total).toBeCloseTo(skip.total, 5)
+    adapted.model.dispose()
+    await expectError(run.use(), 'unsupported')
+  })
+
+  it('holds still, goes on, and stops', async () => {
+    const run = await model().tune({ ...OPTIONS, steps: 500 })
+    await run.pause()
+    await run.pause()
+    const there = run.steps.length
+    expect(there).toBeLessThan(5)
+    // Any step would need the device.
+    const submits = vi.spyOn((await bench().engine()).gpu.device.queue, 'submit')
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    expect(submits).not.toHaveBeenCalled()
+    submits.mockRestore()
+    run.resume()
+    await vi.waitFor(() => expect(run.steps.length).toBeGreaterThan(there + 2), { timeout: 60_000 })
+    expect(await run.rates()).toHaveLength(6)
+    await run.stop()
+    expect(run.steps.length).toBeLessThan(500)
+    await run.export()
+  })
+
+  it('ends with the signal, also while it holds still, and keeps what it reached', async () => {
+    const abort = new AbortController()
+    const run = await model().tune({ ...OPTIONS, steps: 500, signal: abort.signal })
+    await run.pause()
+    abort.abort()
+    await expectError(run.done, 'aborted')
+    const bytes = model().gpuBytes
+    expect((await run.export()).size).toBe(1)
+    await expectError(async () => {
+      for await (const _ of run);
+    }, 'aborted')
+    expect(model().gpuBytes).toBe(bytes)
+    await expectError(model().tune({ ...OPTIONS, data: 'self', sampled: 50, signal: AbortSignal.abort() }), 'aborted')
+  })
+
+  it('goes on where a page that was closed had kept it, with the same curve', async () => {
+    for (const stage of ['routers', 'lora'] as const) {
+      const options: TuneOptions = { ...OPTIONS, stage, saveEvery: 2, ...(stage === 'lora' && { existing: undefined }) }
+      const whole = await model().tune(options)
+      await whole.done
+      await whole.forget()
+      // The page goes away behind a step of which nothing was kept.
+      const closed = await bench().load()
+      const cut = await closed.model.tune({
+        ...options,
+        onStep: ({ step }) => {
+          if (step === 4) closed.model.dispose()
+        },
+      })
+      await expectError(cut.done, 'disposed')
+      const again = await bench().load()
+      const resumed = await again.model.tune(options)
+      expect(resumed.steps.length).toBe(4)
+      await resumed.done
+      expect(resumed.steps).toHaveLength(9)
+      resumed.steps.forEach(({ loss, executeRate }, i) => {
+        expect(Math.abs(loss - whole.steps[i]!.loss)).toBeLessThan(1e-5)
+        expect(executeRate).toBe(whole.steps[i]!.executeRate)
+      })
+      expect(await resumed.export()).toEqual(await whole.export())
+      // Of other options nothing is kept, and nothing where nobody wants it.
+      const other = await again.model.tune({ ...options, seed: 2, saveEvery: 0 })
+      expect(other.steps).toHaveLength(0)
+      await other.stop()
+      const anew = await again.model.tune({ ...options, resume: false, saveEvery: 0 })
+      expect(anew.steps).toHaveLength(0)
+      await anew.stop()
+      await resumed.forget()
+      again.model.dispose()
+    }
+    const kept = await entries(createStore('skipstone-tuning', 'runs'))
+    expect(kept.filter(([key]) => String(key).startsWith('["run"'))).toEqual([])
+  })
+
+  it('goes on without keeping anything where there is no room, and says so', async () => {
+    const warnings: string[] = []
+    const { model } = await bench().load({ onWarning: (message) => void warnings.push(message) })
+    const full = vi.spyOn(IDBObjectStore.prototype, 'put').mockImplementation(() => {
+      throw new DOMException('full', 'QuotaExceededError')
+    })
+    const run = await model.tune({ ...OPTIONS, saveEvery: 1 })
+    await run.done
+    full.mockRestore()
+    expect(run.steps).toHaveLength(9)
+    expect(warnings).toEqual([expect.stringMatching(/no room to keep.*begins anew/s)])
+    model.dispose()
+  })
+
+  it('trains on text that the model writes itself, once', async () => {
+    const progress: number[] = []
+    const options: TuneOptions = {
+      ...{ ...OPTIONS, data: 'self', steps: 2, context: 16, sampled: 11 },
+      onProgress: (done, all) => void progress.push(done / all),
+    }
+    const run = await model().tune(options)
+    expect(progress).toHaveLength(11)
+    expect(progress.at(-1)).toBe(1)
+    expect(run.held).toHaveLength(1)
+    const [window] = run.held
+    expect(window).toHaveLength(16)
+    expect(window![0]).toBe(1)
+    await run.done
+    const again = await model().tune(options)
+    expect(progress).toHaveLength(11)
+    expect(again.held).toEqual(run.held)
+    await again.stop()
+  })
+
+  it('trains on documents', async () => {
+    const text = ['A first document. '.repeat(8), 'And another one. '.repeat(8)]
+    const run = await model().tune({ ...OPTIONS, data: { text }, context: 20, steps: 1 })
+    await run.done
+    expect(run.held).toHaveLength(1)
+    expect(run.held[0]!.slice(0, 1)).toEqual([1])
+    expect(run.held[0]).toHaveLength(20)
+  })
+
+  it('refuses what cannot be trained', async () => {
+    const refuse = (options: TuneOptions, code: string) => expectError(model().tune({ ...OPTIONS, ...options }), code)
+    await refuse({ existing: undefined }, 'bad-option')
+    for (const target of [0, 0.91, Number.NaN, undefined as unknown as number]) await refuse({ target }, 'bad-option')
+    await refuse({ data: { text: 'too short' }, context: 20 }, 'bad-option')
+    await refuse({ data: { windows: windows.slice(0, 2) } }, 'bad-option')
+    await refuse({ data: { windows: [...windows, [1, 2]] } }, 'bad-option')
+    await refuse({ data: { windows: [...windows, Array(10).fill(100)] } }, 'bad-option')
+    await refuse({ steps: 0 }, 'bad-option')
+    await refuse({ learningRate: -1 }, 'bad-option')
+    await refuse({ context: 2000 }, 'bad-option')
+    await refuse({ targets: ['lm_head' as 'mlp.up_proj'] }, 'bad-option')
+    await refuse({ stage: 'gateskip' as 'lora' }, 'bad-option')
+    await refuse({ batch: 10_000_000 }, 'out-of-memory')
+    const plain = await bench().load({ checkpoint: { routers: undefined } })
+    await expectError(plain.model.tune({ ...OPTIONS, stage: 'lora' }), 'missing-weights')
+    plain.model.dispose()
+    await expectError(plain.model.tune(OPTIONS), 'disposed')
+    const broken = await model().tune({ ...OPTIONS, stage: 'lora', learningRate: 1e39 })
+    await expectError(broken.done, 'diverged')
+    expect((await broken.export()).size).toBe(2)
+    await bench().stillWorks()
+  })
+})
+
+it('is not there for models in workers yet', async () => {
+  await expectError(WorkerModel.prototype.tune(), 'unsupported')
+})
+
+it('keeps nothing, and fails at nothing, where there is no IndexedDB', async () => {
+  await set('there', 1, createStore('skipstone-tuning', 'runs'))
+  expect(await tuningMemory.get('there')).toBe(await get('there', createStore('skipstone-tuning', 'runs')))
+  vi.stubGlobal('indexedDB', undefined)
+  await tuningMemory.set('key', 1)
+  vi.unstubAllGlobals()
+  expect(await tuningMemory.get('key')).toBeUndefined()
+})

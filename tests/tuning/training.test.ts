@@ -1,0 +1,161 @@
+import { describe, expect, it } from 'vitest'
+import { readAdapter } from '../../src/model/adapter.js'
+import { parseModelConfig } from '../../src/model/config.js'
+import { runtimeShape } from '../../src/runtime/shape.js'
+import { loadRouters } from '../../src/sdk/routers.js'
+import { readRouters } from '../../src/skip/router-weights.js'
+import { drawBatch } from '../../src/tuning/batch.js'
+import { adapterFiles, routerFiles } from '../../src/tuning/export.js'
+import { initialLora, initialRouters, unfoldRouters } from '../../src/tuning/initial.js'
+import { LossWatch } from '../../src/tuning/loss-watch.js'
+import { streamSeed } from '../../src/tuning/streams.js'
+import { cutWindows, holdOut, joinDocuments } from '../../src/tuning/windows.js'
+import { MemorySource } from '../fixtures/memory-source.js'
+import { tinyModel } from '../fixtures/tiny-model.js'
+
+const tiny = tinyModel()
+const shape = runtimeShape(parseModelConfig(tiny.hub))
+const { hiddenSize: d, layers } = shape.config
+
+describe('a watch over losses', () => {
+  const fed = (losses: readonly number[]) => {
+    const watch = new LossWatch([])
+    return losses.findIndex((loss) => !watch.accepts(loss))
+  }
+
+  it('accepts what falls, what varies, and what is as it was', () => {
+    expect(fed(Array.from({ length: 200 }, (_, i) => 5 * 0.98 ** i + 1 + (i % 3)))).toBe(-1)
+  })
+
+  it('refuses what is no number, at once', () => {
+    expect(fed([2, 2, Number.NaN])).toBe(2)
+    expect(fed([2, Number.POSITIVE_INFINITY])).toBe(1)
+  })
+
+  it('refuses a mean above twice the best, as soon as it is one over enough steps', () => {
+    expect(fed([...Array(50).fill(2), ...Array(50).fill(8)])).toBe(50 + 6)
+    // One bad batch is none.
+    expect(fed([...Array(50).fill(2), 30, ...Array(50).fill(2)])).toBe(-1)
+    // A run that leaves its start at once.
+    expect(fed([2, ...Array(50).fill(8)])).toBe(19)
+  })
+
+  it('says when a state is worth keeping', () => {
+    const watch = new LossWatch(Array(30).fill(2))
+    expect(watch.isCalm).toBe(true)
+    for (let i = 0; i < 3; i++) watch.accepts(8)
+    expect(watch.isCalm).toBe(true)
+    for (let i = 0; i < 2; i++) watch.accepts(6)
+    expect(watch.isCalm).toBe(false)
+  })
+})
+
+describe('what training begins with', () => {
+  it('routers: uniform below √(3/d), one for each sublayer, as readers of routers take them', () => {
+    const tensors = initialRouters(shape, 7)
+    const routers = readRouters(
+      tensors.map((t) => [t.name, t]),
+      d,
+      layers,
+    )
+    expect(routers.kind).toBe('linear')
+    const weights = tensors.filter(({ name }) => name.endsWith('weight')).flatMap(({ data }) => [...data])
+    const bound = Math.sqrt(3 / d)
+    expect(Math.max(...weights.map(Math.abs))).toBeLessThanOrEqual(bound)
+    expect(weights.reduce((sum, w) => sum + w * w, 0) / weights.length).toBeCloseTo(bound ** 2 / 3, 2)
+    expect(new Set(weights).size).toBe(weights.length)
+    expect(initialRouters(shape, 7)).toEqual(tensors)
+    expect(initialRouters(shape, 8)).not.toEqual(tensors)
+  })
+
+  it('a LoRA: A uniform below 1/√k, B zero', () => {
+    const options = { rank: 4, targets: ['self_attn.v_proj', 'mlp.down_proj'] } as const
+    const tensors = initialLora(shape, options, 7)
+    expect(tensors.map(({ name }) => name)).toContain('model.layers.2.mlp.down_proj.lora_B.weight')
+    const down = tensors.find(({ name }) => name === 'model.layers.1.mlp.down_proj.lora_A.weight')!
+    expect(down.shape).toEqual([4, shape.config.intermediateSize])
+    expect(Math.max(...down.data.map(Math.abs))).toBeLessThanOrEqual(1 / Math.sqrt(shape.config.intermediateSize))
+    for (const { name, data } of tensors) expect(data.every((value) => value === 0)).toBe(name.includes('lora_B'))
+  })
+
+  it.each(['linear', 'two-layer'] as const)(
+    '%s routers that were loaded: both logits, with the same difference',
+    (kind) => {
+      const made = tinyModel({ routers: kind })
+      const read = (tensors: Iterable<readonly [string, { shape: readonly number[]; data: Float32Array }]>) =>
+        readRouters(tensors, d, layers)
+      const routers = read(made.routers)
+      const unfolded = unfoldRouters(routers)
+      expect(read(unfolded.map((t) => [t.name, t]))).toEqual(routers)
+      expect(unfolded.map(({ name }) => name).sort()).toEqual([...made.routers.keys()].sort())
+    },
+  )
+})
+
+it('draws batches by lot, the same for a seed and a number', () => {
+  const windows = Array.from({ length: 10 }, (_, i) => [i, i])
+  const draw = (counter: number) => [...drawBatch(windows, 3, streamSeed(1, 'batches'), counter)]
+  expect(draw(5)).toEqual(draw(5))
+  expect(draw(0)).toHaveLength(6)
+  const drawn = new Set(Array.from({ length: 30 }, (_, i) => draw(i)).flat())
+  expect(drawn.size).toBe(10)
+  expect(new Set(['parameters', 'batches', 'noise', 'text'].map((s) => streamSeed(1, s as 'text'))).size).toBe(4)
+})
+
+describe('windows of a text', () => {
+  const marks = { bos: 1, eos: 2 }
+
+  it('begin with BOS, are full, and have EOS and BOS between documents', () => {
+    const ids = joinDocuments([[5, 6, 7], [8, 9], [10]], marks)
+    expect(ids).toEqual([5, 6, 7, 2, 1, 8, 9, 2, 1, 10])
+    expect(cutWindows(ids, 4, 1)).toEqual([
+      [1, 5, 6, 7],
+      [1, 2, 1, 8],
+      [1, 9, 2, 1],
+    ])
+    expect(joinDocuments([[5], [6]], { bos: 1, eos: undefined })).toEqual([5, 1, 6])
+    expect(cutWindows([5, 6], 4, 1)).toEqual([])
+  })
+
+  it('are held back in part, and may be too few', () => {
+    const windows = Array.from({ length: 40 }, (_, i) => [1, i])
+    const { windows: train, held } = holdOut(windows, 8, 2)
+    expect([...train, ...held]).toEqual(windows)
+    expect(held).toHaveLength(4)
+    expect(holdOut(Array(2000).fill([1, 2]), 8, 2).held).toHaveLength(64)
+    const failing = () => holdOut(windows.slice(0, 8), 8, 200)
+    expect(failing).toThrow(/at least 1791 tokens/)
+    expect(failing).toThrow(expect.objectContaining({ code: 'bad-option' }))
+    expect(holdOut(windows.slice(0, 9), 8, 200).held).toHaveLength(1)
+  })
+})
+
+describe('what training leaves', () => {
+  it('routers are read by their loader', async () => {
+    const tensors = initialRouters(shape, 7)
+    const files = routerFiles(tensors, { target: 0.25, input: 'post-attention' }, { steps: '8' })
+    const routers = await loadRouters(new MemorySource(files), shape.config, undefined)
+    expect(routers).toEqual(
+      readRouters(
+        tensors.map((t) => [t.name, t]),
+        d,
+        layers,
+      ),
+    )
+    const header = new TextDecoder().decode(files.get('routers.safetensors')!.subarray(8, 200))
+    expect(header).toContain(
+      '"skip_target":"0.25","mlp_router_input":"post_attention","logit_order":"execute,skip","steps":"8"',
+    )
+  })
+
+  it('a LoRA is read by its loader', async () => {
+    const options = { rank: 4, alpha: 6, targets: ['self_attn.q_proj', 'mlp.down_proj'] } as const
+    const tensors = initialLora(shape, options, 7)
+    const adapter = await readAdapter(new MemorySource(adapterFiles(tensors, options)))
+    expect(adapter.size).toBe(2 * layers)
+    const update = adapter.get('model.layers.2.mlp.down_proj.weight')!
+    expect(update).toMatchObject({ rank: 4, scale: 1.5, k: shape.config.intermediateSize, n: d })
+    const a = tensors.find(({ name }) => name === 'model.layers.2.mlp.down_proj.lora_A.weight')!
+    expect(update.a).toEqual(a.data)
+  })
+})
