@@ -617,7 +617,11 @@ export class Sequence {
     const arena = new ParamsArena(this.engine.gpu)
     const programs = {
       arena,
-      decode: decodeProgram(this.engine, arena, inputs),
+      // What scales sublayers is written for rows alone: a step is a chunk of one.
+      decode:
+        inputs.policy.scoring?.kind === 'gates'
+          ? prefillProgram(this.engine, arena, inputs, 'decode')
+          : decodeProgram(this.engine, arena, inputs),
       prefill: prefillProgram(this.engine, arena, inputs),
       endings: endings(this.engine, arena, inputs),
       generation,

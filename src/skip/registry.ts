@@ -1,9 +1,11 @@
 import { SkipstoneError } from '../errors.js'
 import { dense } from './dense.js'
 import { forced } from './forced.js'
+import type { GateTensors } from './gate-tensors.js'
 import { count, factor, finite, type Option, oneOf, share, whole } from './options.js'
 import type { SkipPolicy } from './policy.js'
 import type { SkipProfile } from './profile.js'
+import type { Margins } from './quantile.js'
 import type { RouterWeights } from './router-weights.js'
 import { skipgptPolicy } from './skipgpt.js'
 import type { UnifiedForm } from './unified.js'
@@ -17,9 +19,14 @@ export interface PolicyRequest {
 /** What a policy may need of the model that it is used with. */
 export interface PolicyContext {
   readonly layers: number
+  readonly hiddenSize: number
   readonly routers: RouterWeights | undefined
+  /** Those of these normalised names: of the file that was given with the model, where it has some, else of the model's own files. */
+  tensors(names: RegExp): Promise<GateTensors>
   /** The model's profile: the one that was given, or else one that is measured now. */
   profile(): Promise<SkipProfile>
+  /** The margins of a policy's decisions on text that the model samples itself, by sublayer. */
+  readonly margins: Margins
   /** The mean loss of a policy on ids, per predicted token. */
   loss(policy: SkipPolicy, ids: readonly number[]): Promise<number>
   /** What `find` finds for a key, once for the model. */
@@ -57,10 +64,7 @@ const POLICIES: Readonly<Record<string, AnyEntry>> = {
     options: { delta: finite(undefined), budget: share(undefined), input: oneOf('entry', 'post-attention') },
     share: 'budget',
     needsRouters: true,
-    check: ({ delta, budget }) => {
-      if (delta === undefined || budget === undefined) return
-      throw new SkipstoneError('bad-option', 'skipgpt: give delta or budget, not both; a budget chooses its delta.')
-    },
+    check: ({ delta, budget }) => atMostOne('skipgpt', 'delta', delta, 'budget', budget),
     async make({ delta = 0, budget, input }, { routers, calibrate }) {
       const policyAt = (delta: number) => skipgptPolicy({ routers: routers as RouterWeights, delta, input })
       return policyAt(budget === undefined ? delta : await calibrate(policyAt, budget))
@@ -101,10 +105,28 @@ const POLICIES: Readonly<Record<string, AnyEntry>> = {
     make: async ({ skip, online, window }, { profile }) =>
       (await import('./adaskip.js')).adaskip({ skip, online: online === 'true', window, profile: await profile() }),
   }),
+  gateskip: entry<{ skip: number | undefined; threshold: number | undefined }>({
+    options: { skip: share(undefined), threshold: finite(undefined) },
+    share: 'skip',
+    check: ({ skip, threshold }) => atMostOne('gateskip', 'skip', skip, 'threshold', threshold),
+    async make(o, context) {
+      const { GATESKIP_TENSORS, gateskip, readGateSkip } = await import('./gateskip.js')
+      const weights = await context.once('gateskip', async () =>
+        readGateSkip(await context.tensors(GATESKIP_TENSORS), context),
+      )
+      return context.once(`gateskip ${o.skip} ${o.threshold}`, () => gateskip(o, weights, context.margins))
+    },
+  }),
+}
+
+/** @throws `bad-option` where both were given. */
+function atMostOne(policy: string, one: string, first: unknown, other: string, second: unknown): void {
+  if (first === undefined || second === undefined) return
+  throw new SkipstoneError('bad-option', `${policy}: give ${one} or ${other}, not both.`)
 }
 
 /** Policies that the design names and that a later version brings. */
-const PLANNED = ['litestage', 'gateskip', 'dlo', 'mindskip', 'dllm', 'flexidepth', 'speculative']
+const PLANNED = ['litestage', 'dlo', 'mindskip', 'dllm', 'flexidepth', 'speculative']
 
 /** Names of the policies that run. */
 export const POLICY_NAMES = Object.keys(POLICIES)
