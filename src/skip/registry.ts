@@ -117,6 +117,13 @@ const POLICIES: Readonly<Record<string, AnyEntry>> = {
       return context.once(`gateskip ${o.skip} ${o.threshold}`, () => gateskip(o, weights, context.margins))
     },
   }),
+  dlo: entry<{ threshold: number; factor: number; gap: number }>({
+    options: { threshold: finite(0.5), factor: finite(2), gap: finite(0.05) },
+    async make(o, context) {
+      const { DLO_TENSORS, dlo, readDlo } = await import('./dlo.js')
+      return dlo(o, await context.once('dlo', async () => readDlo(await context.tensors(DLO_TENSORS), context)))
+    },
+  }),
 }
 
 /** @throws `bad-option` where both were given. */
@@ -126,7 +133,7 @@ function atMostOne(policy: string, one: string, first: unknown, other: string, s
 }
 
 /** Policies that the design names and that a later version brings. */
-const PLANNED = ['litestage', 'dlo', 'mindskip', 'dllm', 'flexidepth', 'speculative']
+const PLANNED = ['litestage', 'mindskip', 'dllm', 'flexidepth', 'speculative']
 
 /** Names of the policies that run. */
 export const POLICY_NAMES = Object.keys(POLICIES)
