@@ -44,9 +44,9 @@ const CHUNKS = [
   { name: 'store', test: /src\/storage\/(default-store|library)\.ts$/ },
   {
     name: 'kernels',
-    test: /\/(shaders|src\/kernels)\/(?!.*(packed-|merge-splits|batch-row|form-variants|read-sum|nll|compare-states|scale-rows))/,
+    test: /\/(shaders|src\/kernels)\/(?!.*(packed-|merge-splits|batch-row|form-variants|read-sum|nll|compare-states|scale-rows|gate-scores|add-gated|forced-mask))/,
   },
-  { name: 'runtime', test: /src\/sdk\/(?!gguf|tuned)/ },
+  { name: 'runtime', test: /src\/sdk\/(?!gguf|tuned|policy-tensors|inspect\.)/ },
   // For generations at the same time.
   { name: 'batch', test: /src\/runtime\/batch\/|\/(merge-splits|batch-row)|openai\/several\.ts/ },
   { name: 'profile', test: /(study\/profile|device-limits|gpu\/profile|read-sum)/ },
@@ -54,9 +54,19 @@ const CHUNKS = [
   { name: 'activations', test: /src\/runtime\/activations\.ts|packed-|score-steps/ },
   {
     name: 'study',
-    test: /src\/study\/|src\/runtime\/(score|states|compare-states|with-buffers|prompt-reader|watching|scaled-sublayer)\.|\/(nll|compare-states|scale-rows)\.|skip\/profile/,
+    test: /src\/study\/|src\/runtime\/(score|states|compare-states|with-buffers|prompt-reader|watching|scaled-sublayer)\.|\/(nll|compare-states|scale-rows|forced-mask)\.|skip\/profile/,
   },
-  { name: 'policies', test: /src\/skip\/(first|random|unified|shortgpt|sleb|adaskip|static-set)\.ts/ },
+  // For models with gates of their own.
+  {
+    name: 'gates',
+    test: /src\/runtime\/gates\/|\/(gate-scores|add-gated)\.|policy-tensors/,
+  },
+  {
+    name: 'policies',
+    test: /src\/skip\/(gate|dlo|quantile|makers|forced|first|random|unified|shortgpt|sleb|adaskip|static-set)\.ts/,
+  },
+  // What a model is, before it is loaded.
+  { name: 'inspect', test: /src\/sdk\/inspect\.ts/ },
   { name: 'torch', test: /src\/formats\/torch\.ts/ },
   // Once for a device.
   { name: 'fastest', test: /(fastest-form|form-variants|tuned-forms|form-memory)\.ts/ },

@@ -2,7 +2,6 @@ import type { Obey } from '../../shaders/snippets/obey.js'
 import { type Positions, planSlot } from '../../shaders/snippets/plan.js'
 import type { Dispatch, ParamsArena } from '../gpu/dispatch.js'
 import { compactKernel } from '../kernels/compact.js'
-import { forcedMaskKernel } from '../kernels/forced-mask.js'
 import { routerLinearKernel } from '../kernels/router-linear.js'
 import { routerTwoLayerKernel } from '../kernels/router-two-layer.js'
 import type { Phase, Scoring, SkipPolicy } from '../skip/policy.js'
@@ -124,6 +123,8 @@ async function scorer(
     }
   }
   if (scoring.kind === 'lot') {
+    // For benchmarks and tests.
+    const { forcedMaskKernel } = await import('../kernels/forced-mask.js')
     const [one, two] = await Promise.all([
       forcedMaskKernel(gpu, { ...common, positions, count: 1 }),
       forcedMaskKernel(gpu, { ...common, positions, count: 2 }),

@@ -206,7 +206,9 @@ describe('an application that bundles it', () => {
       fastest: 3,
       profile: 4,
       streaming: 4,
-      policies: 3,
+      policies: 4,
+      gates: 4,
+      inspect: 2,
       study: 6,
     }
     const extraOf = ({ moduleIds }: Rolldown.OutputChunk) =>
