@@ -44,7 +44,7 @@ const CHUNKS = [
   { name: 'store', test: /src\/storage\/(default-store|library)\.ts$/ },
   {
     name: 'kernels',
-    test: /\/(shaders|src\/kernels)\/(?!.*(packed-|merge-splits|batch-row|form-variants|read-sum|nll|compare-states|scale-rows|gate-scores|add-gated|forced-mask))/,
+    test: /\/(shaders|src\/kernels)\/(?!.*(packed-|merge-splits|batch-row|form-variants|read-sum|nll|compare-states|scale-rows|gate-scores|add-gated|pool-gates|carry-margins|forced-mask))/,
   },
   { name: 'runtime', test: /src\/sdk\/(?!gguf|tuned|policy-tensors|inspect\.)/ },
   // For generations at the same time.
@@ -59,11 +59,11 @@ const CHUNKS = [
   // For models with gates of their own.
   {
     name: 'gates',
-    test: /src\/runtime\/gates\/|\/(gate-scores|add-gated)\.|policy-tensors/,
+    test: /src\/runtime\/gates\/|\/(gate-scores|add-gated|pool-gates|carry-margins)\.|policy-tensors/,
   },
   {
     name: 'policies',
-    test: /src\/skip\/(gate|dlo|quantile|makers|forced|first|random|unified|shortgpt|sleb|adaskip|static-set)\.ts/,
+    test: /src\/skip\/(gate|dlo|mindskip|quantile|makers|forced|first|random|unified|shortgpt|sleb|adaskip|static-set)\.ts/,
   },
   // What a model is, before it is loaded.
   { name: 'inspect', test: /src\/sdk\/inspect\.ts/ },

@@ -46,7 +46,7 @@ export async function routingKernels(
 ): Promise<(engine: Engine, arena: ParamsArena, buffers: RoutingBuffers, layer: number) => LayerRouting> {
   const { capacity } = target
   const { policy } = variant
-  const decide = await deciding(target, policy, { singleRow, positions })
+  const decide = await deciding(target, policy, { phase, singleRow, positions })
 
   return (engine, arena, buffers, layer) => {
     const isRouted = (sublayer: number) => policy.decide(sublayer, phase) === 'routed'
@@ -78,11 +78,12 @@ export async function routingKernels(
 async function deciding(
   target: Target,
   policy: SkipPolicy,
-  { singleRow, positions }: { singleRow: boolean; positions: Positions },
+  when: { phase: Phase; singleRow: boolean; positions: Positions },
 ): Promise<Deciding> {
+  const { singleRow, positions } = when
   const { gpu, capacity } = target
   const { scoring } = policy
-  if (scoring?.kind === 'gates') return (await import('./gates/gate-deciding.js')).gateDeciding(target, scoring)
+  if (scoring?.kind === 'gates') return (await import('./gates/gate-deciding.js')).gateDeciding(target, scoring, when)
   // One row needs no list of the rows that run.
   const gathers = scoring !== undefined && !singleRow
   const [score, one, both] = await Promise.all([

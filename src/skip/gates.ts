@@ -20,6 +20,10 @@ export interface Gates {
   readonly outputs: number
   /** What a score at the threshold does. */
   readonly tie: 'runs' | 'skips'
+  /**
+   * One decision for a whole sequence: of the mean of what the gate, of one output, reads of the chunk that begins it. What follows obeys that.
+   */
+  readonly pools?: boolean
   /** What the sublayer's output is multiplied by where it runs. Absent: nothing. */
   readonly output?: { readonly offset: number; readonly gain: number }
 }

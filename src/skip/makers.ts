@@ -3,6 +3,7 @@ import { DLO_TENSORS, dlo, readDlo } from './dlo.js'
 import { first } from './first.js'
 import { forced } from './forced.js'
 import { GATESKIP_TENSORS, gateskip, readGateSkip } from './gateskip.js'
+import { MINDSKIP_TENSORS, mindskip, readMindSkip } from './mindskip.js'
 import type { SkipPolicy } from './policy.js'
 import type { PolicyContext } from './policy-context.js'
 import { random } from './random.js'
@@ -24,6 +25,7 @@ export interface Makers {
   adaskip: Maker<{ skip: number; online: 'true' | 'false'; window: number }>
   gateskip: Maker<{ skip: number | undefined; threshold: number | undefined }>
   dlo: Maker<{ threshold: number; factor: number; gap: number }>
+  mindskip: Maker<{ threshold: number; form: 'sequence' | 'token' }>
 }
 
 export const MAKERS: Makers = {
@@ -48,5 +50,9 @@ export const MAKERS: Makers = {
   },
   async dlo(options, context) {
     return dlo(options, await context.once('dlo', async () => readDlo(await context.tensors(DLO_TENSORS), context)))
+  },
+  async mindskip(options, context) {
+    const read = async () => readMindSkip(await context.tensors(MINDSKIP_TENSORS), context)
+    return mindskip(options, await context.once('mindskip', read))
   },
 }

@@ -68,6 +68,7 @@ const POLICIES: Readonly<Record<string, AnyEntry>> = {
     check: ({ skip, threshold }) => atMostOne('gateskip', { skip, threshold }),
   }),
   dlo: lazy('dlo', { options: { threshold: finite(0.5), factor: finite(2), gap: finite(0.05) } }),
+  mindskip: lazy('mindskip', { options: { threshold: finite(0.5), form: oneOf('sequence', 'token') } }),
 }
 
 /** @throws `bad-option` where more than one was given. */
@@ -77,7 +78,7 @@ function atMostOne(policy: string, options: Readonly<Record<string, unknown>>): 
 }
 
 /** Policies that the design names and that a later version brings. */
-const PLANNED = ['litestage', 'mindskip', 'dllm', 'flexidepth', 'speculative']
+const PLANNED = ['litestage', 'dllm', 'flexidepth', 'speculative']
 
 /** Names of the policies that run. */
 export const POLICY_NAMES = Object.keys(POLICIES)

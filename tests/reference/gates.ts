@@ -37,3 +37,20 @@ export function dloGates(tensors: ReferenceTensors, { threshold = 0.5, factor = 
     )
   }
 }
+
+/** MindSkip's routers on attention. */
+export function mindSkipGates(tensors: ReferenceTensors, pools: boolean, threshold = 0.5) {
+  return (sublayer: number): ReferenceGate | undefined => {
+    const name = `model.layers.${sublayer >> 1}.router`
+    const weight = sublayer % 2 === 0 ? tensors.get(`${name}.weight`) : undefined
+    const bias = tensors.get(`${name}.bias`)?.data ?? [0]
+    return (
+      weight && {
+        reads: 'normed',
+        gate: (t) => gateScores(t, { weight: weight.data, bias }, 1, t.length).gates,
+        runs: (score) => score >= threshold,
+        pools,
+      }
+    )
+  }
+}

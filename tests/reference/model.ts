@@ -37,6 +37,8 @@ export interface ReferenceGate {
   runs: (score: number, position: number) => boolean
   /** Times this, channel by channel. Default: nothing. */
   output?: (g: number) => number
+  /** One decision, of the mean of what an empty cache is fed first; `gate` gets that. */
+  pools?: boolean
 }
 
 export interface ForwardOptions {
@@ -59,6 +61,8 @@ export interface ReferenceCache {
   positions: number
   keys: number[][]
   values: number[][]
+  /** Scores of gates that decide once, by sublayer. */
+  pooled: Map<number, number>
 }
 
 export interface ForwardResult {
@@ -98,6 +102,7 @@ export class ReferenceModel {
       positions: 0,
       keys: Array.from({ length: layers }, () => []),
       values: Array.from({ length: layers }, () => []),
+      pooled: new Map(),
     }
   }
 
@@ -188,9 +193,15 @@ export class ReferenceModel {
       const name = sublayer % 2 === 0 ? 'input_layernorm' : 'post_attention_layernorm'
       const norm = this.weight(`model.layers.${sublayer >> 1}.${name}.weight`)
       const t = its.reads === 'entry' ? entry : rmsNorm(x, norm, rmsNormEps, rows, d)
+      if (its.pools && cache.positions === 0) {
+        const mean = Float64Array.from({ length: d }, (_, j) => {
+          return scores.reduce((sum, _, r) => sum + t[r * d + j]!, 0) / rows
+        })
+        cache.pooled.set(sublayer, its.gate(mean)[0]!)
+      }
       for (let r = 0; r < rows; r++) {
-        const g = its.gate(t.subarray(r * d, (r + 1) * d))
-        scores[r] = g.reduce((sum, value) => sum + value, 0) / g.length
+        const g = its.pools ? [cache.pooled.get(sublayer)!] : its.gate(t.subarray(r * d, (r + 1) * d))
+        scores[r] = Array.from(g).reduce((sum, value) => sum + value, 0) / g.length
         run[r] = its.runs(scores[r]!, cache.positions + r) ? 1 : 0
         for (let j = 0; factors && j < d; j++) factors[r * d + j] = its.output!(g[j % g.length]!)
       }

@@ -9,8 +9,9 @@ import { dense } from '../../src/skip/dense.js'
 import { dlo, readDlo } from '../../src/skip/dlo.js'
 import { forced } from '../../src/skip/forced.js'
 import { gateskip, readGateSkip } from '../../src/skip/gateskip.js'
+import { mindskip, readMindSkip } from '../../src/skip/mindskip.js'
 import { skipgptPolicy } from '../../src/skip/skipgpt.js'
-import { dloTensors, gateSkipTensors } from '../fixtures/gates.js'
+import { dloTensors, gateSkipTensors, mindSkipTensors } from '../fixtures/gates.js'
 import { randomIds, TINY, TINY_CONTEXT } from '../fixtures/tiny-model.js'
 import { bits, describeRuntime, leftOut } from './support.js'
 
@@ -29,6 +30,7 @@ const gated = await gateskip(
   () => Promise.reject(new Error('nothing to calibrate')),
 )
 const scaled = dlo({ threshold: 0.5, factor: 2, gap: 0.5 }, readDlo(dloTensors(TINY, [0, 2], 52), TINY))
+const once = mindskip({ threshold: 0.5, form: 'sequence' }, readMindSkip(mindSkipTensors(TINY, [0, 1, 2], 53), TINY))
 
 interface Run {
   tokens: number[]
@@ -76,6 +78,7 @@ describeRuntime('sequences that generate at the same time', (bench) => {
     ],
     ['with gates', () => gated],
     ['with routers that scale MLPs', () => scaled],
+    ['with routers that decide once for each', () => once],
   ] as const)('%s', (_, policy) => {
     it('get the tokens, bits and margins that each gets alone, and share steps', async () => {
       const alone: Run[] = []

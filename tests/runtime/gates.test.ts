@@ -6,10 +6,11 @@ import { Sequence } from '../../src/runtime/sequence.js'
 import { dense } from '../../src/skip/dense.js'
 import { dlo, readDlo } from '../../src/skip/dlo.js'
 import { gateskip, readGateSkip } from '../../src/skip/gateskip.js'
+import { mindskip, readMindSkip } from '../../src/skip/mindskip.js'
 import type { SkipPolicy } from '../../src/skip/policy.js'
-import { dloTensors, gateSkipTensors } from '../fixtures/gates.js'
+import { dloTensors, gateSkipTensors, mindSkipTensors } from '../fixtures/gates.js'
 import { randomIds, TINY, TINY_CONTEXT } from '../fixtures/tiny-model.js'
-import { dloGates, gateSkipGates, gateSkipThreshold } from '../reference/gates.js'
+import { dloGates, gateSkipGates, gateSkipThreshold, mindSkipGates } from '../reference/gates.js'
 import type { ForwardOptions } from '../reference/model.js'
 import {
   bits,
@@ -18,6 +19,7 @@ import {
   expectLikeReference,
   generate,
   reference,
+  referenceBits,
   TOLERANCE,
   withModel,
 } from './support.js'
@@ -47,11 +49,24 @@ function dloCase(layers: readonly number[], options: { threshold: number; factor
   }
 }
 
+function mindSkipCase(form: 'token' | 'sequence'): Case {
+  const tensors = mindSkipTensors(TINY, [0, 2], 49)
+  return {
+    policy: mindskip({ threshold: 0.5, form }, readMindSkip(tensors, TINY)),
+    forward: { gates: mindSkipGates(tensors, form === 'sequence') },
+    threshold: () => 0.5,
+  }
+}
+
+/** One attention of three runs for this prompt, and another for that. */
+const ONCE = mindSkipCase('sequence')
+
 const CASES: Readonly<Record<string, Case>> = {
   'a gate per channel': await gateSkipCase({ form: 'vector', seed: 41 }),
   'a gate per sublayer': await gateSkipCase({ form: 'scalar', seed: 42 }),
   'gates of MLPs alone': await gateSkipCase({ form: 'vector', seed: 44, kinds: ['mlp'] }),
   'a router for every MLP': dloCase([0, 1, 2], { threshold: 0.5, factor: 2, gap: 0.05 }),
+  'routers for some attentions': mindSkipCase('token'),
   'routers for some MLPs, and another line': dloCase([0, 2], { threshold: 0.4, factor: 1.4, gap: 1.5 }),
 }
 
@@ -139,6 +154,92 @@ describeRuntime('gates', (bench, gpu) => {
         expect(sequence.streams).toBe(true)
         const run = await generate(sequence, ids, 10)
         expect(sequence.traffic.decode.bytes).toBeGreaterThan(0)
+        sequence.destroy()
+        return run
+      })
+      expect(streamed).toEqual(whole)
+    })
+  })
+
+  describe('that decide once for a sequence', () => {
+    const { policy, forward } = ONCE
+    const prompts = [50, 51, 52, 53, 54, 55].map((seed) => randomIds(9, seed))
+    const columns = async (sequence: Sequence, prompt: readonly number[], tokens = 8) => [
+      ...new Set(bits((await generate(sequence, prompt, tokens)).records)),
+    ]
+
+    it.each([1, 40, 500])('like the reference, behind a prompt of %i tokens', async (length) => {
+      const prompt = randomIds(length, 56)
+      await expectLikeReference(bench().sequence(policy), reference(bench().tiny), prompt, { ...forward, tokens: 20 })
+    })
+
+    it('by what they were fed first, and for good', async () => {
+      const seen = new Set<string>()
+      for (const prompt of prompts) {
+        const [column, ...others] = await columns(bench().sequence(policy), prompt)
+        expect(others).toEqual([])
+        seen.add(column!)
+      }
+      expect(seen.size).toBeGreaterThan(1)
+    })
+
+    it('anew behind a rewind to the beginning, and not behind another', async () => {
+      const [first, other] = [prompts[0]!, await differing()]
+      const sequence = bench().sequence(policy)
+      const before = await columns(sequence, first)
+      sequence.rewind(5)
+      expect(await columns(sequence, other)).toEqual(before)
+      sequence.rewind(0)
+      expect(await columns(sequence, other)).not.toEqual(before)
+    })
+
+    /** A prompt for which they decide something else than for the first one. */
+    async function differing(): Promise<readonly number[]> {
+      const [first] = await columns(bench().sequence(policy), prompts[0]!)
+      for (const prompt of prompts) if ((await columns(bench().sequence(policy), prompt))[0] !== first) return prompt
+      throw new Error('every prompt gets the same')
+    }
+
+    it('go by the first chunk of a prompt of several', async () => {
+      const prompt = randomIds(700, 57)
+      const chunk = 512
+      const run = await generate(bench().sequence(policy), prompt, 6)
+      const model = reference(bench().tiny)
+      const cache = model.newCache()
+      const first = model.forward(prompt.slice(0, chunk), forward, cache)
+      const rest = model.forward(prompt.slice(chunk), forward, cache)
+      expect(difference(run.logits, rest.logits.slice(-100))).toBeLessThan(TOLERANCE)
+      expect(bits(run.records).slice(0, prompt.length)).toEqual(referenceBits([first, rest]))
+    })
+
+    it('belong to the policy that decided', async () => {
+      const sequence = bench().sequence(dense)
+      await sequence.prefill(prompts[0]!)
+      expect(sequence.lacks(policy)).toBe(true)
+      expect(() => sequence.usePolicy(policy)).toThrow(expect.objectContaining({ code: 'internal' }))
+      sequence.rewind(0)
+      sequence.usePolicy(policy)
+      await expectLikeReference(sequence, reference(bench().tiny), ids, forward)
+      expect(sequence.lacks(dense)).toBe(false)
+      expect(sequence.lacks(policy)).toBe(false)
+    })
+
+    it('go with a copy', async () => {
+      const other = await differing()
+      const sequence = bench().sequence(policy)
+      const before = await columns(sequence, prompts[0]!)
+      const copy = sequence.clone()
+      expect(await columns(copy, other)).toEqual(before)
+      copy.destroy()
+    })
+
+    it('decide the same of weights that stream', async () => {
+      const { tiny } = bench()
+      const gpuBudget = 0.6 * (await inspectModel(tiny.source)).memory.f32
+      const whole = await generate(bench().sequence(policy), ids, 10)
+      const streamed = await withModel(gpu(), tiny, { gpuBudget }, async (engine) => {
+        const sequence = new Sequence(engine, policy, { contextLength: TINY_CONTEXT })
+        const run = await generate(sequence, ids, 10)
         sequence.destroy()
         return run
       })

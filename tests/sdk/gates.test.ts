@@ -1,15 +1,17 @@
 import { describe, expect, it } from 'vitest'
 import { sampleText } from '../../src/study/budget.js'
-import { dloTensors, gateSkipTensors, tensorFile } from '../fixtures/gates.js'
+import { dloTensors, gateSkipTensors, mindSkipTensors, tensorFile } from '../fixtures/gates.js'
 import { MemorySource } from '../fixtures/memory-source.js'
 import { randomIds, TINY, TINY_CONTEXT, tinyModel } from '../fixtures/tiny-model.js'
-import { dloGates, gateSkipGates } from '../reference/gates.js'
+import { dloGates, gateSkipGates, mindSkipGates } from '../reference/gates.js'
 import { reference } from '../runtime/support.js'
 import { describeSdk, expectError, generated } from './support.js'
 
 const IDS = randomIds(15, 81)
 const GATES = gateSkipTensors(TINY, { form: 'vector', seed: 61 })
 const ROUTERS = dloTensors(TINY, [0, 1, 2], 62)
+const ATTENTION = mindSkipTensors(TINY, [0, 1, 2], 63)
+const ALL = new Map([...GATES, ...ROUTERS, ...ATTENTION])
 const routersOf = (tensors: typeof GATES) => new MemorySource(new Map([['routers.safetensors', tensorFile(tensors)]]))
 
 describeSdk('models with gates', (bench) => {
@@ -21,14 +23,16 @@ describeSdk('models with gates', (bench) => {
     'dlo:threshold=0.4,factor=1,gap=0.5': model.greedy(IDS, 10, {
       gates: dloGates(ROUTERS, { threshold: 0.4, factor: 1, gap: 0.5 }),
     }).tokens,
+    mindskip: model.greedy(IDS, 10, { gates: mindSkipGates(ATTENTION, true) }).tokens,
+    'mindskip:form=token': model.greedy(IDS, 10, { gates: mindSkipGates(ATTENTION, false) }).tokens,
   }
 
   describe.each([
-    ['in the checkpoint', { checkpoint: { extra: new Map([...GATES, ...ROUTERS]), routerFile: false } }],
-    ['in a file beside it', { routers: routersOf(new Map([...GATES, ...ROUTERS])) }],
+    ['in the checkpoint', { checkpoint: { extra: ALL, routerFile: false } }],
+    ['in a file beside it', { routers: routersOf(ALL) }],
     [
       'of one policy in a file, and of the other in the checkpoint',
-      { routers: routersOf(GATES), checkpoint: { extra: ROUTERS } },
+      { routers: routersOf(GATES), checkpoint: { extra: new Map([...ROUTERS, ...ATTENTION]) } },
     ],
   ])('%s', (_, options) => {
     it('generate as the reference does', async () => {
@@ -68,7 +72,7 @@ describeSdk('models with gates', (bench) => {
   })
 
   it('are refused where they are missing, or of another model', async () => {
-    for (const policy of ['gateskip', 'gateskip:skip=0.2', 'dlo']) {
+    for (const policy of ['gateskip', 'gateskip:skip=0.2', 'dlo', 'mindskip']) {
       using session = bench().session({ policy })
       await expectError(generated(session, IDS, { maxTokens: 2 }), 'missing-weights')
       await expectError(bench().model.evaluate([IDS], { policy }), 'missing-weights')
@@ -80,7 +84,7 @@ describeSdk('models with gates', (bench) => {
     await bench().stillWorks()
   })
 
-  it.each(['gateskip:skip=0.2,threshold=0.5', 'gateskip:skip=1.2', 'dlo:threshold=x'])(
+  it.each(['gateskip:skip=0.2,threshold=0.5', 'gateskip:skip=1.2', 'dlo:threshold=x', 'mindskip:form=block'])(
     '%s is refused',
     async (policy) => {
       await expectError(() => bench().session({ policy }), 'bad-option')

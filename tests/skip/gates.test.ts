@@ -2,8 +2,9 @@ import { describe, expect, it } from 'vitest'
 import { dlo, readDlo } from '../../src/skip/dlo.js'
 import type { GateTensors } from '../../src/skip/gate-tensors.js'
 import { gateskip, readGateSkip } from '../../src/skip/gateskip.js'
+import { mindskip, readMindSkip } from '../../src/skip/mindskip.js'
 import { calibratedThresholds, quantile } from '../../src/skip/quantile.js'
-import { dloTensors, gateSkipTensors, type Tensors } from '../fixtures/gates.js'
+import { dloTensors, gateSkipTensors, mindSkipTensors, type Tensors } from '../fixtures/gates.js'
 
 const SIZE = { layers: 2, hiddenSize: 8 }
 const NAME = 'model.layers.1.gate_mlp'
@@ -104,6 +105,27 @@ describe('routers of DLO', () => {
     failing(read, new Map(), 'missing-weights', 'model.routers.0.weight')
     failing(read, dloTensors(SIZE, [2], 1), 'wrong-model', 'model.routers.2.weight')
     failing(read, dloTensors({ ...SIZE, hiddenSize: 9 }, [0], 1), 'wrong-model', '[1, 9]')
+  })
+})
+
+describe('routers of MindSkip', () => {
+  const read = (tensors: GateTensors) => readMindSkip(tensors, SIZE)
+
+  it.each([true, false])('are of some attentions, with a bias: %s', (bias) => {
+    const layers = read(mindSkipTensors(SIZE, [1], 1, bias))
+    const policy = mindskip({ threshold: 0.5, form: 'sequence' }, layers)
+    expect([0, 1, 2, 3].map((i) => policy.decide(i, 'decode'))).toEqual(['run', 'run', 'routed', 'run'])
+    expect(policy.name).toBe('mindskip')
+    expect(policy.scoring).toMatchObject({ attention: { reads: 'normed', tie: 'runs', pools: true } })
+    const token = mindskip({ threshold: 0.6, form: 'token' }, layers)
+    expect(token.name).toBe('mindskip:form=token,threshold=0.6')
+    expect(token.scoring).not.toHaveProperty('attention.pools')
+  })
+
+  it('of another model are refused', () => {
+    failing(read, new Map(), 'missing-weights', 'model.layers.0.router.weight')
+    failing(read, mindSkipTensors(SIZE, [2], 1), 'wrong-model', 'model.layers.2.router')
+    failing(read, mindSkipTensors({ ...SIZE, hiddenSize: 9 }, [0], 1), 'wrong-model', '[1, 9]')
   })
 })
 

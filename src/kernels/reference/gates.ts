@@ -43,3 +43,9 @@ export function addGated(
   }
   return sum
 }
+
+/** sigmoid of the mean of some rows' values. */
+export function pooledGate(values: ArrayLike<number>): number {
+  const sum = Array.from(values).reduce((total, value) => total + value, 0)
+  return 1 / (1 + Math.exp(-sum / values.length))
+}

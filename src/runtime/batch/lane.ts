@@ -2,7 +2,7 @@ import { batchPositions, planSlot } from '../../../shaders/snippets/plan.js'
 import type { BoundBuffer, Dispatch, ParamsArena } from '../../gpu/dispatch.js'
 import { attentionDecodeKernel, headsPerGroup } from '../../kernels/attention-decode.js'
 import { batchRowKernel } from '../../kernels/batch-row.js'
-import { hasKeysValues } from '../../skip/static-skips.js'
+import { decidesOnce, hasKeysValues } from '../../skip/static-skips.js'
 import { decodeSplits } from '../decode-splits.js'
 import { type Endings, endingKernels } from '../endings.js'
 import type { Engine } from '../engine.js'
@@ -13,8 +13,8 @@ import { type BatchBuffers, rowOf } from './batch-buffers.js'
 
 /** What one sequence does for itself in a step that it shares with others. Its plan, its cache and its records stay its own. */
 export interface Lane {
-  /** Brings its token and its position into the batch. */
-  readonly enter: Dispatch
+  /** Brings its token and its position into the batch, and what it has decided for all of its tokens. */
+  readonly enter: readonly Dispatch[]
   /** By layer: key and value into its cache, and attention to it; none where the policy leaves them out. */
   readonly layers: readonly { readonly append: readonly Dispatch[]; readonly attention: readonly Dispatch[] }[]
   /** Its logits in the batch. */
@@ -52,15 +52,18 @@ export async function laneProgram(
     endingKernels(target, inputs),
   ])
 
-  const { buffers, cache } = inputs
+  const { buffers, cache, policy } = inputs
   const { plan, ids, ring } = buffers
+  const carried = decidesOnce(policy)
+    ? await (await import('../gates/pooled.js')).carriedMargins(target, arena, { own: buffers.z, z: batch.z }, row)
+    : undefined
   const layers = weights.layers.map((w, layer) => {
     const kv = cache.kv[layer] as GPUBuffer
     const attention = attend(obeyOf(inputs, 2 * layer, 'decode'))
     const appended = () =>
       append(engine, arena, { plan, cache, source: rowOf(batch.keysValues, row) }, { layer, weights: w })
     return {
-      append: hasKeysValues(inputs.policy, layer) ? [appended()] : [],
+      append: hasKeysValues(policy, layer) ? [appended()] : [],
       attention: attention
         ? [
             attention(
@@ -76,7 +79,10 @@ export async function laneProgram(
   const logits = rowOf(batch.logits, row)
   const sampled = (from: BoundBuffer) => sample(arena, { ...buffers, logits: from })
   return {
-    enter: enter(arena, { own: plan, ownIds: ids, plan: batch.plan, ids: batch.ids }, { row }),
+    enter: [
+      enter(arena, { own: plan, ownIds: ids, plan: batch.plan, ids: batch.ids }, { row }),
+      ...(carried ? [carried] : []),
+    ],
     layers,
     logits,
     ending: { score: packing, sample: sampled, finish: [...packing, sampled(logits)] },
