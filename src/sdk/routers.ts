@@ -7,7 +7,7 @@ import type { FileSource } from '../storage/source.js'
 export const ROUTER_FILE = 'routers.safetensors'
 
 /** Tensors of policies that read them when they are asked for. */
-const OTHERS = /\.gate_(attention|mlp)\.|\.routers\.\d|\.router\.(weight|bias)$/
+const OTHERS = /\.gate_(attention|mlp)\.|(^|\.)routers\.\d|\.router\.(weight|bias)$/
 
 /**
  * Reads `routers.safetensors`, or a PyTorch file under that name, and checks it against the model. Undefined where it has what another policy than

@@ -28,7 +28,10 @@ describeSdk('models with gates', (bench) => {
   }
 
   describe.each([
-    ['in the checkpoint', { checkpoint: { extra: ALL, routerFile: false } }],
+    [
+      'in the checkpoint',
+      { checkpoint: { extra: ALL, routerFile: false, config: { model_type: 'llama_dlo_exattn' } } },
+    ],
     ['in a file beside it', { routers: routersOf(ALL) }],
     [
       'of one policy in a file, and of the other in the checkpoint',
