@@ -8,21 +8,8 @@ import type { Phase, Scoring, SkipPolicy } from '../skip/policy.js'
 import { hasKeysValues } from '../skip/static-skips.js'
 import type { Engine } from './engine.js'
 import { obeyOf } from './per-obey.js'
-import type { LayerProgram, Need, Variant } from './program.js'
-import type { PolicyBuffers, SequenceBuffers } from './sequence-buffers.js'
+import type { Deciding, LayerProgram, Need, RoutingBuffers, Variant } from './program.js'
 import type { Target } from './target.js'
-
-/** What decides rows: a sequence's buffers, or a batch's. */
-export type RoutingBuffers = PolicyBuffers & Pick<SequenceBuffers, 'plan' | 'z'>
-
-/** The dispatches that decide a layer's routed sublayers. */
-export type Deciding = (
-  engine: Engine,
-  arena: ParamsArena,
-  buffers: RoutingBuffers,
-  layer: number,
-  routed: { readonly attention: boolean; readonly mlp: boolean },
-) => Pick<LayerProgram, 'entry' | 'afterAttention'>
 
 /** How one layer is decided, and how the kernels of its sublayers obey. */
 export interface LayerRouting {

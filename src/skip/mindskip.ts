@@ -32,8 +32,8 @@ export function readMindSkip(
  *     s = sigmoid(w · u + b)      x = x + attention(u)  where s >= threshold,  else x
  *
  * `token`: for every token. `sequence`: u is the mean over the prompt, and the decision holds for all of the prompt and for all that is generated. The
- * released code decides anew in every call, and so for every token that it generates; that the prompt's decision stays is ours. So is that of a
- * prompt that is read in several chunks, the first one decides (512 tokens, or 64 where a text is scored), for what reads it has to be decided.
+ * released code decides anew in every call, and so for every token that it generates; that the prompt's decision stays is ours. Of a prompt that is
+ * read in several chunks, the first one decides (512 tokens; 64 where a text is scored), as a chunk is computed before the next is read: ours too.
  * Routed MLPs and blocks, which the paper finds worse, are not read. Keys and values are made for every token: the released code computes what it
  * skips too.
  */

@@ -8,7 +8,7 @@ import { rmsNormKernel } from '../../kernels/rms-norm.js'
 import type { Gates } from '../../skip/gates.js'
 import type { Phase, Scoring } from '../../skip/policy.js'
 import type { Engine } from '../engine.js'
-import type { Deciding, RoutingBuffers } from '../routing.js'
+import type { Deciding, RoutingBuffers } from '../program.js'
 import type { Target } from '../target.js'
 import { gateResources, gateStride } from './gate-resources.js'
 

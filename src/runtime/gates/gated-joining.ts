@@ -1,7 +1,7 @@
 import type { Obey } from '../../../shaders/snippets/obey.js'
 import { addGatedKernel } from '../../kernels/add-gated.js'
 import type { Gates } from '../../skip/gates.js'
-import type { Joining } from '../joining.js'
+import type { Joining } from '../program.js'
 import type { Target } from '../target.js'
 import { branchOf, gateResources } from './gate-resources.js'
 
