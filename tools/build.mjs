@@ -29,7 +29,7 @@ const workerAddress = {
 
 /** Kernels that the first token of a model does without; those of training come last. */
 const OTHERS_KERNELS =
-  /packed-|merge-splits|batch-row|append-rows|form-variants|read-sum|nll|compare-states|scale-rows|-backward|adamw|squares-sum|attention-sequences|cross-entropy|gate-(apply|sample)|gumbel|product-strided|step-(losses|settings)|swiglu|snippets\/sequences/
+  /packed-|merge-splits|batch-row|append-rows|form-variants|read-sum|nll|compare-states|scale-rows|gate-scores|add-gated|pool-gates|carry-margins|forced-mask|-backward|adamw|squares-sum|attention-sequences|cross-entropy|gate-(apply|sample)|gumbel|product-strided|step-(losses|settings)|swiglu|snippets\/sequences/
 
 /**
  * What a page loads together lies together, which compresses better; each chunk has what its modules import and those before it do not
@@ -50,7 +50,7 @@ const CHUNKS = [
     name: 'kernels',
     test: (id) => /\/(shaders|src\/kernels)\//.test(id) && !OTHERS_KERNELS.test(id),
   },
-  { name: 'runtime', test: /src\/sdk\/(?!gguf|tune|inspect\.)/ },
+  { name: 'runtime', test: /src\/sdk\/(?!gguf|tune|policy-tensors|inspect\.)/ },
   // For generations at the same time.
   { name: 'batch', test: /src\/runtime\/batch\/|\/(merge-splits|batch-row|append-rows)|openai\/several\.ts/ },
   { name: 'profile', test: /(study\/profile|device-limits|gpu\/profile|read-sum)/ },
@@ -58,9 +58,19 @@ const CHUNKS = [
   { name: 'activations', test: /src\/runtime\/activations\.ts|packed-|score-steps/ },
   {
     name: 'study',
-    test: /src\/study\/|src\/runtime\/(score|states|compare-states|with-buffers|prompt-reader|watching|scaled-sublayer)\.|\/(nll|compare-states|scale-rows)\.|skip\/profile/,
+    test: /src\/study\/|src\/runtime\/(score|states|compare-states|with-buffers|prompt-reader|watching|scaled-sublayer)\.|\/(nll|compare-states|scale-rows|forced-mask)\.|skip\/profile/,
   },
-  { name: 'policies', test: /src\/skip\/(first|random|unified|shortgpt|sleb|adaskip|static-set)\.ts/ },
+  // For models with gates of their own.
+  {
+    name: 'gates',
+    test: /src\/runtime\/gates\/|\/(gate-scores|add-gated|pool-gates|carry-margins)\.|policy-tensors/,
+  },
+  {
+    name: 'policies',
+    test: /src\/skip\/(gate|dlo|mindskip|quantile|makers|forced|first|random|unified|shortgpt|sleb|adaskip|static-set)\.ts/,
+  },
+  // What a model is, before it is loaded.
+  { name: 'inspect', test: /src\/sdk\/inspect\.ts/ },
   { name: 'torch', test: /src\/formats\/torch\.ts/ },
   // Once for a device.
   { name: 'fastest', test: /(fastest-form|form-variants|tuned-forms|form-memory)\.ts/ },

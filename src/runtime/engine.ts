@@ -9,6 +9,8 @@ export class Engine {
   /** Dispatches and submits recorded since the start. */
   readonly counters = { dispatches: 0, submits: 0 }
   readonly scratch: Scratch
+  /** What few policies keep on the device, for as long as the engine. */
+  readonly extras: GPUBuffer[] = []
 
   constructor(
     readonly target: Target,
@@ -31,7 +33,7 @@ export class Engine {
   }
 
   destroy(): void {
-    for (const buffer of Object.values(this.scratch)) this.gpu.memory.destroy(buffer as GPUBuffer)
+    for (const buffer of [...Object.values(this.scratch), ...this.extras]) this.gpu.memory.destroy(buffer as GPUBuffer)
     this.weights.destroy()
   }
 }

@@ -2,17 +2,20 @@ import type { Obey } from '../../shaders/snippets/obey.js'
 import type { Dispatch, ParamsArena } from '../gpu/dispatch.js'
 import { rmsNormKernel } from '../kernels/rms-norm.js'
 import type { LayerWeights } from '../model/weights.js'
+import type { SkipPolicy } from '../skip/policy.js'
 import type { Engine } from './engine.js'
+import { joining } from './joining.js'
 import { layerGemm, type RowsOf } from './layer-gemm.js'
 import type { SequenceBuffers } from './sequence-buffers.js'
 import type { Target } from './target.js'
 
 /** Compiles the MLP for the rows of a chunk: of all of them, or of the active ones, gathered into neighbouring rows and scattered back. */
-export async function mlpRows(target: Target, obey: Obey, of: RowsOf = 'prompt') {
+export async function mlpRows(target: Target, policy: SkipPolicy, obey: Obey, of: RowsOf = 'prompt') {
   const { shape, gpu } = target
   const { config, d4, ff4 } = shape
   const { hiddenSize: d, intermediateSize, rmsNormEps: eps, mlpBias: bias } = config
   const rows = obey === 'skip' ? 'active' : 'all'
+  const join = await joining(target, policy, obey, 'mlp')
   const [norm, gateUp, down] = await Promise.all([
     rmsNormKernel(gpu, { d, d4, eps, rows }),
     layerGemm(target, 'gateUp', {
@@ -32,18 +35,18 @@ export async function mlpRows(target: Target, obey: Obey, of: RowsOf = 'prompt')
       bias,
       rows,
       gather: false,
-      epilogue: obey === 'masked' ? 'add-masked' : 'add',
+      epilogue: join.epilogue,
       of,
     }),
   ])
   return (
-    { weights, scratch, capacity }: Engine,
+    engine: Engine,
     arena: ParamsArena,
     { plan, z }: Pick<SequenceBuffers, 'plan' | 'z'>,
     { layer, weights: w, mlpSlot: slot }: { layer: number; weights: LayerWeights; mlpSlot: number },
   ): Dispatch[] => {
-    const { x, u, inner } = scratch
-    const { vectors } = weights
+    const { x, u, inner } = engine.scratch
+    const { vectors } = engine.weights
     return [
       norm(arena, { plan, x, vectors, u }, { slot, norm: w.postNorm }),
       gateUp(layer)(
@@ -53,9 +56,10 @@ export async function mlpRows(target: Target, obey: Obey, of: RowsOf = 'prompt')
       ),
       down(layer)(
         arena,
-        { plan, x: inner, weights: w.down, vectors, y: x, z },
-        { slot, firstRow: 0, bias: w.downBias, z: (2 * layer + 1) * capacity },
+        { plan, x: inner, weights: w.down, vectors, y: join.into(engine), z },
+        { slot, firstRow: 0, bias: w.downBias, z: (2 * layer + 1) * target.capacity },
       ),
+      ...join.after(engine, arena, { plan, z }, { layer, slot }),
     ]
   }
 }

@@ -3,7 +3,9 @@ import type { ParamsArena } from '../gpu/dispatch.js'
 import { attentionPrefillKernel } from '../kernels/attention-prefill.js'
 import { embedKernel } from '../kernels/embed.js'
 import { ropeRowsKernel } from '../kernels/rope-rows.js'
+import type { Phase } from '../skip/policy.js'
 import type { Engine } from './engine.js'
+import { joining } from './joining.js'
 import { appendRows, keysValuesRows } from './keys-values-rows.js'
 import { layerGemm } from './layer-gemm.js'
 import { mlpRows } from './mlp-rows.js'
@@ -14,15 +16,15 @@ import { skippedSublayer } from './skipped-sublayer.js'
 import type { Target } from './target.js'
 
 /** Compiles the kernels of `prefillProgram`. */
-export async function prefillKernels(target: Target, variant: Variant) {
+export async function prefillKernels(target: Target, variant: Variant, phase: Phase = 'prefill') {
   const { gpu, shape, choice } = target
   const { config, d4, queryWidth } = shape
   const { heads, kvHeads, headDim, hiddenSize: d, rmsNormEps: eps, qkNorm } = config
   const positions = 'consecutive'
-  const phase = 'prefill'
 
   const make = async (obey: Obey) => {
     const rows = obey === 'skip' ? 'active' : 'all'
+    const join = await joining(target, variant.policy, obey, 'attention')
     const [query, turn, attention, output, mlp] = await Promise.all([
       layerGemm(target, 'qkv', {
         k4: d4,
@@ -42,11 +44,11 @@ export async function prefillKernels(target: Target, variant: Variant) {
         bias: config.outputBias,
         rows,
         gather: false,
-        epilogue: obey === 'masked' ? 'add-masked' : 'add',
+        epilogue: join.epilogue,
       }),
-      mlpRows(target, obey),
+      mlpRows(target, variant.policy, obey),
     ])
-    return { query, turn, attention, output, mlp }
+    return { query, turn, attention, output, join, mlp }
   }
   const [of, skipped, route, embed, project, append] = await Promise.all([
     perObey(variant, { sublayers: shape.sublayers, phase }, make),
@@ -62,10 +64,15 @@ export async function prefillKernels(target: Target, variant: Variant) {
 /**
  * One chunk of prompt through embedding and layers. Keys and values are made for every row; queries, attention, output
  * projection and MLP for the active rows only, gathered into neighbouring rows and scattered back into the residual. Of sublayers that every
- * token skips there is nothing, but for keys and values that the other phase attends to.
+ * token skips there is nothing, but for keys and values that the other phase attends to. A decode step is a chunk of one row.
  */
-export async function prefillProgram(engine: Engine, arena: ParamsArena, inputs: ProgramInputs): Promise<Program> {
-  const kernels = await prefillKernels(engine.target, inputs)
+export async function prefillProgram(
+  engine: Engine,
+  arena: ParamsArena,
+  inputs: ProgramInputs,
+  phase: Phase = 'prefill',
+): Promise<Program> {
+  const kernels = await prefillKernels(engine.target, inputs, phase)
   const { of, skipped, route, project, append } = kernels
   const { weights, scratch, capacity } = engine
   const { buffers, cache } = inputs
@@ -95,9 +102,10 @@ export async function prefillProgram(engine: Engine, arena: ParamsArena, inputs:
       run.attention(arena, { plan, q, kv, out: scratch.attended }, { slot }),
       run.output(layer)(
         arena,
-        { plan, x: scratch.attended, weights: w.o, vectors, y: x, z },
+        { plan, x: scratch.attended, weights: w.o, vectors, y: run.join.into(engine), z },
         { slot, firstRow: 0, bias: w.oBias, z: 2 * layer * capacity },
       ),
+      ...run.join.after(engine, arena, buffers, { layer, slot }),
     ]
     return {
       ...r.program,

@@ -2,7 +2,7 @@ import type { Dispatch, ParamsArena } from '../gpu/dispatch.js'
 import type { Part } from '../model/layer-matrices.js'
 import type { SkipPolicy } from '../skip/policy.js'
 import type { Engine } from './engine.js'
-import type { Cache, SequenceBuffers } from './sequence-buffers.js'
+import type { Cache, PolicyBuffers, SequenceBuffers } from './sequence-buffers.js'
 
 /** What of a sequence decides which kernels it needs. */
 export interface Variant {
@@ -40,6 +40,32 @@ export interface Program {
 
 /** Binds what is left of a sublayer that every token skips. */
 export type SkippedSublayer = (engine: Engine, arena: ParamsArena, plan: GPUBuffer, sublayer: number) => Dispatch[]
+
+/** What decides rows: a sequence's buffers, or a batch's. */
+export type RoutingBuffers = PolicyBuffers & Pick<SequenceBuffers, 'plan' | 'z'>
+
+/** The dispatches that decide a layer's routed sublayers. */
+export type Deciding = (
+  engine: Engine,
+  arena: ParamsArena,
+  buffers: RoutingBuffers,
+  layer: number,
+  routed: { readonly attention: boolean; readonly mlp: boolean },
+) => Pick<LayerProgram, 'entry' | 'afterAttention'>
+
+/** How the last product of a sublayer, for the rows of a chunk, joins the residual stream. */
+export interface Joining {
+  readonly epilogue: 'add' | 'add-masked' | 'store'
+  /** What the product writes. */
+  into(engine: Engine): GPUBuffer
+  /** What follows it. */
+  after(
+    engine: Engine,
+    arena: ParamsArena,
+    buffers: Pick<SequenceBuffers, 'plan' | 'z'>,
+    at: { readonly layer: number; readonly slot: number },
+  ): readonly Dispatch[]
+}
 
 /** Everything in order. */
 export function inOrder({ embed, layers }: Program): Dispatch[] {

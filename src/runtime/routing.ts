@@ -2,19 +2,14 @@ import type { Obey } from '../../shaders/snippets/obey.js'
 import { type Positions, planSlot } from '../../shaders/snippets/plan.js'
 import type { Dispatch, ParamsArena } from '../gpu/dispatch.js'
 import { compactKernel } from '../kernels/compact.js'
-import { forcedMaskKernel } from '../kernels/forced-mask.js'
 import { routerLinearKernel } from '../kernels/router-linear.js'
 import { routerTwoLayerKernel } from '../kernels/router-two-layer.js'
-import type { Phase, SkipPolicy } from '../skip/policy.js'
+import type { Phase, Scoring, SkipPolicy } from '../skip/policy.js'
 import { hasKeysValues } from '../skip/static-skips.js'
 import type { Engine } from './engine.js'
 import { obeyOf } from './per-obey.js'
-import type { LayerProgram, Need, Variant } from './program.js'
-import type { PolicyBuffers, SequenceBuffers } from './sequence-buffers.js'
+import type { Deciding, LayerProgram, Need, RoutingBuffers, Variant } from './program.js'
 import type { Target } from './target.js'
-
-/** What decides rows: a sequence's buffers, or a batch's. */
-export type RoutingBuffers = PolicyBuffers & Pick<SequenceBuffers, 'plan' | 'z'>
 
 /** How one layer is decided, and how the kernels of its sublayers obey. */
 export interface LayerRouting {
@@ -36,32 +31,14 @@ export async function routingKernels(
   variant: Variant,
   { phase, singleRow, positions }: { phase: Phase; singleRow: boolean; positions: Positions },
 ): Promise<(engine: Engine, arena: ParamsArena, buffers: RoutingBuffers, layer: number) => LayerRouting> {
-  const { gpu, capacity } = target
+  const { capacity } = target
   const { policy } = variant
-  // One row needs no list of the rows that run.
-  const gathers = policy.scoring !== undefined && !singleRow
-  const [score, one, both] = await Promise.all([
-    scorer(target, policy, { capacity, writesPlan: singleRow, positions }),
-    gathers && compactKernel(gpu, { capacity, count: 1 }),
-    gathers && compactKernel(gpu, { capacity, count: 2 }),
-  ])
-  const compact = one && both && { 1: one, 2: both }
-  const readsEntry = policy.scoring?.kind !== 'routers' || policy.scoring.mlpInput === 'entry'
+  const decide = await deciding(target, policy, { phase, singleRow, positions })
 
   return (engine, arena, buffers, layer) => {
-    const decide = (sublayer: number, count: 1 | 2): Dispatch[] => {
-      const scored = score(engine, arena, buffers, sublayer, count)
-      return compact ? [scored, compact[count](arena, buffers, { sublayer })] : [scored]
-    }
-    const attentionRouted = policy.decide(2 * layer, phase) === 'routed'
-    const mlpRouted = policy.decide(2 * layer + 1, phase) === 'routed'
-    const entry: Dispatch[] = []
-    const afterAttention: Dispatch[] = []
-    if (attentionRouted && mlpRouted && readsEntry) entry.push(...decide(2 * layer, 2))
-    else {
-      if (attentionRouted) entry.push(...decide(2 * layer, 1))
-      if (mlpRouted) (readsEntry ? entry : afterAttention).push(...decide(2 * layer + 1, 1))
-    }
+    const isRouted = (sublayer: number) => policy.decide(sublayer, phase) === 'routed'
+    const routed = { attention: isRouted(2 * layer), mlp: isRouted(2 * layer + 1) }
+    const decided = decide(engine, arena, buffers, layer, routed)
     const attentionSlot = planSlot(2 * layer, capacity)
     const mlpSlot = planSlot(2 * layer + 1, capacity)
     const attention = obeyOf(variant, 2 * layer, phase)
@@ -79,8 +56,44 @@ export async function routingKernels(
       attentionSlot,
       mlpSlot,
       hasKeysValues: projects,
-      program: { entry, afterAttention, needs },
+      program: { ...decided, needs },
     }
+  }
+}
+
+/** Compiles what decides. Few models have gates: these are loaded for them. */
+async function deciding(
+  target: Target,
+  policy: SkipPolicy,
+  when: { phase: Phase; singleRow: boolean; positions: Positions },
+): Promise<Deciding> {
+  const { singleRow, positions } = when
+  const { gpu, capacity } = target
+  const { scoring } = policy
+  if (scoring?.kind === 'gates') return (await import('./gates/gate-deciding.js')).gateDeciding(target, scoring, when)
+  // One row needs no list of the rows that run.
+  const gathers = scoring !== undefined && !singleRow
+  const [score, one, both] = await Promise.all([
+    scorer(target, { name: policy.name, scoring }, { capacity, writesPlan: singleRow, positions }),
+    gathers && compactKernel(gpu, { capacity, count: 1 }),
+    gathers && compactKernel(gpu, { capacity, count: 2 }),
+  ])
+  const compact = one && both && { 1: one, 2: both }
+  const readsEntry = scoring?.kind !== 'routers' || scoring.mlpInput === 'entry'
+
+  return (engine, arena, buffers, layer, { attention, mlp }) => {
+    const decide = (sublayer: number, count: 1 | 2): Dispatch[] => {
+      const scored = score(engine, arena, buffers, sublayer, count)
+      return compact ? [scored, compact[count](arena, buffers, { sublayer })] : [scored]
+    }
+    const entry: Dispatch[] = []
+    const afterAttention: Dispatch[] = []
+    if (attention && mlp && readsEntry) entry.push(...decide(2 * layer, 2))
+    else {
+      if (attention) entry.push(...decide(2 * layer, 1))
+      if (mlp) (readsEntry ? entry : afterAttention).push(...decide(2 * layer + 1, 1))
+    }
+    return { entry, afterAttention }
   }
 }
 
@@ -89,7 +102,7 @@ type Score = (engine: Engine, arena: ParamsArena, buffers: RoutingBuffers, subla
 /** Compiles the policy's scoring kernel for one and for two neighbouring sublayers. */
 async function scorer(
   { gpu, shape }: Target,
-  { name, scoring }: SkipPolicy,
+  { name, scoring }: Pick<SkipPolicy, 'name'> & { readonly scoring?: Exclude<Scoring, { kind: 'gates' }> | undefined },
   { positions, ...common }: { capacity: number; writesPlan: boolean; positions: Positions },
 ): Promise<Score> {
   if (!scoring) {
@@ -98,6 +111,8 @@ async function scorer(
     }
   }
   if (scoring.kind === 'lot') {
+    // For benchmarks and tests.
+    const { forcedMaskKernel } = await import('../kernels/forced-mask.js')
     const [one, two] = await Promise.all([
       forcedMaskKernel(gpu, { ...common, positions, count: 1 }),
       forcedMaskKernel(gpu, { ...common, positions, count: 2 }),

@@ -90,6 +90,13 @@ export function copyCache(gpu: GpuDevice, shape: RuntimeShape, from: Cache, to: 
   gpu.device.queue.submit([encoder.finish()])
 }
 
+/** Copies what was decided once for a whole sequence; in order, as the cache. */
+export function copyMargins(gpu: GpuDevice, { z }: SequenceBuffers, to: SequenceBuffers): void {
+  const encoder = gpu.device.createCommandEncoder()
+  encoder.copyBufferToBuffer(z, 0, to.z, 0, z.size)
+  gpu.device.queue.submit([encoder.finish()])
+}
+
 export function destroyCache(gpu: GpuDevice, cache: Cache): void {
   for (const buffer of [...cache.kv, cache.rope]) gpu.memory.destroy(buffer)
 }

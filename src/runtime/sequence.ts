@@ -5,7 +5,7 @@ import { ReadbackRing } from '../gpu/readback.js'
 import { sampleSettings } from '../kernels/sample.js'
 import { noTraffic, type Traffic } from '../model/traffic.js'
 import type { Phase, SkipPolicy } from '../skip/policy.js'
-import { hasKeysValues } from '../skip/static-skips.js'
+import { decidesOnce, hasKeysValues } from '../skip/static-skips.js'
 import type { Share } from './batch/batch.js'
 import type { BatchBuffers } from './batch/batch-buffers.js'
 import type { Lane } from './batch/lane.js'
@@ -24,6 +24,7 @@ import type { Sampling } from './sampling.js'
 import {
   type Cache,
   copyCache,
+  copyMargins,
   createCache,
   createPolicyBuffers,
   createSequenceBuffers,
@@ -152,8 +153,12 @@ export class Sequence {
     this.#nextPolicy = policy
   }
 
-  /** Whether `policy` attends where the present one leaves no keys and values: what is in the cache is then of no use to it. */
+  /**
+   * Whether `policy` attends where the present one leaves no keys and values, or goes by what it has decided at the beginning: what is in the cache is
+   * then of no use to it.
+   */
   lacks(policy: SkipPolicy): boolean {
+    if (decidesOnce(policy) && policy.name !== this.policy.name) return true
     const layers = Array.from(this.engine.weights.layers.keys())
     return layers.some((layer) => hasKeysValues(policy, layer) && !hasKeysValues(this.policy, layer))
   }
@@ -218,6 +223,7 @@ export class Sequence {
     destroyCache(gpu, copy.#cache)
     copy.#cache = createCache(gpu, shape, this.#cache.positions)
     copyCache(gpu, shape, this.#cache, copy.#cache, this.#length)
+    if (decidesOnce(this.policy)) copyMargins(gpu, this.#buffers, copy.#buffers)
     copy.#length = this.#length
     return copy
   }
@@ -618,7 +624,11 @@ export class Sequence {
     const arena = new ParamsArena(this.engine.gpu)
     const programs = {
       arena,
-      decode: decodeProgram(this.engine, arena, inputs),
+      // What scales sublayers is written for rows alone: a step is a chunk of one.
+      decode:
+        inputs.policy.scoring?.kind === 'gates'
+          ? prefillProgram(this.engine, arena, inputs, 'decode')
+          : decodeProgram(this.engine, arena, inputs),
       prefill: prefillProgram(this.engine, arena, inputs),
       endings: endings(this.engine, arena, inputs),
       generation,

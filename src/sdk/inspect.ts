@@ -89,6 +89,7 @@ async function routerSummary({ files, config }: ModelFiles, options: InspectOpti
   if (given === undefined && !(await files.has(ROUTER_FILE, signal))) return null
   const source = given === undefined ? files : directSource(given, options)
   const routers = await loadRouters(source, config, signal)
+  if (!routers) return null
   const d = config.hiddenSize
   const each = routers.kind === 'linear' ? 2 * d + 2 : routers.width * (d + 1) + 2 * routers.width + 2
   return { kind: routers.kind, parameters: 2 * config.layers * each }

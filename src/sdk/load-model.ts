@@ -53,16 +53,15 @@ async function readSmall(source: ModelSource, options: LoadOptions) {
   const { files, config, checkpoint } = await openModelFiles(folder, signal)
   // What the kernels cannot lay out is refused before anything large is read.
   runtimeShape(config)
-  const readRouters = async () => {
-    if (options.routers) return loadRouters(await openSource(options.routers, options), config, signal)
-    return (await files.has(ROUTER_FILE, signal)) ? loadRouters(files, config, signal) : undefined
-  }
+  const routerFiles = options.routers
+    ? await openSource(options.routers, options)
+    : (await files.has(ROUTER_FILE, signal)) && files
   const [generation, adapter, routers] = await Promise.all([
     optionalJson(files, 'generation_config.json', signal).then(parseGenerationConfig),
     options.lora ? openSource(options.lora, options).then((lora) => readAdapter(lora, signal)) : undefined,
-    readRouters(),
+    routerFiles ? loadRouters(routerFiles, config, signal) : undefined,
   ])
-  return { files, config, checkpoint, generation, adapter, routers }
+  return { files, config, checkpoint, generation, adapter, routers, routerFiles }
 }
 
 async function load(
@@ -75,7 +74,7 @@ async function load(
   // Whoever waits for it is told.
   opening.catch(() => undefined)
   const small = await phases.during('config', readSmall(source, options))
-  const { files, config, checkpoint, generation, adapter, routers } = small
+  const { files, config, checkpoint, generation, adapter, routers, routerFiles } = small
 
   const openEngine = async (
     device: Promise<GpuDevice>,
@@ -119,6 +118,7 @@ async function load(
     config,
     generation,
     routers,
+    tensors: async (names) => (await import('./policy-tensors.js')).policyTensors(names, checkpoint, routerFiles),
     profile,
     warn: (message) => warn(options, message),
     engine,

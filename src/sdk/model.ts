@@ -5,6 +5,7 @@ import type { GenerationConfig } from '../model/generation-config.js'
 import { mainDtype } from '../model/matrix-dtypes.js'
 import type { Engine } from '../runtime/engine.js'
 import type { SkipPolicy } from '../skip/policy.js'
+import type { PolicyContext } from '../skip/policy-context.js'
 import type { SkipProfile } from '../skip/profile.js'
 import { type PolicyRequest, resolvePolicy } from '../skip/registry.js'
 import type { RouterWeights } from '../skip/router-weights.js'
@@ -28,6 +29,7 @@ export interface ModelParts {
   readonly config: ModelConfig
   readonly generation: GenerationConfig
   readonly routers: RouterWeights | undefined
+  readonly tensors: PolicyContext['tensors']
   /** Checked. */
   readonly profile: SkipProfile | undefined
   readonly warn: (message: string) => void
@@ -209,7 +211,10 @@ export class EngineModel implements Model, SessionHost {
   async resolve(request: PolicyRequest, engine: Engine, signal?: AbortSignal): Promise<SkipPolicy> {
     return resolvePolicy(request, {
       layers: this.config.layers,
+      hiddenSize: this.config.hiddenSize,
       routers: this.routers,
+      tensors: this.parts.tensors,
+      margins: async (policy) => (await this.#measuring()).margins(engine, policy, signal),
       profile: async () => this.parts.profile ?? (await this.#measuring()).ownProfile(engine, signal),
       loss: async (policy, ids) => {
         this.checkIds(ids)

@@ -1,3 +1,4 @@
+import type { Gates } from './gates.js'
 import type { RouterWeights } from './router-weights.js'
 
 /**
@@ -13,11 +14,13 @@ export type Phase = 'prefill' | 'decode'
  * How the GPU scores a token at a routed sublayer; it executes iff score >= threshold of that sublayer.
  *
  * `routers`: learned SkipGPT routers on the raw residual stream; the MLP's router reads the layer entry or the state
- * after attention. `lot`: a uniform number in [0, 1) drawn from (seed, position, sublayer).
+ * after attention. `lot`: a uniform number in [0, 1) drawn from (seed, position, sublayer). `gates`: the mean of a gate, which may scale what
+ * the sublayer adds too; sublayers of a kind that has none are not routed.
  */
 export type Scoring =
   | { readonly kind: 'routers'; readonly routers: RouterWeights; readonly mlpInput: 'entry' | 'post-attention' }
   | { readonly kind: 'lot'; readonly seed: number }
+  | { readonly kind: 'gates'; readonly attention?: Gates; readonly mlp?: Gates }
 
 /** What a sublayer did to the residual stream, on average over the steps that were watched. */
 export interface Measured {

@@ -1,31 +1,16 @@
 import { SkipstoneError } from '../errors.js'
 import { dense } from './dense.js'
-import { forced } from './forced.js'
+import type { Makers } from './makers.js'
 import { count, factor, finite, type Option, oneOf, share, whole } from './options.js'
 import type { SkipPolicy } from './policy.js'
-import type { SkipProfile } from './profile.js'
+import type { PolicyContext } from './policy-context.js'
 import type { RouterWeights } from './router-weights.js'
 import { skipgptPolicy } from './skipgpt.js'
-import type { UnifiedForm } from './unified.js'
 
 /** A policy as a user asks for it: a name and options, not yet joined with a model's weights. */
 export interface PolicyRequest {
   readonly name: string
   readonly options: Readonly<Record<string, number | string>>
-}
-
-/** What a policy may need of the model that it is used with. */
-export interface PolicyContext {
-  readonly layers: number
-  readonly routers: RouterWeights | undefined
-  /** The model's profile: the one that was given, or else one that is measured now. */
-  profile(): Promise<SkipProfile>
-  /** The mean loss of a policy on ids, per predicted token. */
-  loss(policy: SkipPolicy, ids: readonly number[]): Promise<number>
-  /** What `find` finds for a key, once for the model. */
-  once<T>(key: string, find: () => Promise<T>): Promise<T>
-  /** Finds the δ at which the policy skips `budget` of the model. */
-  calibrate(policyAt: (delta: number) => SkipPolicy, budget: number): Promise<number>
 }
 
 interface Entry<O> {
@@ -46,65 +31,54 @@ type AnyEntry = Entry<Record<string, unknown>>
 /** Entries of different options, in one table. */
 const entry = <O>(its: Entry<O>) => its as unknown as AnyEntry
 
+/** The entry of a policy that few ask for: what joins it with a model is loaded for them. */
+function lazy<K extends keyof Makers>(name: K, its: Omit<Entry<Parameters<Makers[K]>[0]>, 'make'>): AnyEntry {
+  const made: AnyEntry['make'] = async (options, context) => {
+    const make = (await import('./makers.js')).MAKERS[name] as AnyEntry['make']
+    return make(options, context)
+  }
+  return { ...(its as unknown as AnyEntry), make: made }
+}
+
 const POLICIES: Readonly<Record<string, AnyEntry>> = {
   dense: entry({ options: {}, make: () => dense }),
-  forced: entry<{ skip: number; seed: number }>({
-    options: { skip: share(0.5), seed: whole(0) },
-    share: 'skip',
-    make: forced,
-  }),
+  forced: lazy('forced', { options: { skip: share(0.5), seed: whole(0) }, share: 'skip' }),
   skipgpt: entry<{ delta: number | undefined; budget: number | undefined; input: 'entry' | 'post-attention' }>({
     options: { delta: finite(undefined), budget: share(undefined), input: oneOf('entry', 'post-attention') },
     share: 'budget',
     needsRouters: true,
-    check: ({ delta, budget }) => {
-      if (delta === undefined || budget === undefined) return
-      throw new SkipstoneError('bad-option', 'skipgpt: give delta or budget, not both; a budget chooses its delta.')
-    },
+    check: ({ delta, budget }) => atMostOne('skipgpt', { delta, budget }),
     async make({ delta = 0, budget, input }, { routers, calibrate }) {
       const policyAt = (delta: number) => skipgptPolicy({ routers: routers as RouterWeights, delta, input })
       return policyAt(budget === undefined ? delta : await calibrate(policyAt, budget))
     },
   }),
-  first: entry<{ skip: number }>({
-    options: { skip: share(0.25) },
-    share: 'skip',
-    make: async ({ skip }, { layers }) => (await import('./first.js')).first({ skip, layers }),
-  }),
-  random: entry<{ skip: number; seed: number }>({
-    options: { skip: share(0.25), seed: whole(0) },
-    share: 'skip',
-    make: async (o, { layers }) => (await import('./random.js')).random({ ...o, layers }),
-  }),
-  unified: entry<{ speedup: number; form: UnifiedForm }>({
-    options: { speedup: factor(2), form: oneOf('even', 'published') },
-    make: async (o, { layers }) => (await import('./unified.js')).unified({ ...o, layers }),
-  }),
-  shortgpt: entry<{ skip: number }>({
-    options: { skip: share(0.25) },
-    share: 'skip',
-    make: async ({ skip }, { profile }) => (await import('./shortgpt.js')).shortgpt({ skip, profile: await profile() }),
-  }),
-  sleb: entry<{ skip: number }>({
-    options: { skip: share(0.25) },
-    share: 'skip',
-    make: ({ skip }, { layers, profile, loss, once }) =>
-      once(`sleb ${skip}`, async () => {
-        const { sleb } = await import('./sleb.js')
-        const { sample } = await profile()
-        return sleb({ skip, layers, loss: (policy) => loss(policy, sample) })
-      }),
-  }),
-  adaskip: entry<{ skip: number; online: 'true' | 'false'; window: number }>({
+  first: lazy('first', { options: { skip: share(0.25) }, share: 'skip' }),
+  random: lazy('random', { options: { skip: share(0.25), seed: whole(0) }, share: 'skip' }),
+  unified: lazy('unified', { options: { speedup: factor(2), form: oneOf('even', 'published') } }),
+  shortgpt: lazy('shortgpt', { options: { skip: share(0.25) }, share: 'skip' }),
+  sleb: lazy('sleb', { options: { skip: share(0.25) }, share: 'skip' }),
+  adaskip: lazy('adaskip', {
     options: { skip: share(0.25), online: oneOf('true', 'false'), window: count(20) },
     share: 'skip',
-    make: async ({ skip, online, window }, { profile }) =>
-      (await import('./adaskip.js')).adaskip({ skip, online: online === 'true', window, profile: await profile() }),
   }),
+  gateskip: lazy('gateskip', {
+    options: { skip: share(undefined), threshold: finite(undefined) },
+    share: 'skip',
+    check: ({ skip, threshold }) => atMostOne('gateskip', { skip, threshold }),
+  }),
+  dlo: lazy('dlo', { options: { threshold: finite(0.5), factor: finite(2), gap: finite(0.05) } }),
+  mindskip: lazy('mindskip', { options: { threshold: finite(0.5), form: oneOf('sequence', 'token') } }),
+}
+
+/** @throws `bad-option` where more than one was given. */
+function atMostOne(policy: string, options: Readonly<Record<string, unknown>>): void {
+  if (Object.values(options).filter((value) => value !== undefined).length < 2) return
+  throw new SkipstoneError('bad-option', `${policy}: give ${Object.keys(options).join(' or ')}, not both.`)
 }
 
 /** Policies that the design names and that a later version brings. */
-const PLANNED = ['litestage', 'gateskip', 'dlo', 'mindskip', 'dllm', 'flexidepth', 'speculative']
+const PLANNED = ['litestage', 'dllm', 'flexidepth', 'speculative']
 
 /** Names of the policies that run. */
 export const POLICY_NAMES = Object.keys(POLICIES)

@@ -22,3 +22,8 @@ export function hasKeysValues(policy: SkipPolicy, layer: number): boolean {
 export function asIn(phase: Phase, policy: SkipPolicy): SkipPolicy {
   return { ...policy, decide: (sublayer) => policy.decide(sublayer, phase) }
 }
+
+/** Whether what begins a sequence decides for what follows: another policy's decisions are then of no use. */
+export function decidesOnce({ scoring }: SkipPolicy): boolean {
+  return scoring?.kind === 'gates' && (scoring.attention?.pools === true || scoring.mlp?.pools === true)
+}

@@ -28,6 +28,24 @@ export async function sampleText(engine: Engine, contextLength: number, signal?:
   }
 }
 
+/** What a policy decides on `ids`: the margins of every position, by sublayer, and the share of sublayer visits that it skips. */
+export async function decisions(
+  engine: Engine,
+  policy: SkipPolicy,
+  ids: readonly number[],
+  { contextLength, signal }: { contextLength: number; signal?: AbortSignal | undefined },
+): Promise<{ margins: number[][]; skipped: number }> {
+  const sequence = new Sequence(engine, policy, { contextLength, margins: true })
+  try {
+    const { records } = await sequence.prefill(ids, signal ? { signal } : {})
+    const trace = new Trace(engine.shape.config.layers)
+    trace.push(...records)
+    return { margins: records.map((r) => Array.from(r.margins ?? [])), skipped: trace.ratios().total }
+  } finally {
+    sequence.destroy()
+  }
+}
+
 /**
  * The δ at which `policyAt(δ)` skips `budget` of the sublayer visits on `ids`, by bisection: skipping changes what later
  * routers read, so every candidate is run. `budget` is a share between 0 and 1.
@@ -39,19 +57,8 @@ export async function calibrateDelta(
   ids: readonly number[],
   options: { contextLength: number; signal?: AbortSignal | undefined },
 ): Promise<number> {
-  const run = async (delta: number) => {
-    const sequence = new Sequence(engine, policyAt(delta), { contextLength: options.contextLength, margins: true })
-    try {
-      const { records } = await sequence.prefill(ids, options.signal ? { signal: options.signal } : {})
-      const trace = new Trace(engine.shape.config.layers)
-      trace.push(...records)
-      const margins = records.flatMap((r) => Array.from(r.margins ?? []))
-      return { skipped: trace.ratios().total, margins }
-    } finally {
-      sequence.destroy()
-    }
-  }
-  const { margins } = await run(0)
+  const run = (delta: number) => decisions(engine, policyAt(delta), ids, options)
+  const margins = (await run(0)).margins.flat()
   let low = Math.min(...margins)
   let high = Math.max(...margins)
   let best = { delta: 0, distance: Number.POSITIVE_INFINITY }

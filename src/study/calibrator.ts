@@ -1,7 +1,7 @@
 import type { Engine } from '../runtime/engine.js'
 import type { SkipPolicy } from '../skip/policy.js'
 import type { SkipProfile } from '../skip/profile.js'
-import { calibrateDelta, sampleText } from './budget.js'
+import { calibrateDelta, decisions, sampleText } from './budget.js'
 import { type CalibrateOptions, calibrate } from './calibrate.js'
 import { evaluate } from './evaluate.js'
 
@@ -46,6 +46,15 @@ export class Calibrator {
     const { contextLength } = this
     const text = windows ? 'given' : 'sampled'
     return calibrate(engine, windows ?? [await this.#text(engine, options.signal)], { ...options, text, contextLength })
+  }
+
+  /** The margins of every decision on text that the model samples itself, by sublayer. */
+  async margins(engine: Engine, policy: SkipPolicy, signal: AbortSignal | undefined): Promise<number[][]> {
+    const ids = await this.#text(engine, signal)
+    const { margins } = await decisions(engine, policy, ids, { contextLength: this.contextLength, signal })
+    return Array.from({ length: engine.shape.sublayers }, (_, i) =>
+      policy.decide(i, 'prefill') === 'routed' ? margins.map((row) => row[i] as number) : [],
+    )
   }
 
   /** The mean loss of a policy on ids. */

@@ -23,6 +23,8 @@ describe('normaliseTensorName', () => {
     ['layers.0.block.mlp.up_proj.weight', 'model.layers.0.mlp.up_proj.weight'],
     ['embed_tokens.weight', 'model.embed_tokens.weight'],
     ['norm.weight', 'model.norm.weight'],
+    ['routers.3.weight', 'model.routers.3.weight'],
+    ['base_model.model.model.layers.2.gate_mlp.weight', 'model.layers.2.gate_mlp.weight'],
     ['blocks.0.block.weight', 'blocks.0.block.weight'],
   ])('%s', (name, expected) => {
     expect(normaliseTensorName(name)).toBe(expected)

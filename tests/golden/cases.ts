@@ -17,6 +17,7 @@ export const SHARED_LOADS = [
   ['skipgpt-25-lora'],
   ['skipgpt-40-lora'],
   ['skipgpt-mlp-router'],
+  ['gateskip'],
 ]
 
 /** Modes that need a profile; each has its own. */
@@ -35,13 +36,15 @@ export function sharedCase(golden: ModelGolden, prompt: string, mode: string): {
     near: (found.near ?? []) as Near[],
     minGap: found.greedy_min_gap,
     minGapStep: found.greedy_min_gap_step,
-    postAttention: options.mlp_router_input === 'post_attention',
+    postAttention: options.mlp_router_input === 'post_attention' || options.kind === 'gateskip',
+    // Means of sigmoids: all of them lie close together.
+    ...(options.kind === 'gateskip' && { marginLimit: 1e-5 }),
   }
   if (options.kind === 'static') {
     const bits = (columns: number) => staticBits(options, layersOf(golden), columns)
     Object.assign(expected, { prefillExecute: bits(ids.length), decodeExecute: bits(found.greedy.length - 1) })
   }
-  if (options.kind === 'skipgpt') {
+  if (options.kind === 'skipgpt' || options.kind === 'gateskip') {
     Object.assign(expected, {
       prefillExecute: found.prefill_execute,
       decodeExecute: found.decode_execute,
@@ -90,6 +93,7 @@ function layersOf({ folder }: ModelGolden): number {
 
 function policyOf(mode: ModelMode, layers: number): PolicyRequest {
   if (mode.kind === 'dense') return dense()
+  if (mode.kind === 'gateskip') return policy('gateskip')
   // A profile makes its ranking that of the mode.
   if (mode.kind === 'static') return policy(`adaskip:skip=${staticScales(mode).length / (2 * layers)},online=false`)
   return skipgpt({

@@ -37,6 +37,8 @@ export interface Expected extends Outcome {
   minGapStep?: number
   /** The MLP's router reads the state after attention. */
   postAttention?: boolean
+  /** How far margins may be off, where that is not `LIMITS.margins`. */
+  marginLimit?: number
 }
 
 export const LIMITS = { logits: 1e-3, margins: 1e-3, nll: 1e-4, gap: 2e-3 }
@@ -120,7 +122,7 @@ function compareDecisions(
           `margin at ${where}`,
           [actual[margins]?.[i] ?? Number.NaN],
           [wantedMargins[i]!],
-          LIMITS.margins,
+          expected.marginLimit ?? LIMITS.margins,
           result,
         )
       }

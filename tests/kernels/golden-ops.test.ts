@@ -1,11 +1,13 @@
 import { describe, expect, it } from 'vitest'
 import { planSlot } from '../../shaders/snippets/plan.js'
+import { addGatedKernel } from '../../src/kernels/add-gated.js'
 import { attentionDecodeKernel } from '../../src/kernels/attention-decode.js'
 import { attentionOutputKernel } from '../../src/kernels/attention-output.js'
 import { attentionPrefillKernel } from '../../src/kernels/attention-prefill.js'
 import { compactKernel } from '../../src/kernels/compact.js'
 import { downDecodeKernel } from '../../src/kernels/down-decode.js'
 import { KERNEL_FORMS, type KernelForms } from '../../src/kernels/forms.js'
+import { gateScoresKernel } from '../../src/kernels/gate-scores.js'
 import { gateUpDecodeKernel } from '../../src/kernels/gate-up-decode.js'
 import { gemmKernel } from '../../src/kernels/gemm.js'
 import { materialiseKernel } from '../../src/kernels/materialise.js'
@@ -412,10 +414,56 @@ const RUN: Record<string, Run> = {
     await bench.run([kernel(bench.arena, buffers)], { rows })
     expectGolden(c, 'nll', await bench.floats(buffers.nll))
   },
+
+  /** The product, its scores, the rows that run, and what they add. The branch is the product of an identity, to have it in their order. */
+  async gate(bench, c, forms) {
+    const { gpu, arena } = bench
+    const [rows, d] = c.shape('u') as [number, number]
+    const d4 = d / 4
+    const at = { slot: planSlot(0, rows), firstRow: 0, bias: 0, z: 0 }
+    const common = { k4: d4, n: d, outputStride: d, dtype: 'f32', epilogue: 'store', forms: forms.gemms } as const
+    const product = await gemmKernel(gpu, { ...common, bias: true, rows: 'all', gather: false })
+    const gathered = await gemmKernel(gpu, { ...common, bias: false, rows: 'active', gather: true })
+    const score = await gateScoresKernel(gpu, { outputs: d, stride: d, capacity: rows, tieRuns: false })
+    const compact = await compactKernel(gpu, { capacity: rows, count: 1 })
+    const add = await addGatedKernel(gpu, { d4, gate: 'vector', rows: 'active', masked: false })
+    const identity = Float32Array.from({ length: d * d }, (_, i) => (i % (d + 1) === 0 ? 1 : 0))
+    const plan = bench.inout(planOf({ rows, capacity: rows, execute: [Array<number>(rows).fill(0)] }))
+    const vectors = bench.upload(c.floats('bias'))
+    const gates = bench.poisoned(rows * d)
+    const z = bench.poisoned(rows)
+    const branch = bench.poisoned(rows * d)
+    const x = bench.inout(c.floats('h'))
+    const thresholds = bench.upload(c.floats('threshold'))
+    const [u, weights] = [bench.upload(c.floats('u')), bench.upload(c.floats('weight'))]
+    await bench.run(
+      [
+        product(arena, { plan, x: u, weights, vectors, y: gates }, at),
+        score(arena, { plan, gates, thresholds, z }, { sublayer: 0 }),
+        compact(arena, { z, plan }, { sublayer: 0 }),
+        gathered(
+          arena,
+          { plan, x: bench.upload(c.floats('branch')), weights: bench.upload(identity), vectors, y: branch },
+          at,
+        ),
+        add(arena, { plan, branch, gates, x, z }, { slot: at.slot, z: 0, offset: 0, gain: 1 }),
+      ],
+      { rows },
+    )
+    const margins = await bench.floats(z)
+    const threshold = c.floats('threshold')[0]!
+    expectGolden(
+      c,
+      'mean_gate',
+      margins.map((margin) => margin + threshold),
+    )
+    expect(Array.from(margins, (margin) => (margin >= 0 ? 1 : 0))).toEqual([...c.ints('execute')])
+    expectGolden(c, 'y', await bench.floats(x))
+  },
 }
 
-/** Without a kernel so far: `gate`, a policy of a later issue, and `adamw`, which belongs to training. */
-const NO_KERNEL = ['gate', 'adamw']
+/** `adamw` belongs to training. */
+const NO_KERNEL = ['adamw']
 
 const MATRIX = { rows: 96, k: 64, dtype: 'f32', parts: 1 } as const
 const PRODUCT = { dtype: 'f32', bias: false, rows: 'active', gather: true, epilogue: 'store' } as const

@@ -166,16 +166,12 @@ if (!sharedPresent || !python) {
         const files = new DirectorySource(path.join(MODEL, 'skipgpt-25'))
         const { loadRouters } = await import('../../src/sdk/routers.js')
         const { unfoldRouters } = await import('../../src/tuning/initial.js')
-        const routers = unfoldRouters(await loadRouters(files, model.config, undefined))
+        const folded = (await loadRouters(files, model.config, undefined))!
+        const routers = unfoldRouters(folded)
         const settings = { ...defaultSettings(engine.shape, 'lora'), seed: 4 }
         const lora = initialLora(engine.shape, settings, 4)
         const { history, adapted, theirs, msPerStep } = await both({ stage: 'lora', steps: 40 }, routers, lora)
-        const routed = await evaluate(
-          engine,
-          skipgptPolicy({ routers: await loadRouters(files, model.config, undefined) }),
-          held,
-          { contextLength: LENGTH, ends },
-        )
+        const routed = await evaluate(engine, skipgptPolicy({ routers: folded }), held, { contextLength: LENGTH, ends })
         console.log(
           `LoRA: ${adapted!.nll.toFixed(4)} nats; reference ${theirs.held.ce.toFixed(4)}; without ${routed.nll.toFixed(4)}; ${msPerStep.toFixed(0)} ms a step`,
         )

@@ -4,11 +4,14 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { parseSafetensors, readF32 } from '../../src/formats/safetensors.js'
 import { findDriverManifest } from '../../src/node/adapters.js'
 import { findChromium, findFirefox } from '../../src/node/browsers.js'
 import { runCommandLine } from '../../src/node/command-line.js'
+import { dloTensors, gateSkipTensors, mindSkipTensors, tensorFile } from '../fixtures/gates.js'
 import { copyPebble } from '../fixtures/pebble.js'
 import { randomGguf } from '../fixtures/random-gguf.js'
+import { TINY } from '../fixtures/tiny-model.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const strict = Boolean(process.env.CI)
@@ -225,6 +228,23 @@ describe('convert', () => {
     expect(inspected.routers).toEqual({ kind: 'linear', parameters: 28 * (2 * 256 + 2) })
     const { value: direct } = await json('inspect', '--routers', path.join(files, 'routers.pth'))
     expect(direct.routers).toEqual(inspected.routers)
+  })
+
+  it('writes gates and routers of other policies, and leaves out the rest of a checkpoint', async () => {
+    const gates = gateSkipTensors(TINY, { form: 'scalar', seed: 1 })
+    const routers = new Map([...dloTensors(TINY, [0], 2), ...mindSkipTensors(TINY, [1], 3)])
+    const model = new Map([['layers.0.block.mlp.up_proj.weight', { shape: [1], data: new Float32Array(1) }]])
+    const wrapped = [...gates].map(([name, tensor]) => [`base_model.model.${name}`, tensor] as const)
+    const bare = [...routers].map(([name, tensor]) => [name.replace('model.', ''), tensor] as const)
+    writeFileSync(path.join(folder, 'all.safetensors'), tensorFile(new Map([...model, ...wrapped, ...bare])))
+    const { value } = await json('convert', '--routers', 'all.safetensors', '--out', 'gates.safetensors')
+    expect(value.tensors).toEqual([...gates.keys(), ...routers.keys()])
+    const written = parseSafetensors(readFileSync(path.join(folder, 'gates.safetensors')))
+    for (const [name, { shape, data }] of [...gates, ...routers]) {
+      const entry = written.entries.get(name)!
+      expect(entry.shape).toEqual(shape)
+      expect(readF32(entry, written.data(name))).toEqual(data)
+    }
   })
 
   it('writes an adapter without the name that it had in training', async () => {

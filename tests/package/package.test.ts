@@ -206,9 +206,10 @@ describe('an application that bundles it', () => {
       fastest: 3,
       profile: 4,
       streaming: 4,
-      policies: 3,
-      study: 6,
+      policies: 4,
+      gates: 4,
       inspect: 2,
+      study: 6,
       tuning: 20,
     }
     const extraOf = ({ moduleIds }: Rolldown.OutputChunk) =>

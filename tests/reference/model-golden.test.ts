@@ -10,8 +10,9 @@ import {
 } from '../fixtures/golden.js'
 import { withAdapter } from './adapter.js'
 import { bitmaps } from './bitmaps.js'
+import { gateSkipGates, gateSkipThreshold } from './gates.js'
 import { type HubConfig, referenceModel } from './hub-config.js'
-import type { ForwardOptions, ReferenceModel } from './model.js'
+import type { ForwardOptions } from './model.js'
 import { foldRouters } from './routers.js'
 
 const CASES = [
@@ -21,7 +22,9 @@ const CASES = [
   ['stories260k', 'p2', 'skipgpt-25-delta'],
   ['stories260k', 'p4', 'skipgpt-40-post-attention'],
   ['stories260k', 'p5', 'skipgpt-25-lora'],
+  ['stories260k', 'p2', 'gateskip'],
   ['tinystories-656k', 'p1', 'dense'],
+  ['tinystories-656k', 'p1', 'gateskip'],
   ['tinystories-656k', 'p1', 'skipgpt-40-lora'],
   ['tinystories-656k', 'p2', 'skipgpt-40'],
 ] as const
@@ -32,7 +35,7 @@ const TOKENS = 12
 describe.skipIf(!sharedPresent)('the reference model against the golden runs of an independent implementation', () => {
   it.each(CASES)('%s %s %s', (name, prompt, mode) => {
     const golden = loadModelGolden(name)
-    const { model, options } = load(golden, mode)
+    const { model, options, threshold } = load(golden, mode)
     const expected = golden.find(prompt, mode)
     const { ids, trace } = golden.prompts.find(({ id }) => id === prompt)!
     const { tokens, steps } = model.greedy(ids, TOKENS, options)
@@ -45,7 +48,7 @@ describe.skipIf(!sharedPresent)('the reference model against the golden runs of 
         hidden.flatMap((x) => [...x]),
         golden.tensor(prompt, mode, 'hidden').data,
       )
-    if (!options.routers) return
+    if (mode === 'dense') return
 
     expect(bitmaps(steps.slice(0, 1))).toEqual(expected.prefill_execute)
     const decoded = expected.decode_execute!
@@ -53,14 +56,14 @@ describe.skipIf(!sharedPresent)('the reference model against the golden runs of 
       attention: decoded.attention.map((bits) => bits.slice(0, TOKENS - 1)),
       mlp: decoded.mlp.map((bits) => bits.slice(0, TOKENS - 1)),
     })
-    const margins = steps[0]!.z.flatMap((z) => [...z.map((value) => value - (options.delta ?? 0))])
+    const margins = steps[0]!.z.flatMap((z, i) => [...z.map((value) => value - threshold(i))])
     expectClose(margins, golden.tensor(prompt, mode, 'z_prefill').data)
   })
 })
 
 /** The checkpoint and the settings of a mode. */
-function load(golden: ModelGolden, modeName: string): { model: ReferenceModel; options: ForwardOptions } {
-  const { routers, weights, lora, delta, mlp_router_input } = golden.modes[modeName]!
+function load(golden: ModelGolden, modeName: string) {
+  const { kind, routers, weights, lora, delta, mlp_router_input } = golden.modes[modeName]!
   const hub = readJson(join(golden.folder, 'config.json')) as HubConfig
   const base = readTensors(join(golden.folder, 'model.safetensors'))
   const tensors = lora === undefined ? base : adapted(base, join(golden.folder, lora))
@@ -69,10 +72,16 @@ function load(golden: ModelGolden, modeName: string): { model: ReferenceModel; o
   if (mlp_router_input === 'post_attention') options.mlpRouterInput = 'post-attention'
   if (routers !== undefined)
     options.routers = foldRouters(readTensors(join(golden.folder, routers)), hub.num_hidden_layers)
-  if (weights !== undefined) {
-    options.routers = foldRouters(readTensors(join(sharedDir, 'golden', weights)), hub.num_hidden_layers)
+  const model = referenceModel(hub, tensors)
+  if (weights === undefined) return { model, options, threshold: () => delta ?? 0 }
+  const own = readTensors(join(sharedDir, 'golden', weights))
+  if (kind !== 'gateskip') {
+    options.routers = foldRouters(own, hub.num_hidden_layers)
+    return { model, options, threshold: () => delta ?? 0 }
   }
-  return { model: referenceModel(hub, tensors), options }
+  const threshold = (sublayer: number) => gateSkipThreshold(own, sublayer)
+  options.gates = gateSkipGates(own, threshold)
+  return { model, options, threshold }
 }
 
 function adapted(base: ReturnType<typeof readTensors>, folder: string) {

@@ -28,7 +28,22 @@ export interface ReferenceConfig {
 /** By Hugging Face name. */
 export type ReferenceTensors = ReadonlyMap<string, { shape: readonly number[]; data: ArrayLike<number> }>
 
+/** A learned gate of one sublayer, in f64. */
+export interface ReferenceGate {
+  /** The residual stream at layer entry, or what the sublayer reads behind its norm. */
+  reads: 'entry' | 'normed'
+  /** Of one row [d] -> [d] or [1]. Its mean is the score, which the result keeps as z. */
+  gate: (t: Float64Array) => Float64Array
+  runs: (score: number, position: number) => boolean
+  /** Times this, channel by channel. Default: nothing. */
+  output?: (g: number) => number
+  /** One decision, of the mean of what an empty cache is fed first; `gate` gets that. */
+  pools?: boolean
+}
+
 export interface ForwardOptions {
+  /** In place of routers. A sublayer without one runs. */
+  gates?: (sublayer: number) => ReferenceGate | undefined
   /** One folded router per sublayer; without them every sublayer runs. */
   routers?: RouterWeights[]
   /** A routed sublayer runs iff z >= delta. Default 0. */
@@ -46,6 +61,8 @@ export interface ReferenceCache {
   positions: number
   keys: number[][]
   values: number[][]
+  /** Scores of gates that decide once, by sublayer. */
+  pooled: Map<number, number>
 }
 
 export interface ForwardResult {
@@ -53,7 +70,7 @@ export interface ForwardResult {
   logits: Float64Array
   /** Per sublayer [T], 1 = executed. Sublayers are numbered 2 * layer (attention) and 2 * layer + 1 (MLP). */
   execute: Uint8Array[]
-  /** Per sublayer [T]: the routers' margins, before delta is subtracted. Empty without routers. */
+  /** Per sublayer [T]: the routers' margins, before delta is subtracted, or the scores of gates. Empty without either. */
   z: Float64Array[]
   /** [T, d] each: the embedding, then the residual stream after every sublayer. */
   hidden: Float64Array[]
@@ -85,6 +102,7 @@ export class ReferenceModel {
       positions: 0,
       keys: Array.from({ length: layers }, () => []),
       values: Array.from({ length: layers }, () => []),
+      pooled: new Map(),
     }
   }
 
@@ -98,14 +116,17 @@ export class ReferenceModel {
     result.hidden.push(x)
     for (let layer = 0; layer < layers; layer++) {
       const entry = x
-      const runAttention = this.decide(2 * layer, entry, options, cache, result)
-      x = scaleSkipped(this.attentionSublayer(layer, x, runAttention, cache), runAttention, options.scale?.(2 * layer))
-      result.hidden.push(x)
-
-      const routerInput = options.mlpRouterInput === 'post-attention' ? x : entry
-      const runMlp = this.decide(2 * layer + 1, routerInput, options, cache, result)
-      x = scaleSkipped(this.mlpSublayer(layer, x, runMlp), runMlp, options.scale?.(2 * layer + 1))
-      result.hidden.push(x)
+      const sublayer = (kind: 0 | 1, routerInput: Float64Array) => {
+        const index = 2 * layer + kind
+        const { run, factors } = options.gates
+          ? this.decideByGate(index, { entry, x }, options.gates(index), cache, result)
+          : { run: this.decide(index, routerInput, options, cache, result), factors: undefined }
+        const branch = kind === 0 ? this.attentionBranch(layer, x, run, cache) : this.mlpBranch(layer, x, run)
+        x = scaleSkipped(addRows(x, compact(run).active, branch, d, factors), run, options.scale?.(index))
+        result.hidden.push(x)
+      }
+      sublayer(0, entry)
+      sublayer(1, options.mlpRouterInput === 'post-attention' ? x : entry)
     }
     cache.positions += tokens
 
@@ -155,8 +176,43 @@ export class ReferenceModel {
     return run
   }
 
-  /** x + run * O(attention(Q(U), K, V)), with K and V of every token appended to the cache. */
-  private attentionSublayer(layer: number, x: Float64Array, run: Uint8Array, cache: ReferenceCache): Float64Array {
+  /** The same by a gate; `factors` [T, d] are what it multiplies the sublayer's output by. */
+  private decideByGate(
+    sublayer: number,
+    { entry, x }: { entry: Float64Array; x: Float64Array },
+    its: ReferenceGate | undefined,
+    cache: ReferenceCache,
+    result: ForwardResult,
+  ): { run: Uint8Array; factors: Float64Array | undefined } {
+    const { hiddenSize: d, rmsNormEps } = this.config
+    const rows = x.length / d
+    const run = new Uint8Array(rows).fill(1)
+    const factors = its?.output && new Float64Array(rows * d)
+    const scores = new Float64Array(rows)
+    if (its) {
+      const name = sublayer % 2 === 0 ? 'input_layernorm' : 'post_attention_layernorm'
+      const norm = this.weight(`model.layers.${sublayer >> 1}.${name}.weight`)
+      const t = its.reads === 'entry' ? entry : rmsNorm(x, norm, rmsNormEps, rows, d)
+      if (its.pools && cache.positions === 0) {
+        const mean = Float64Array.from({ length: d }, (_, j) => {
+          return scores.reduce((sum, _, r) => sum + t[r * d + j]!, 0) / rows
+        })
+        cache.pooled.set(sublayer, its.gate(mean)[0]!)
+      }
+      for (let r = 0; r < rows; r++) {
+        const g = its.pools ? [cache.pooled.get(sublayer)!] : its.gate(t.subarray(r * d, (r + 1) * d))
+        scores[r] = Array.from(g).reduce((sum, value) => sum + value, 0) / g.length
+        run[r] = its.runs(scores[r]!, cache.positions + r) ? 1 : 0
+        for (let j = 0; factors && j < d; j++) factors[r * d + j] = its.output!(g[j % g.length]!)
+      }
+    }
+    result.z.push(scores)
+    result.execute.push(run)
+    return { run, factors }
+  }
+
+  /** O(attention(Q(U), K, V)) of the rows that run, with K and V of every token appended to the cache. */
+  private attentionBranch(layer: number, x: Float64Array, run: Uint8Array, cache: ReferenceCache): Float64Array {
     const { hiddenSize: d, heads, kvHeads, headDim, rmsNormEps, qkNorm } = this.config
     const rows = run.length
     const prefix = `model.layers.${layer}`
@@ -175,16 +231,11 @@ export class ReferenceModel {
     const qPos = Array.from(active, (r) => positions[r]!)
     q = rope(q, this.ropeTable(qPos), count, heads, headDim)
     const mixed = attention(q, cache.keys[layer]!, cache.values[layer]!, qPos, heads, kvHeads, headDim)
-    return addRows(
-      x,
-      active,
-      this.project(`${prefix}.self_attn.o_proj`, mixed, heads * headDim, d, this.config.outputBias),
-      d,
-    )
+    return this.project(`${prefix}.self_attn.o_proj`, mixed, heads * headDim, d, this.config.outputBias)
   }
 
-  /** x + run * down(silu(gate(U)) * up(U)) */
-  private mlpSublayer(layer: number, x: Float64Array, run: Uint8Array): Float64Array {
+  /** down(silu(gate(U)) * up(U)) of the rows that run. */
+  private mlpBranch(layer: number, x: Float64Array, run: Uint8Array): Float64Array {
     const { hiddenSize: d, intermediateSize, rmsNormEps, mlpBias } = this.config
     const prefix = `model.layers.${layer}`
     const { active, count } = compact(run)
@@ -192,12 +243,7 @@ export class ReferenceModel {
     const u = rmsNorm(takeRows(x, active, d), norm, rmsNormEps, count, d)
     const gate = this.project(`${prefix}.mlp.gate_proj`, u, d, intermediateSize, mlpBias)
     const up = this.project(`${prefix}.mlp.up_proj`, u, d, intermediateSize, mlpBias)
-    return addRows(
-      x,
-      active,
-      this.project(`${prefix}.mlp.down_proj`, swiglu(gate, up), intermediateSize, d, mlpBias),
-      d,
-    )
+    return this.project(`${prefix}.mlp.down_proj`, swiglu(gate, up), intermediateSize, d, mlpBias)
   }
 
   /** A named linear layer: x [rows, k] -> [rows, n] */
@@ -244,9 +290,20 @@ function scaleSkipped(x: Float64Array, run: Uint8Array, scale = 1): Float64Array
   return x.map((value, i) => (run[Math.floor(i / d)] ? value : scale * value))
 }
 
-/** A copy of x [.., d] with row i of `delta` added to row `rows[i]`. */
-function addRows(x: Float64Array, rows: ArrayLike<number>, delta: Float64Array, d: number): Float64Array {
+/** A copy of x [.., d] with row i of `delta` added to row `rows[i]`, times the factors of that row. */
+function addRows(
+  x: Float64Array,
+  rows: ArrayLike<number>,
+  delta: Float64Array,
+  d: number,
+  factors?: Float64Array,
+): Float64Array {
   const sum = x.slice()
-  for (let i = 0; i < rows.length; i++) for (let j = 0; j < d; j++) sum[rows[i]! * d + j]! += delta[i * d + j]!
+  for (let i = 0; i < rows.length; i++) {
+    for (let j = 0; j < d; j++) {
+      const at = rows[i]! * d + j
+      sum[at]! += (factors?.[at] ?? 1) * delta[i * d + j]!
+    }
+  }
   return sum
 }

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { argmax } from '../../src/kernels/reference/argmax.js'
 import { attention } from '../../src/kernels/reference/attention.js'
 import { compact } from '../../src/kernels/reference/compact.js'
+import { addGated, gateScores } from '../../src/kernels/reference/gates.js'
 import { linear } from '../../src/kernels/reference/linear.js'
 import { mergeLora } from '../../src/kernels/reference/lora.js'
 import { nll } from '../../src/kernels/reference/nll.js'
@@ -98,6 +99,19 @@ const RUN: Record<string, (c: OpCase) => void> = {
     expect(count).toBe(c.ints('count')[0])
     expect([...active]).toEqual([...c.ints('indices')])
     expect([...slot]).toEqual([...c.ints('slot')])
+  },
+
+  gate(c) {
+    const [rows, d] = c.shape('u') as [number, number]
+    const threshold = c.floats('threshold')[0]!
+    const gate = { weight: c.floats('weight'), bias: c.floats('bias') }
+    const { gates, means } = gateScores(c.floats('u'), gate, rows, d)
+    expectClose(c, 'mean_gate', means)
+    const execute = Array.from(means, (mean) => (mean > threshold ? 1 : 0))
+    expect(execute).toEqual([...c.ints('execute')])
+    const { active } = compact(execute)
+    const branch = takeRows(c.floats('branch'), Int32Array.from(active), d)
+    expectClose(c, 'y', addGated(c.floats('h'), branch, gates, active, d, { offset: 0, gain: 1 }))
   },
 
   argmax(c) {

@@ -6,9 +6,13 @@ import type { StepRecord } from '../../src/runtime/records.js'
 import { GREEDY, type Sampling } from '../../src/runtime/sampling.js'
 import type { Sequence } from '../../src/runtime/sequence.js'
 import { dense } from '../../src/skip/dense.js'
+import { dlo, readDlo } from '../../src/skip/dlo.js'
 import { forced } from '../../src/skip/forced.js'
+import { gateskip, readGateSkip } from '../../src/skip/gateskip.js'
+import { mindskip, readMindSkip } from '../../src/skip/mindskip.js'
 import { skipgptPolicy } from '../../src/skip/skipgpt.js'
-import { randomIds, TINY_CONTEXT } from '../fixtures/tiny-model.js'
+import { dloTensors, gateSkipTensors, mindSkipTensors } from '../fixtures/gates.js'
+import { randomIds, TINY, TINY_CONTEXT } from '../fixtures/tiny-model.js'
 import { bits, describeRuntime, leftOut } from './support.js'
 
 /** Lengths of prompts, and what each is continued with. */
@@ -19,6 +23,14 @@ const REQUESTS: readonly { prompt: number; tokens: number; sampling?: Partial<Sa
   { prompt: 1, tokens: 33, sampling: { presencePenalty: 1.5, frequencyPenalty: 0.5, logitBias: { 7: 4 } } },
   { prompt: 11, tokens: 50, sampling: { temperature: 1.2, topP: 0.9, minP: 0.01, seed: 7 } },
 ]
+
+const gated = await gateskip(
+  { skip: undefined, threshold: undefined },
+  readGateSkip(gateSkipTensors(TINY, { form: 'vector', seed: 51 }), TINY),
+  () => Promise.reject(new Error('nothing to calibrate')),
+)
+const scaled = dlo({ threshold: 0.5, factor: 2, gap: 0.5 }, readDlo(dloTensors(TINY, [0, 2], 52), TINY))
+const once = mindskip({ threshold: 0.5, form: 'sequence' }, readMindSkip(mindSkipTensors(TINY, [0, 1, 2], 53), TINY))
 
 interface Run {
   tokens: number[]
@@ -64,6 +76,9 @@ describeRuntime('sequences that generate at the same time', (bench) => {
       'with routers for some sublayers',
       () => leftOut({ skipped: [2], otherwise: skipgptPolicy({ routers: bench().routers }) }),
     ],
+    ['with gates', () => gated],
+    ['with routers that scale MLPs', () => scaled],
+    ['with routers that decide once for each', () => once],
   ] as const)('%s', (_, policy) => {
     it('get the tokens, bits and margins that each gets alone, and share steps', async () => {
       const alone: Run[] = []

@@ -7,6 +7,9 @@ import { normaliseTensorName } from '../../formats/tensor-names.js'
 import { readAdapterFile } from '../../model/adapter.js'
 import { ROUTER_FILE } from '../../sdk/routers.js'
 import { directSource } from '../../sdk/sources.js'
+import { DLO_TENSORS } from '../../skip/dlo.js'
+import { GATESKIP_TENSORS } from '../../skip/gateskip.js'
+import { MINDSKIP_TENSORS } from '../../skip/mindskip.js'
 import type { CommandContext } from './context.js'
 
 export interface ConvertOutcome {
@@ -14,7 +17,7 @@ export interface ConvertOutcome {
   file: Uint8Array
 }
 
-/** Routers or an adapter as one safetensors file, with nothing else of the file that they came in; needs no GPU. */
+/** Routers, gates or an adapter as one safetensors file, with nothing else of the file that they came in; needs no GPU. */
 export async function convertCommand(context: CommandContext, options: { out: string }): Promise<ConvertOutcome> {
   const { routers, lora } = context
   if ((routers === undefined) === (lora === undefined)) {
@@ -33,17 +36,20 @@ export async function convertCommand(context: CommandContext, options: { out: st
   if (tensors.size === 0) {
     throw new SkipstoneError(
       'missing-weights',
-      `The file holds no ${routers ? 'SkipGPT routers' : 'LoRA matrices'}; give another one.`,
+      `The file holds no ${routers ? 'routers or gates' : 'LoRA matrices'}; give another one.`,
     )
   }
   const file = writeSafetensors(tensors, { format: 'pt' })
   return { result: { out: options.out, tensors: [...tensors.keys()], bytes: file.byteLength }, file }
 }
 
+/** Names of what decides: SkipGPT's routers, and those and the gates of other policies. */
+const ROUTER_TENSORS = [/\.router_(attention|mlp)\./, GATESKIP_TENSORS, DLO_TENSORS, MINDSKIP_TENSORS]
+
 /** The official key. */
 function routerName(name: string): string | undefined {
   const normalised = normaliseTensorName(name)
-  return /\.router_(attention|mlp)\./.test(normalised) ? normalised : undefined
+  return ROUTER_TENSORS.some((names) => names.test(normalised)) ? normalised : undefined
 }
 
 /** The key that PEFT writes. */

@@ -7,6 +7,7 @@ import { ropeRowsKernel } from '../../kernels/rope-rows.js'
 import type { SkipPolicy } from '../../skip/policy.js'
 import { decodeSplits } from '../decode-splits.js'
 import type { Engine } from '../engine.js'
+import { joining } from '../joining.js'
 import { keysValuesRows } from '../keys-values-rows.js'
 import { layerGemm } from '../layer-gemm.js'
 import { mlpRows } from '../mlp-rows.js'
@@ -50,6 +51,7 @@ export async function batchProgram(
   const { q, keysValues, splitSums, attended } = buffers
   const make = async (obey: Obey) => {
     const rows = obey === 'skip' ? 'active' : 'all'
+    const join = await joining(target, policy, obey, 'attention')
     const [query, output, mlp] = await Promise.all([
       layerGemm(target, 'qkv', {
         k4: d4,
@@ -68,12 +70,12 @@ export async function batchProgram(
         bias: config.outputBias,
         rows,
         gather: rows === 'active',
-        epilogue: 'add',
+        epilogue: join.epilogue,
         of: 'batch',
       }),
-      mlpRows(target, obey, 'batch'),
+      mlpRows(target, policy, obey, 'batch'),
     ])
-    return { query, output, mlp }
+    return { query, output, join, mlp }
   }
   const [of, skipped, route, embed, project, turn, merge, logits] = await Promise.all([
     perObey(variant, { sublayers, phase: 'decode' }, make),
@@ -126,9 +128,10 @@ export async function batchProgram(
               merge(arena, { plan, splitSums: splitSums.buffer, out: attended }),
               attention.output(layer)(
                 arena,
-                { plan, x: attended, weights: w.o, vectors, y: x },
+                { plan, x: attended, weights: w.o, vectors, y: attention.join.into(engine) },
                 { slot: r.attentionSlot, firstRow: 0, bias: w.oBias, z: 0 },
               ),
+              ...attention.join.after(engine, arena, { plan, z }, { layer, slot: r.attentionSlot }),
             ]
           : skipped(engine, arena, plan, 2 * layer)),
         ...r.program.afterAttention,

@@ -192,7 +192,7 @@ function recordStep(
   const each = (dispatches: (share: Share) => readonly Dispatch[]) => {
     for (const [i, share] of shares.entries()) recorder.add(dispatches(share), own[i] as Extent)
   }
-  each(({ lane }) => [lane.enter])
+  each(({ lane }) => lane.enter)
   recorder.add([program.embed], extent)
   for (const [i, layer] of program.layers.entries()) {
     recorder.add(layer.before, extent)

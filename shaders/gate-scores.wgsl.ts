@@ -1,0 +1,55 @@
+import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
+import { loopBound } from './snippets/plan.js'
+import { workgroupReduce } from './snippets/reduce.js'
+
+export interface GateScoresOptions {
+  /** Values of a gate, and words between rows. */
+  outputs: number
+  stride: number
+  capacity: number
+  /** Whether a score at the threshold runs the sublayer. */
+  tieRuns: boolean
+}
+
+/** What the margin of a tie becomes where a tie does not run: the plan and the bits take z >= 0 for running. */
+export const TIE_MARGIN = -1e-30
+
+/**
+ * Gates and their scores (GateSkip, arXiv 2510.13876): g = sigmoid(v) in place, z = mean(g) − threshold, for every row.
+ *
+ *   plan        u32, read
+ *   gates       f32 [capacity, stride]   v, then g
+ *   thresholds  f32 [2L]
+ *   z           f32 [2L, capacity], written at params.sublayer
+ *
+ * Dispatch: (rows, 1, 1) groups of 64.
+ */
+export function gateScoresShader({ outputs, stride, capacity, tieRuns }: GateScoresOptions): string {
+  return wgsl`
+struct Params { sublayer: u32 }
+@group(0) @binding(0) var<storage, read> plan: array<u32>;
+@group(0) @binding(1) var<storage, read_write> gates: array<f32>;
+@group(0) @binding(2) var<storage, read> thresholds: array<f32>;
+@group(0) @binding(3) var<storage, read_write> z: array<f32>;
+@group(0) @binding(4) var<uniform> params: Params;
+${loopBound}
+${workgroupReduce(64, ['sum'])}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  if (group.x >= plan[0]) { return; }
+  let row = group.x * ${stride}u;
+  var sum = 0.0;
+  for (var i = lane; i < bound(${outputs}u); i += 64u) {
+    // Further below, exp leaves what a float holds, and g is 0 to every digit anyway.
+    let g = 1.0 / (1.0 + exp(-max(gates[row + i], -80.0)));
+    gates[row + i] = g;
+    sum += g;
+  }
+  let margin = workgroupSum(lane, sum) / ${outputs}.0 - thresholds[params.sublayer];
+  if (lane == 0u) {
+    z[params.sublayer * ${capacity}u + group.x] = ${tieRuns ? 'margin' : `select(margin, ${TIE_MARGIN}f, margin == 0.0)`};
+  }
+}
+`
+}

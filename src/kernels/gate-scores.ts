@@ -1,0 +1,14 @@
+import { type GateScoresOptions, gateScoresShader } from '../../shaders/gate-scores.wgsl.js'
+import type { GpuDevice } from '../gpu/device.js'
+import { bind, type Dispatch, type ParamsArena } from '../gpu/dispatch.js'
+
+/** Host side of shaders/gate-scores.wgsl.ts. */
+export async function gateScoresKernel(gpu: GpuDevice, options: GateScoresOptions) {
+  const bindings = ['read', 'write', 'read', 'write', 'uniform'] as const
+  const kernel = await gpu.pipelines.compile('gate-scores', gateScoresShader(options), bindings)
+  return (
+    arena: ParamsArena,
+    b: { plan: GPUBuffer; gates: GPUBuffer; thresholds: GPUBuffer; z: GPUBuffer },
+    { sublayer }: { sublayer: number },
+  ): Dispatch => bind(arena, kernel, [b.plan, b.gates, b.thresholds, b.z, [sublayer]], ({ rows }) => [rows, 1, 1])
+}

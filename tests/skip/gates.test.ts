@@ -1,0 +1,162 @@
+import { describe, expect, it } from 'vitest'
+import { dlo, readDlo } from '../../src/skip/dlo.js'
+import type { GateTensors } from '../../src/skip/gate-tensors.js'
+import { gateskip, readGateSkip } from '../../src/skip/gateskip.js'
+import { mindskip, readMindSkip } from '../../src/skip/mindskip.js'
+import { calibratedThresholds, quantile } from '../../src/skip/quantile.js'
+import { dloTensors, gateSkipTensors, mindSkipTensors, type Tensors } from '../fixtures/gates.js'
+
+const SIZE = { layers: 2, hiddenSize: 8 }
+const NAME = 'model.layers.1.gate_mlp'
+const noMargins = () => Promise.reject(new Error('nothing to calibrate'))
+
+function failing(read: (tensors: GateTensors) => unknown, tensors: Tensors, code: string, part: string): void {
+  expect(() => read(tensors)).toThrow(expect.objectContaining({ code, message: expect.stringContaining(part) }))
+}
+
+describe('gates of GateSkip', () => {
+  const read = (tensors: GateTensors) => readGateSkip(tensors, SIZE)
+  const tensors = (form: 'vector' | 'scalar' = 'vector') => gateSkipTensors(SIZE, { form, seed: 1 })
+  const changed = (change: (tensors: Tensors) => void): Tensors => {
+    const its = tensors()
+    change(its)
+    return its
+  }
+
+  it.each(['vector', 'scalar'] as const)('are read: %s', (form) => {
+    const { attention, mlp, thresholds } = read(tensors(form))
+    const outputs = form === 'vector' ? 8 : 1
+    for (const gates of [attention, mlp]) expect(gates).toMatchObject({ reads: 'normed', outputs, tie: 'skips' })
+    expect(mlp.layers[1]!.weight).toEqual(tensors(form).get(`${NAME}.weight`)!.data)
+    expect(mlp.layers[1]!.bias).toEqual(tensors(form).get(`${NAME}.bias`)!.data)
+    expect(thresholds).toEqual([0.5, 0.5, 0.5, 0.5])
+  })
+
+  it('may be of one kind of sublayer', async () => {
+    const gates = read(gateSkipTensors(SIZE, { form: 'vector', seed: 1, kinds: ['attention'] }))
+    const policy = await gateskip({ skip: undefined, threshold: 0.4 }, gates, noMargins)
+    expect([0, 1, 2, 3].map((i) => policy.decide(i, 'prefill'))).toEqual(['routed', 'run', 'routed', 'run'])
+    expect(policy).toMatchObject({ name: 'gateskip:threshold=0.4' })
+    expect([0, 2].map((i) => policy.threshold(i))).toEqual([0.4, 0.4])
+  })
+
+  it('need a threshold of somebody', async () => {
+    const gates = read(gateSkipTensors(SIZE, { form: 'vector', seed: 1, thresholds: false }))
+    const options = { skip: undefined, threshold: undefined }
+    await expect(gateskip(options, gates, noMargins)).rejects.toMatchObject({ code: 'bad-option' })
+  })
+
+  it.each([
+    ['no gate', new Map(), 'missing-weights', 'gateskip'],
+    [
+      'a layer too many',
+      changed((t) => t.set('model.layers.2.gate_mlp.bias', t.get(`${NAME}.bias`)!)),
+      'wrong-model',
+      '2',
+    ],
+    ['a bias without its matrix', changed((t) => t.delete(`${NAME}.weight`)), 'bad-file', `${NAME}.weight`],
+    ['one threshold missing', changed((t) => t.delete(`${NAME}.threshold`)), 'bad-file', `${NAME}.threshold`],
+    [
+      'another width',
+      changed((t) => t.set(`${NAME}.weight`, { shape: [8, 9], data: new Float32Array(72) })),
+      'wrong-model',
+      `${NAME}.weight`,
+    ],
+    [
+      'too few rows',
+      changed((t) => t.set(`${NAME}.weight`, { shape: [7, 8], data: new Float32Array(56) })),
+      'bad-file',
+      '[7, 8]',
+    ],
+    [
+      'both forms',
+      changed((t) => t.set(`${NAME}.weight`, { shape: [1, 8], data: new Float32Array(8) })),
+      'bad-file',
+      '[1, 8]',
+    ],
+    [
+      'a value that is no number',
+      changed((t) => t.set(`${NAME}.bias`, { shape: [8], data: new Float32Array(8).fill(Number.NaN) })),
+      'bad-file',
+      'NaN',
+    ],
+  ] as const)('%s', (_, its, code, part) => {
+    failing(read, its, code, part)
+  })
+})
+
+describe('routers of DLO', () => {
+  const read = (tensors: GateTensors) => readDlo(tensors, SIZE)
+
+  it('are of some layers', () => {
+    const policy = dlo({ threshold: 0.5, factor: 2, gap: 0.05 }, read(dloTensors(SIZE, [1], 1)))
+    expect([0, 1, 2, 3].map((i) => policy.decide(i, 'decode'))).toEqual(['run', 'run', 'run', 'routed'])
+    expect(policy.name).toBe('dlo')
+    // 0.5 · 2 + (s − 0.5) · 0.05
+    expect(policy.scoring).toMatchObject({ mlp: { output: { offset: 0.975, gain: 0.05 }, reads: 'entry' } })
+  })
+
+  it('have the options that differ in their name', () => {
+    const layers = read(dloTensors(SIZE, [0], 1))
+    expect(dlo({ threshold: 0.4, factor: 2, gap: 0 }, layers).name).toBe('dlo:threshold=0.4,gap=0')
+  })
+
+  it('of another model are refused', () => {
+    failing(read, new Map(), 'missing-weights', 'model.routers.0.weight')
+    failing(read, dloTensors(SIZE, [2], 1), 'wrong-model', 'model.routers.2.weight')
+    failing(read, dloTensors({ ...SIZE, hiddenSize: 9 }, [0], 1), 'wrong-model', '[1, 9]')
+  })
+})
+
+describe('routers of MindSkip', () => {
+  const read = (tensors: GateTensors) => readMindSkip(tensors, SIZE)
+
+  it.each([true, false])('are of some attentions, with a bias: %s', (bias) => {
+    const layers = read(mindSkipTensors(SIZE, [1], 1, bias))
+    const policy = mindskip({ threshold: 0.5, form: 'sequence' }, layers)
+    expect([0, 1, 2, 3].map((i) => policy.decide(i, 'decode'))).toEqual(['run', 'run', 'routed', 'run'])
+    expect(policy.name).toBe('mindskip')
+    expect(policy.scoring).toMatchObject({ attention: { reads: 'normed', tie: 'runs', pools: true } })
+    const token = mindskip({ threshold: 0.6, form: 'token' }, layers)
+    expect(token.name).toBe('mindskip:form=token,threshold=0.6')
+    expect(token.scoring).not.toHaveProperty('attention.pools')
+  })
+
+  it('of another model are refused', () => {
+    failing(read, new Map(), 'missing-weights', 'model.layers.0.router.weight')
+    failing(read, mindSkipTensors(SIZE, [2], 1), 'wrong-model', 'model.layers.2.router')
+    failing(read, mindSkipTensors({ ...SIZE, hiddenSize: 9 }, [0], 1), 'wrong-model', '[1, 9]')
+  })
+})
+
+describe('quantiles', () => {
+  it.each([
+    [0, 4],
+    [1, 10],
+    [0.5, 7],
+    [0.25, 6],
+    [0.3, 6.2],
+  ])('%f of 5, 9, 7, 8, 6', (share, expected) => {
+    expect(quantile([5, 9, 7, 8, 6], share)).toBeCloseTo(expected, 12)
+  })
+
+  it('settle although what later sublayers score depends on what earlier ones skip', async () => {
+    const tokens = Array.from({ length: 100 }, (_, i) => ((i * 37) % 100) / 100)
+    let passes = 0
+    const policyAt = (thresholds: readonly number[]) => ({
+      name: '',
+      decide: () => 'routed' as const,
+      threshold: (i: number) => thresholds[i]!,
+    })
+    const thresholds = await calibratedThresholds(policyAt, [0, 0], 0.4, async ({ threshold }) => {
+      passes++
+      const first = tokens.map((score) => score - threshold(0))
+      return [first, tokens.map((score, i) => 1 - score + (first[i]! > 0 ? 0 : 0.7) - threshold(1))]
+    })
+    const skipped = tokens.filter((score) => score <= thresholds[0]!).length
+    expect(skipped).toBe(40)
+    const second = tokens.map((score) => 1 - score + (score > thresholds[0]! ? 0 : 0.7))
+    expect(second.filter((score) => score <= thresholds[1]!)).toHaveLength(40)
+    expect(passes).toBeLessThan(5)
+  })
+})
