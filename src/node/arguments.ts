@@ -49,7 +49,10 @@ interface CommandSpec {
 const COMMANDS: Readonly<Record<string, CommandSpec>> = {
   generate: { strings: [...COMMON, ...SAMPLING, 'prompt', 'ids', 'logits', 'trace'], flags: ['ignore-eos'] },
   eval: { strings: [...COMMON, 'text', 'ids-file'], flags: [] },
-  compare: { strings: [...COMMON, ...SAMPLING, 'policies', 'prompt'], flags: ['sweep', 'ignore-eos'] },
+  compare: {
+    strings: [...COMMON, ...SAMPLING, 'policies', 'prompt', 'text', 'ids-file', 'shares', 'seeds', 'rounds'],
+    flags: ['sweep', 'ignore-eos'],
+  },
   bench: { strings: [...COMMON, 'shape', 'skip', 'tokens', 'repeats', 'phase', 'batch'], flags: ['profile'] },
   inspect: { strings: COMMON, flags: [] },
   calibrate: { strings: [...COMMON, 'text', 'out'], flags: [] },
@@ -60,7 +63,8 @@ const PHASES = ['prefill', 'decode'] as const
 export const USAGE = `skipstone generate   (--prompt TEXT | --ids 1,2,3) [--max-tokens 64] [--ignore-eos] [--stop TEXT] [--temperature 0]
                      [--top-k K] [--top-p P] [--min-p P] [--repetition-penalty R] [--seed 0] [--logits FILE] [--trace FILE]
 skipstone eval       (--text FILE | --ids-file FILE) [--context N]
-skipstone compare    --policies a,b,c --prompt TEXT [--sweep]
+skipstone compare    --policies a,b,c --prompt TEXT
+skipstone compare    --sweep [--policies a,b,c] (--prompt TEXT | --text FILE | --ids-file FILE) [--shares 0.1,0.25,0.4] [--seeds 3] [--rounds 3]
 skipstone calibrate  [--text FILE] --out FILE
 skipstone bench      [--shape NAME] [--skip 0,0.25,0.5,0.75] [--tokens 64,256,512] [--repeats 3] [--phase prefill|decode] [--profile | --batch 1,2,4,8]
 skipstone inspect
@@ -169,21 +173,8 @@ function request(command: string, common: CommonOptions, values: Values): Reques
         ? { command, ...common, text: readUserFile(file) }
         : { command, ...common, windows: readWindows(idsFile as string) }
     }
-    case 'compare': {
-      const policies = text('policies')
-      const prompt = text('prompt')
-      if (!policies || prompt === undefined) {
-        throw new SkipstoneError('bad-option', 'Give --policies a,b,c and --prompt TEXT.')
-      }
-      return {
-        command,
-        ...common,
-        policies: splitPolicies(policies),
-        prompt,
-        sweep: values.sweep === true,
-        generation: generation(values),
-      }
-    }
+    case 'compare':
+      return compareRequest(common, values)
     case 'bench':
       return {
         command,
@@ -206,6 +197,35 @@ function request(command: string, common: CommonOptions, values: Values): Reques
       return { command, out: outFile(values) }
     default:
       return { command: 'inspect', model: common.model }
+  }
+}
+
+function compareRequest(common: CommonOptions, values: Values): Request {
+  const text = (name: string) => values[name] as string | undefined
+  const [policies, prompt, file, idsFile] = ['policies', 'prompt', 'text', 'ids-file'].map(text)
+  const sweeps = values.sweep === true
+  const sources = [prompt, file, idsFile].filter((source) => source !== undefined)
+  if (sweeps ? sources.length !== 1 : !policies || prompt === undefined || sources.length > 1) {
+    throw new SkipstoneError(
+      'bad-option',
+      'Give --policies a,b,c and --prompt TEXT; or --sweep and one of --prompt TEXT, --text FILE and --ids-file FILE.',
+    )
+  }
+  return {
+    command: 'compare',
+    ...common,
+    ...(policies && { policies: splitPolicies(policies) }),
+    ...(prompt !== undefined && { prompt }),
+    ...(file !== undefined && { text: readUserFile(file) }),
+    ...(idsFile !== undefined && { windows: readWindows(idsFile) }),
+    ...(sweeps && {
+      sweep: {
+        ...(values.shares !== undefined && { shares: list('shares', text('shares') as string) }),
+        seeds: whole('seeds', values, 3),
+        rounds: whole('rounds', values, 3),
+      },
+    }),
+    generation: generation(values),
   }
 }
 

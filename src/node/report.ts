@@ -2,6 +2,7 @@ import { cpus, type } from 'node:os'
 import { noTraffic } from '../model/traffic.js'
 import type { BatchRow } from '../study/bench-batch.js'
 import type { Evaluation } from '../study/evaluate.js'
+import type { Sweep, SweepPoint } from '../study/sweep.js'
 import type { BenchProfile, BenchResult } from './commands/bench.js'
 import type { CalibrateOutcome } from './commands/calibrate.js'
 import type { CompareResult } from './commands/compare.js'
@@ -80,9 +81,34 @@ function compared({ runs, sweep }: CompareResult): string {
     (run) =>
       `${run.policy}: skipped ${percent(run.skip.total)}, ${run.nll.toFixed(4)} nats on the first text, ${percent(run.agreement)} of decisions agree, ${run.partsAt === null ? 'same text' : `parts at token ${run.partsAt}`}\n${run.text}\n`,
   )
-  const points = sweep?.map((p) => `| ${p.policy} | ${percent(p.skip)} | ${p.nll.toFixed(4)} |`) ?? []
-  const table = sweep ? ['| policy | skipped | nats |', '| --- | --- | --- |', ...points, ''] : []
-  return [...texts, ...table].join('\n')
+  return [...texts, ...(sweep ? [sweepTable(sweep)] : [])].join('\n')
+}
+
+function sweepTable({ tokens, dense, lines }: Sweep): string {
+  const row = (name: string, { policy, share, skip, nll, nllRange, speed }: SweepPoint) =>
+    tableRow([
+      name,
+      share === undefined ? policy : percent(share),
+      percent(skip.total),
+      percent(skip.attention),
+      percent(skip.mlp),
+      nll.toFixed(4) + (nllRange ? ` (${nllRange.map((one) => one.toFixed(3)).join('–')})` : ''),
+      ...(speed
+        ? [
+            `${speed.prefillTokensPerSecond.toFixed(0)}, ${speed.prefillSpeedup.toFixed(2)} ×`,
+            `${speed.decodeTokensPerSecond.toFixed(1)}, ${speed.decodeSpeedup.toFixed(2)} ×`,
+            megabytes(speed.weightBytesPerToken),
+          ]
+        : []),
+    ])
+  const times = dense.speed ? ' prefill tokens/s | decode tokens/s | weights/token |' : ''
+  return `${tokens} predicted tokens
+
+| policy | asked | skipped | attention | MLP | nats |${times}
+|${' --- |'.repeat(dense.speed ? 9 : 6)}
+${row('dense', dense)}
+${lines.flatMap((line) => line.points.map((its) => row(line.masked ? `${line.policy}, masked` : line.policy, its))).join('\n')}
+`
 }
 
 /** A row of a table in Markdown. */

@@ -11,6 +11,7 @@ import type { RouterWeights } from '../skip/router-weights.js'
 import type { Calibrator } from '../study/calibrator.js'
 import type { Evaluation } from '../study/evaluate.js'
 import type { ProfileResult } from '../study/profile.js'
+import type { Sweep, SweepOptions } from '../study/sweep.js'
 import { type Embeddable, type EmbedInput, type EmbedOptions, idsOf, isOne } from './embed-request.js'
 import type { LoadPhase } from './load-phases.js'
 import type { DeviceFacts, EvaluateOptions, Model, ProfileOptions } from './model-api.js'
@@ -139,6 +140,15 @@ export class EngineModel implements Model, SessionHost {
     return this.#study(async (engine) => {
       for (const window of windows ?? []) this.checkIds(window)
       return (await this.#measuring()).profile(engine, windows, options)
+    })
+  }
+
+  async sweep(windows: readonly (readonly number[])[], options: SweepOptions = {}): Promise<Sweep> {
+    return this.#study(async (engine) => {
+      for (const window of windows) this.checkIds(window)
+      const { sweep } = await import('../study/sweep.js')
+      const resolve = (request: PolicyRequest) => this.resolve(request, engine, options.signal)
+      return sweep(engine, windows, { ...options, contextLength: this.config.contextLength, resolve })
     })
   }
 

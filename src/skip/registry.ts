@@ -28,13 +28,19 @@ export interface PolicyContext {
   calibrate(policyAt: (delta: number) => SkipPolicy, budget: number): Promise<number>
 }
 
+/** What a policy needs besides the model: routers that were loaded with it, or a skip profile, which is measured where none was given. */
+export type PolicyNeeds = 'routers' | 'profile'
+
 interface Entry<O> {
   /** What its options may be. */
   readonly options: { readonly [K in keyof O]: Option<O[K]> }
   /** The option that says which share is skipped. */
   readonly share?: keyof O & string
-  /** It needs routers that were loaded with the model. */
-  readonly needsRouters?: true
+  /** Its value for a share, where that is another number. */
+  valueAt?(share: number): number
+  readonly needs?: PolicyNeeds
+  /** Options, as text, under which it is another method. */
+  readonly variants?: readonly string[]
   /** What its options must be together. @throws `bad-option`. */
   check?(options: O): void
   /** Joins the options with a model's weights. */
@@ -56,7 +62,7 @@ const POLICIES: Readonly<Record<string, AnyEntry>> = {
   skipgpt: entry<{ delta: number | undefined; budget: number | undefined; input: 'entry' | 'post-attention' }>({
     options: { delta: finite(undefined), budget: share(undefined), input: oneOf('entry', 'post-attention') },
     share: 'budget',
-    needsRouters: true,
+    needs: 'routers',
     check: ({ delta, budget }) => {
       if (delta === undefined || budget === undefined) return
       throw new SkipstoneError('bad-option', 'skipgpt: give delta or budget, not both; a budget chooses its delta.')
@@ -78,16 +84,21 @@ const POLICIES: Readonly<Record<string, AnyEntry>> = {
   }),
   unified: entry<{ speedup: number; form: UnifiedForm }>({
     options: { speedup: factor(2), form: oneOf('even', 'published') },
+    share: 'speedup',
+    valueAt: (share) => 1 / (1 - share),
+    variants: ['form=published'],
     make: async (o, { layers }) => (await import('./unified.js')).unified({ ...o, layers }),
   }),
   shortgpt: entry<{ skip: number }>({
     options: { skip: share(0.25) },
     share: 'skip',
+    needs: 'profile',
     make: async ({ skip }, { profile }) => (await import('./shortgpt.js')).shortgpt({ skip, profile: await profile() }),
   }),
   sleb: entry<{ skip: number }>({
     options: { skip: share(0.25) },
     share: 'skip',
+    needs: 'profile',
     make: ({ skip }, { layers, profile, loss, once }) =>
       once(`sleb ${skip}`, async () => {
         const { sleb } = await import('./sleb.js')
@@ -98,6 +109,8 @@ const POLICIES: Readonly<Record<string, AnyEntry>> = {
   adaskip: entry<{ skip: number; online: 'true' | 'false'; window: number }>({
     options: { skip: share(0.25), online: oneOf('true', 'false'), window: count(20) },
     share: 'skip',
+    needs: 'profile',
+    variants: ['online=false'],
     make: async ({ skip, online, window }, { profile }) =>
       (await import('./adaskip.js')).adaskip({ skip, online: online === 'true', window, profile: await profile() }),
   }),
@@ -133,14 +146,52 @@ export function checkPolicy(request: PolicyRequest): PolicyRequest {
   return request
 }
 
-/** The option with which a policy takes the share that it skips; undefined where it takes none. */
-export function shareOption(name: string): string | undefined {
-  return Object.hasOwn(POLICIES, name) ? POLICIES[name]?.share : undefined
+/** A policy of this version, or a variant of one, as a list for people shows it. */
+export interface PolicyInfo {
+  /** As it is asked for, without a share: `adaskip`, `adaskip:online=false`. */
+  readonly policy: string
+  /** The option that sets how much it skips, which `policyAt` does; absent where nothing does. */
+  readonly share?: string
+  /** Absent where any model runs it. */
+  readonly needs?: PolicyNeeds
+  /** It draws lots: another seed is another choice. */
+  readonly seeded: boolean
+}
+
+/** The policies that run, in the order in which they are shown. */
+export function policies(): PolicyInfo[] {
+  return Object.entries(POLICIES).flatMap(([name, { share, needs, variants = [], options }]) =>
+    [name, ...variants.map((variant) => `${name}:${variant}`)].map((policy) => ({
+      policy,
+      ...(share && { share }),
+      ...(needs && { needs }),
+      seeded: 'seed' in options,
+    })),
+  )
+}
+
+/**
+ * A policy that is asked to skip `share` of the model, 0 to 1, whatever its option for that is called.
+ * @throws as `parsePolicy`, and `bad-option` for a policy that takes no share, or one out of range.
+ */
+export function policyAt(text: string, share: number, seed?: number): PolicyRequest {
+  const { name, options } = parsePolicy(text)
+  const its = entryOf({ name, options })
+  if (!its.share) throw new SkipstoneError('bad-option', `The policy "${name}" takes no share to skip.`)
+  const value = its.valueAt?.(share) ?? share
+  const seeded = seed !== undefined && 'seed' in its.options
+  return checkPolicy({ name, options: { ...options, [its.share]: value, ...(seeded && { seed }) } })
+}
+
+/** A request as text, such as "random:skip=0.25,seed=1". */
+export function policyText({ name, options }: PolicyRequest): string {
+  const pairs = Object.entries(options).map(([key, value]) => `${key}=${value}`)
+  return pairs.length > 0 ? `${name}:${pairs}` : name
 }
 
 /** @throws `missing-weights` for a policy that needs routers where there are none. */
 export function checkRouters(request: PolicyRequest, hasRouters: boolean): void {
-  if (hasRouters || !entryOf(request).needsRouters) return
+  if (hasRouters || entryOf(request).needs !== 'routers') return
   throw new SkipstoneError(
     'missing-weights',
     `The policy "${request.name}" needs router weights: load the model with the option \`routers\` (--routers), a folder with routers.safetensors.`,
