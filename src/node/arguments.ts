@@ -48,24 +48,24 @@ interface CommandSpec {
 
 const COMMANDS: Readonly<Record<string, CommandSpec>> = {
   generate: { strings: [...COMMON, ...SAMPLING, 'prompt', 'ids', 'logits', 'trace'], flags: ['ignore-eos'] },
-  eval: { strings: [...COMMON, 'text', 'ids-file'], flags: [] },
+  eval: { strings: [...COMMON, 'text', 'windows', 'ids-file'], flags: [] },
   compare: {
-    strings: [...COMMON, ...SAMPLING, 'policies', 'prompt', 'text', 'ids-file', 'shares', 'seeds', 'rounds'],
+    strings: [...COMMON, ...SAMPLING, 'policies', 'prompt', 'text', 'windows', 'ids-file', 'shares', 'seeds', 'rounds'],
     flags: ['sweep', 'ignore-eos'],
   },
   bench: { strings: [...COMMON, 'shape', 'skip', 'tokens', 'repeats', 'phase', 'batch'], flags: ['profile'] },
   inspect: { strings: COMMON, flags: [] },
-  calibrate: { strings: [...COMMON, 'text', 'out'], flags: [] },
+  calibrate: { strings: [...COMMON, 'text', 'windows', 'out'], flags: [] },
   convert: { strings: ['routers', 'lora', 'out'], flags: [] },
 }
 const PHASES = ['prefill', 'decode'] as const
 
 export const USAGE = `skipstone generate   (--prompt TEXT | --ids 1,2,3) [--max-tokens 64] [--ignore-eos] [--stop TEXT] [--temperature 0]
                      [--top-k K] [--top-p P] [--min-p P] [--repetition-penalty R] [--seed 0] [--logits FILE] [--trace FILE]
-skipstone eval       (--text FILE | --ids-file FILE) [--context N]
+skipstone eval       (--text FILE [--windows N] | --ids-file FILE) [--context N]
 skipstone compare    --policies a,b,c --prompt TEXT
-skipstone compare    --sweep [--policies a,b,c] (--prompt TEXT | --text FILE | --ids-file FILE) [--shares 0.1,0.25,0.4] [--seeds 3] [--rounds 3]
-skipstone calibrate  [--text FILE] --out FILE
+skipstone compare    --sweep [--policies a,b,c] (--prompt TEXT | --text FILE [--windows N] | --ids-file FILE) [--shares 0.1,0.25,0.4] [--seeds 3] [--rounds 3]
+skipstone calibrate  [--text FILE [--windows N]] --out FILE
 skipstone bench      [--shape NAME] [--skip 0,0.25,0.5,0.75] [--tokens 64,256,512] [--repeats 3] [--phase prefill|decode] [--profile | --batch 1,2,4,8]
 skipstone inspect
 skipstone convert    (--routers FILE | --lora DIR) --out FILE
@@ -170,7 +170,7 @@ function request(command: string, common: CommonOptions, values: Values): Reques
         throw new SkipstoneError('bad-option', 'Give either --text FILE or --ids-file FILE.')
       }
       return file !== undefined
-        ? { command, ...common, text: readUserFile(file) }
+        ? { command, ...common, ...cut(values), text: readUserFile(file) }
         : { command, ...common, windows: readWindows(idsFile as string) }
     }
     case 'compare':
@@ -191,7 +191,13 @@ function request(command: string, common: CommonOptions, values: Values): Reques
       }
     case 'calibrate': {
       const file = text('text')
-      return { command, ...common, out: outFile(values), ...(file !== undefined && { text: readUserFile(file) }) }
+      return {
+        command,
+        ...common,
+        ...cut(values),
+        out: outFile(values),
+        ...(file !== undefined && { text: readUserFile(file) }),
+      }
     }
     case 'convert':
       return { command, out: outFile(values) }
@@ -216,6 +222,7 @@ function compareRequest(common: CommonOptions, values: Values): Request {
     ...common,
     ...(policies && { policies: splitPolicies(policies) }),
     ...(prompt !== undefined && { prompt }),
+    ...cut(values),
     ...(file !== undefined && { text: readUserFile(file) }),
     ...(idsFile !== undefined && { windows: readWindows(idsFile) }),
     ...(sweeps && {
@@ -227,6 +234,10 @@ function compareRequest(common: CommonOptions, values: Values): Request {
     }),
     generation: generation(values),
   }
+}
+
+function cut(values: Values): { windowCount?: number } {
+  return values.windows === undefined ? {} : { windowCount: whole('windows', values, 0) }
 }
 
 function outFile(values: Values): string {

@@ -54,11 +54,6 @@ const entry = <O>(its: Entry<O>) => its as unknown as AnyEntry
 
 const POLICIES: Readonly<Record<string, AnyEntry>> = {
   dense: entry({ options: {}, make: () => dense }),
-  forced: entry<{ skip: number; seed: number }>({
-    options: { skip: share(0.5), seed: whole(0) },
-    share: 'skip',
-    make: forced,
-  }),
   skipgpt: entry<{ delta: number | undefined; budget: number | undefined; input: 'entry' | 'post-attention' }>({
     options: { delta: finite(undefined), budget: share(undefined), input: oneOf('entry', 'post-attention') },
     share: 'budget',
@@ -113,6 +108,11 @@ const POLICIES: Readonly<Record<string, AnyEntry>> = {
     variants: ['online=false'],
     make: async ({ skip, online, window }, { profile }) =>
       (await import('./adaskip.js')).adaskip({ skip, online: online === 'true', window, profile: await profile() }),
+  }),
+  forced: entry<{ skip: number; seed: number }>({
+    options: { skip: share(0.5), seed: whole(0) },
+    share: 'skip',
+    make: forced,
   }),
 }
 

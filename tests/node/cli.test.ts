@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { findDriverManifest } from '../../src/node/adapters.js'
 import { findChromium, findFirefox } from '../../src/node/browsers.js'
 import { runCommandLine } from '../../src/node/command-line.js'
+import type { Sweep } from '../../src/study/sweep.js'
 import { copyPebble } from '../fixtures/pebble.js'
 import { randomGguf } from '../fixtures/random-gguf.js'
 
@@ -120,6 +121,9 @@ describe.skipIf(!findDriverManifest('lavapipe') && !strict)('commands on the emb
         [1, 9],
       ]),
     )
+    const some = await json('eval', ...here, '--text', 'text.txt', '--context', '4', '--windows', '2')
+    expect(some.value).toMatchObject({ tokens: 6 })
+    expect(await failure('eval', ...here, '--text', 'text.txt', '--context', '4', '--windows', '9')).toBe('bad-option')
     const ids = await json('eval', ...here, '--ids-file', 'ids.json')
     expect(ids.value).toMatchObject({ tokens: 3 })
   })
@@ -142,18 +146,28 @@ describe.skipIf(!findDriverManifest('lavapipe') && !strict)('commands on the emb
     expect(runs[0]).toMatchObject({ agreement: 1, partsAt: null, skip: { total: 0 } })
   })
 
-  it('sweeps a policy over shares', async () => {
+  it('sweeps policies over shares, on a text or on ids', async () => {
     const model = path.join(folder, 'short-context')
     copyPebble(model, 48)
-    const args = ['--policies', 'dense,skipgpt', '--prompt', 'Hello', '--max-tokens', '4', '--sweep']
-    const { value } = await json('compare', '--model', model, ...here, ...routed, ...args)
-    const sweep = value.sweep as { policy: string; skip: number; nll: number }[]
-    expect(sweep.map(({ policy }) => policy)).toEqual([
-      'dense',
-      ...[0, 0.1, 0.2, 0.3, 0.4, 0.5].map((share) => `skipgpt:budget=${share}`),
+    const args = ['--model', model, ...here, ...routed, '--sweep', '--shares', '0.2,0.4', '--rounds', '1']
+    const prompt = ['--policies', 'dense,skipgpt', '--prompt', 'Hello', '--max-tokens', '4']
+    const { value } = await json('compare', ...args, ...prompt)
+    const { lines, dense } = value.sweep as Sweep
+    expect(lines.map(({ policy, masked }) => [policy, masked])).toEqual([
+      ['skipgpt', false],
+      ['skipgpt', true],
     ])
-    expect(sweep.every(({ nll }) => nll > 0)).toBe(true)
-    expect(sweep.at(-1)?.skip).toBeGreaterThan(0.2)
+    expect(dense.speed!.decodeTokensPerSecond).toBeGreaterThan(0)
+    expect(lines[0]!.points.map(({ share }) => share)).toEqual([0.2, 0.4])
+    expect(value.runs).toHaveLength(2)
+
+    writeFileSync(path.join(folder, 'windows.json'), JSON.stringify([[1, 5, 6, 7, 8, 9]]))
+    const swept = ['--ids-file', 'windows.json', '--policies', 'first,random', '--seeds', '2', '--rounds', '0']
+    const { stdout } = await skipstone('compare', ...args.slice(0, -2), ...swept)
+    expect(stdout).toMatch(/^5 predicted tokens\n/)
+    expect(stdout).toMatch(/\| random \| 20.0 % \| 21.4 % \|.*\(\d\.\d+–\d+\.\d+\)/)
+    expect(await failure('compare', '--sweep')).toBe('bad-option')
+    expect(await failure('compare', '--prompt', 'x')).toBe('bad-option')
   }, 300_000)
 
   it('calibrates a profile, which policies then use', async () => {

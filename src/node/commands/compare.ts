@@ -4,9 +4,9 @@ import type { GenerateOptions } from '../../sdk/options.js'
 import { agreement, partsAt } from '../../study/compare.js'
 import type { Sweep, SweepOptions } from '../../study/sweep.js'
 import { type CommandContext, type CommonOptions, load, progressOf } from './context.js'
-import { textWindows } from './text-windows.js'
+import { type TextCut, textWindows } from './text-windows.js'
 
-export interface CompareCommand extends CommonOptions {
+export interface CompareCommand extends CommonOptions, TextCut {
   /** Those whose texts are compared, and that are swept; of a sweep alone, all that run. */
   readonly policies?: readonly string[]
   readonly prompt?: string
@@ -56,7 +56,7 @@ export async function compareCommand(context: CommandContext, options: CompareCo
     if (!options.sweep) return result
     const windows =
       options.windows ??
-      (options.text === undefined ? [compared?.ids ?? []] : await textWindows(model, options.text, options.context))
+      (options.text === undefined ? [compared?.ids ?? []] : await textWindows(model, options.text, options))
     const swept = policies ? { policies: policies.filter((policy) => policy !== 'dense') } : {}
     return { ...result, sweep: await model.sweep(windows, { ...options.sweep, ...swept, ...progressOf(context) }) }
   } finally {
