@@ -30,6 +30,8 @@ export interface ModelParts {
   readonly routers: RouterWeights | undefined
   /** Checked. */
   readonly profile: SkipProfile | undefined
+  /** What lies beside the model, where something does. */
+  readonly storedProfile: () => Promise<unknown>
   readonly warn: (message: string) => void
   readonly engine: Engine
   readonly loadPhases: readonly LoadPhase[]
@@ -139,7 +141,7 @@ export class EngineModel implements Model, SessionHost {
   ): Promise<SkipProfile> {
     return this.#study(async (engine) => {
       for (const window of windows ?? []) this.checkIds(window)
-      return (await this.#measuring()).profile(engine, windows, options)
+      return (await this.#measuring()).profile(engine, windows, { ...options, routers: this.parts.routers })
     })
   }
 
@@ -206,7 +208,8 @@ export class EngineModel implements Model, SessionHost {
     return resolvePolicy(request, {
       layers: this.config.layers,
       routers: this.parts.routers,
-      profile: async () => this.parts.profile ?? (await this.#measuring()).ownProfile(engine, signal),
+      profile: async () =>
+        this.parts.profile ?? (await this.#measuring()).ownProfile(engine, this.parts.storedProfile, signal),
       loss: async (policy, ids) => {
         this.checkIds(ids)
         return (await this.#measuring()).loss(engine, policy, ids, signal)

@@ -185,7 +185,15 @@ describe.skipIf(!findDriverManifest('lavapipe') && !strict)('commands on the emb
       10,
     )
     expect(stderr).not.toContain('profile')
-    expect((await skipstone(...generate)).stderr).toContain('needs a skip profile')
+    // Pebble comes with one; without it, its own text is measured.
+    expect((await skipstone(...generate)).stderr).not.toContain('profile')
+    const bare = path.join(folder, 'bare')
+    copyPebble(bare, 48)
+    const manifest = JSON.parse(readFileSync(path.join(bare, 'manifest.json'), 'utf8')) as { files: { path: string }[] }
+    const files = manifest.files.filter((file) => file.path !== 'skip-profile.json')
+    writeFileSync(path.join(bare, 'manifest.json'), JSON.stringify({ ...manifest, files }))
+    rmSync(path.join(bare, 'skip-profile.json'))
+    expect((await skipstone(...generate, '--model', bare)).stderr).toContain('needs a skip profile')
 
     const other = { ...profile, model: { ...profile.model, fingerprint: 'another' } }
     writeFileSync(path.join(folder, 'other.json'), JSON.stringify(other))
