@@ -53,7 +53,9 @@ describeSdk.anywhere('skip profiles', (bench, gpu) => {
   it('hold what its routers would decide where nothing is skipped', async () => {
     const { margins } = await bench().model.calibrate(WINDOWS)
     const tiny = tinyModel()
-    const all = WINDOWS.map((window) => reference(tiny).forward(window, { ...referenceRouting(tiny), execute: () => true }).z)
+    const all = WINDOWS.map(
+      (window) => reference(tiny).forward(window, { ...referenceRouting(tiny), execute: () => true }).z,
+    )
     for (let sublayer = 0; sublayer < 2 * LAYERS; sublayer++) {
       const z = all.flatMap((window) => [...window[sublayer]!]).sort((a, b) => a - b)
       expect(margins!.mean[sublayer]).toBeCloseTo(z.reduce((sum, one) => sum + one, 0) / z.length, 4)
