@@ -56,7 +56,7 @@ const CHUNKS = [
     name: 'study',
     test: /src\/study\/|src\/runtime\/(score|states|compare-states|with-buffers|prompt-reader|watching|scaled-sublayer)\.|\/(nll|compare-states|scale-rows)\.|skip\/profile/,
   },
-  { name: 'policies', test: /src\/skip\/(first|random|unified|shortgpt|sleb|adaskip|static-set)\.ts/ },
+  { name: 'policies', test: /src\/skip\/(first|random|unified|shortgpt|sleb|adaskip|litestage|static-set)\.ts/ },
   { name: 'torch', test: /src\/formats\/torch\.ts/ },
   // Once for a device.
   { name: 'fastest', test: /(fastest-form|form-variants|tuned-forms|form-memory)\.ts/ },

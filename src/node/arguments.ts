@@ -9,6 +9,7 @@ import { SMALL_SHAPES } from '../study/synthetic.js'
 import type { AdapterName } from './adapters.js'
 import type { CommonOptions } from './commands/context.js'
 import type { Request } from './commands/index.js'
+import { checkExamples } from './commands/stages.js'
 import { DEFAULT_MODEL } from './locations.js'
 import { resolveUserPath } from './user-path.js'
 
@@ -56,6 +57,7 @@ const COMMANDS: Readonly<Record<string, CommandSpec>> = {
   bench: { strings: [...COMMON, 'shape', 'skip', 'tokens', 'repeats', 'phase', 'batch'], flags: ['profile'] },
   inspect: { strings: COMMON, flags: [] },
   calibrate: { strings: [...COMMON, 'text', 'windows', 'out'], flags: [] },
+  stages: { strings: [...COMMON, 'task', 'most', 'epsilon', 'max-tokens', 'exit'], flags: [] },
   convert: { strings: ['routers', 'lora', 'out'], flags: [] },
 }
 const PHASES = ['prefill', 'decode'] as const
@@ -66,6 +68,7 @@ skipstone eval       (--text FILE [--windows N] | --ids-file FILE) [--context N]
 skipstone compare    --policies a,b,c --prompt TEXT
 skipstone compare    --sweep [--policies a,b,c] (--prompt TEXT | --text FILE [--windows N] | --ids-file FILE) [--shares 0.1,0.25,0.4] [--seeds 3] [--rounds 3]
 skipstone calibrate  [--text FILE [--windows N]] --out FILE
+skipstone stages     --task FILE [--most 8] [--epsilon 0.01] [--max-tokens 64] [--exit TOKENS/PROBABILITY]
 skipstone bench      [--shape NAME] [--skip 0,0.25,0.5,0.75] [--tokens 64,256,512] [--repeats 3] [--phase prefill|decode] [--profile | --batch 1,2,4,8]
 skipstone inspect
 skipstone convert    (--routers FILE | --lora DIR) --out FILE
@@ -199,6 +202,8 @@ function request(command: string, common: CommonOptions, values: Values): Reques
         ...(file !== undefined && { text: readUserFile(file) }),
       }
     }
+    case 'stages':
+      return stagesRequest(common, values)
     case 'convert':
       return { command, out: outFile(values) }
     default:
@@ -233,6 +238,29 @@ function compareRequest(common: CommonOptions, values: Values): Request {
       },
     }),
     generation: generation(values),
+  }
+}
+
+function stagesRequest(common: CommonOptions, values: Values): Request {
+  const file = values.task as string | undefined
+  if (file === undefined)
+    throw new SkipstoneError('bad-option', 'Give --task FILE, a JSON list of { "stages": […], "answer": "…" }.')
+  const exit = values.exit as string | undefined
+  const [window, threshold] = (exit ?? '1/0').split('/').map(Number)
+  if (!(Number.isInteger(window) && (window as number) >= 1 && Number.isFinite(threshold))) {
+    throw new SkipstoneError(
+      'bad-option',
+      `--exit is a number of tokens and a probability, such as 8/0.4, not "${exit}".`,
+    )
+  }
+  return {
+    command: 'stages',
+    ...common,
+    examples: checkExamples(readUserJson(file)),
+    most: whole('most', values, 8),
+    epsilon: number('epsilon', values, 0.01),
+    maxTokens: whole('max-tokens', values, 64),
+    ...(exit !== undefined && { exit: { window: window as number, threshold: threshold as number } }),
   }
 }
 

@@ -10,6 +10,7 @@ import type { ConvertOutcome } from './commands/convert.js'
 import type { GenerateOutcome } from './commands/generate.js'
 import type { Request } from './commands/index.js'
 import type { InspectResult } from './commands/inspect.js'
+import type { StagesResult } from './commands/stages.js'
 
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`
 const megabytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`
@@ -29,6 +30,8 @@ export function report(request: Request, result: unknown, command: string): stri
       return benchmarked(result as BenchResult, command)
     case 'inspect':
       return inspected(result as InspectResult)
+    case 'stages':
+      return searched(result as StagesResult)
     case 'convert':
       return converted(result as ConvertOutcome['result'])
   }
@@ -108,6 +111,24 @@ function sweepTable({ tokens, dense, lines }: Sweep): string {
 |${' --- |'.repeat(dense.speed ? 9 : 6)}
 ${row('dense', dense)}
 ${lines.flatMap((line) => line.points.map((its) => row(line.masked ? `${line.policy}, masked` : line.policy, its))).join('\n')}
+`
+}
+
+function searched({ tried, best, policy }: StagesResult): string {
+  const rows = tried.map((trial) =>
+    tableRow([
+      trial.budgets.join('/'),
+      percent(trial.accuracy),
+      trial.stageMs.map((ms) => ms.toFixed(0)).join(' + '),
+      trial.stageMs.reduce((sum, ms) => sum + ms, 0).toFixed(0),
+      trial === best ? 'chosen' : '',
+    ]),
+  )
+  return `| budgets | right | ms by stage | ms | |
+|${' --- |'.repeat(5)}
+${rows.join('\n')}
+
+${policy}
 `
 }
 

@@ -1,7 +1,7 @@
 import { SkipstoneError } from '../errors.js'
 import { dense } from './dense.js'
 import { forced } from './forced.js'
-import { count, factor, finite, type Option, oneOf, share, whole } from './options.js'
+import { count, factor, finite, type Option, oneOf, share, slashed, whole } from './options.js'
 import type { SkipPolicy } from './policy.js'
 import type { SkipProfile } from './profile.js'
 import type { RouterWeights } from './router-weights.js'
@@ -28,8 +28,9 @@ export interface PolicyContext {
   calibrate(policyAt: (delta: number) => SkipPolicy, budget: number): Promise<number>
 }
 
-/** What a policy needs besides the model: routers that were loaded with it, or a skip profile, which is measured where none was given. */
-export type PolicyNeeds = 'routers' | 'profile'
+/** What a policy needs besides the model: routers that were loaded with it; a skip profile, which is measured
+ * where none was given; or that profile and budgets for stages. */
+export type PolicyNeeds = 'routers' | 'profile' | 'stages'
 
 interface Entry<O> {
   /** What its options may be. */
@@ -109,6 +110,11 @@ const POLICIES: Readonly<Record<string, AnyEntry>> = {
     make: async ({ skip, online, window }, { profile }) =>
       (await import('./adaskip.js')).adaskip({ skip, online: online === 'true', window, profile: await profile() }),
   }),
+  litestage: entry<{ budgets: readonly number[]; stage: number }>({
+    options: { budgets: slashed, stage: count(1) },
+    needs: 'stages',
+    make: async (o, { profile }) => (await import('./litestage.js')).litestage({ ...o, profile: await profile() }),
+  }),
   forced: entry<{ skip: number; seed: number }>({
     options: { skip: share(0.5), seed: whole(0) },
     share: 'skip',
@@ -117,7 +123,7 @@ const POLICIES: Readonly<Record<string, AnyEntry>> = {
 }
 
 /** Policies that the design names and that a later version brings. */
-const PLANNED = ['litestage', 'gateskip', 'dlo', 'mindskip', 'dllm', 'flexidepth', 'speculative']
+const PLANNED = ['gateskip', 'dlo', 'mindskip', 'dllm', 'flexidepth', 'speculative']
 
 /** Names of the policies that run. */
 export const POLICY_NAMES = Object.keys(POLICIES)

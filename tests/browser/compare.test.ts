@@ -193,7 +193,7 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
         expect(new Set(marks).size).toBe(marks.length)
 
         const { sweeps, results } = await save(page)
-        const [{ sweep }] = sweeps as [{ sweep: Sweep }]
+        const { sweep } = sweeps![0]!
         // Nothing skipped is the dense setting.
         expect(sweep.dense.nll).toBe(results[0]!.nll)
         for (const { policy, points } of sweep.lines) {

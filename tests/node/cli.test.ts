@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { findDriverManifest } from '../../src/node/adapters.js'
 import { findChromium, findFirefox } from '../../src/node/browsers.js'
 import { runCommandLine } from '../../src/node/command-line.js'
+import type { StagesResult } from '../../src/node/commands/stages.js'
 import type { Sweep } from '../../src/study/sweep.js'
 import { copyPebble } from '../fixtures/pebble.js'
 import { randomGguf } from '../fixtures/random-gguf.js'
@@ -168,6 +169,23 @@ describe.skipIf(!findDriverManifest('lavapipe') && !strict)('commands on the emb
     expect(stdout).toMatch(/\| random \| 20.0 % \| 21.4 % \|.*\(\d\.\d+–\d+\.\d+\)/)
     expect(await failure('compare', '--sweep')).toBe('bad-option')
     expect(await failure('compare', '--prompt', 'x')).toBe('bad-option')
+  }, 300_000)
+
+  it('searches budgets for the stages of a task', async () => {
+    const example = { stages: ['Once upon', ' there was'], answer: '' }
+    writeFileSync(path.join(folder, 'task.json'), JSON.stringify([example]))
+    const args = ['stages', ...here, '--most', '1', '--max-tokens', '2', '--exit', '2/0.01']
+    const { value } = await json(...args, '--task', 'task.json')
+    const { tried, best, policy } = value as unknown as StagesResult
+    // Any answer is right, so that only time decides.
+    expect(tried.map(({ budgets }) => budgets.join('/'))).toHaveLength(3)
+    expect(tried[0]).toMatchObject({ budgets: [0, 0], accuracy: 1 })
+    expect(policy).toBe(`litestage:budgets=${best.budgets.join('/')},stage=1`)
+    writeFileSync(path.join(folder, 'uneven.json'), JSON.stringify([example, { ...example, stages: ['Once'] }]))
+    expect(await failure(...args, '--task', 'uneven.json')).toBe('bad-option')
+    writeFileSync(path.join(folder, 'none.json'), '[{ "stages": [] }]')
+    expect(await failure(...args, '--task', 'none.json')).toBe('bad-file')
+    expect(await failure(...args.slice(0, -1), '2', '--task', 'task.json')).toBe('bad-option')
   }, 300_000)
 
   it('calibrates a profile, which policies then use', async () => {

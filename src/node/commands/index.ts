@@ -6,6 +6,7 @@ import { convertCommand } from './convert.js'
 import { type EvaluateCommand, evaluateCommand } from './evaluate.js'
 import { type GenerateCommand, generateCommand } from './generate.js'
 import { inspectCommand } from './inspect.js'
+import { type StagesCommand, stagesCommand } from './stages.js'
 
 /** A command and its options as plain data, so that it runs the same in Node and in a browser page. */
 export type Request =
@@ -14,6 +15,7 @@ export type Request =
   | ({ readonly command: 'compare' } & CompareCommand)
   | ({ readonly command: 'bench' } & BenchCommand)
   | ({ readonly command: 'calibrate' } & CalibrateCommand)
+  | ({ readonly command: 'stages' } & StagesCommand)
   | { readonly command: 'inspect'; readonly model: string }
   | { readonly command: 'convert'; readonly out: string }
 
@@ -28,6 +30,8 @@ export function runCommand(context: CommandContext, request: Request): Promise<u
       return compareCommand(context, request)
     case 'calibrate':
       return calibrateCommand(context, request)
+    case 'stages':
+      return stagesCommand(context, request)
     case 'bench':
       return benchCommand(context, request)
     case 'inspect':
