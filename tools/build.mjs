@@ -46,12 +46,14 @@ const CHUNKS = [
     name: 'kernels',
     test: /\/(shaders|src\/kernels)\/(?!.*(packed-|merge-splits|batch-row|form-variants|read-sum|nll|compare-states|scale-rows))/,
   },
-  { name: 'runtime', test: /src\/sdk\/(?!gguf|tuned)/ },
+  { name: 'runtime', test: /src\/sdk\/(?!gguf|tuned|inspect\.)/ },
   // For generations at the same time.
   { name: 'batch', test: /src\/runtime\/batch\/|\/(merge-splits|batch-row)|openai\/several\.ts/ },
   { name: 'profile', test: /(study\/profile|device-limits|gpu\/profile|read-sum)/ },
   // Products in 8 bits come with a model that was asked for them.
-  { name: 'activations', test: /src\/runtime\/activations\.ts|packed-|score-steps/ },
+  { name: 'activations', test: /src\/runtime\/activations\.ts|packed-/ },
+  // What compares policies, and scores a text step by step.
+  { name: 'sweep', test: /study\/(sweep|closest-share|speeds|score-steps|median)\.ts/ },
   {
     name: 'study',
     test: /src\/study\/|src\/runtime\/(score|states|compare-states|with-buffers|prompt-reader|watching|scaled-sublayer)\.|\/(nll|compare-states|scale-rows)\.|skip\/profile/,

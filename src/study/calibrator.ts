@@ -50,7 +50,7 @@ export class Calibrator {
     return calibrate(engine, windows ?? [await this.#text(engine, options.signal)], { ...options, text, contextLength })
   }
 
-  /** The mean loss of a policy on ids. */
+  /** The mean loss of a policy on ids, or their beginning where the context is shorter than that of the profile that they come from. */
   async loss(
     engine: Engine,
     policy: SkipPolicy,
@@ -58,7 +58,7 @@ export class Calibrator {
     signal: AbortSignal | undefined,
   ): Promise<number> {
     const { contextLength } = this
-    return (await evaluate(engine, policy, [ids], { contextLength, ...(signal && { signal }) })).nll
+    return (await evaluate(engine, policy, [ids.slice(0, contextLength)], { contextLength, ...(signal && { signal }) })).nll
   }
 
   #text(engine: Engine, signal: AbortSignal | undefined): Promise<number[]> {

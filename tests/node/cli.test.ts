@@ -291,7 +291,7 @@ describe('mistakes give a typed error and status 1', () => {
     ['bad-option', ['generate']],
     ['bad-option', ['generate', '--prompt', 'a', '--colour', 'red']],
     ['unknown-policy', ['generate', '--prompt', 'a', '--policy', 'magic']],
-    ['unsupported', ['generate', '--prompt', 'a', '--policy', 'litestage']],
+    ['unsupported', ['generate', '--prompt', 'a', '--policy', 'dllm']],
     ['bad-option', ['generate', '--prompt', 'a', '--policy', 'skipgpt:colour=1']],
     ['bad-option', ['generate', '--prompt', 'a', '--dtype', 'f12']],
     ['not-found', ['generate', '--prompt', 'a', '--model', 'no-such-model']],

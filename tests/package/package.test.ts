@@ -208,6 +208,8 @@ describe('an application that bundles it', () => {
       streaming: 4,
       policies: 3,
       study: 6,
+      sweep: 3,
+      inspect: 2,
     }
     const extraOf = ({ moduleIds }: Rolldown.OutputChunk) =>
       Object.keys(EXTRAS).find((name) => moduleIds.some((id) => id.endsWith(`/chunks/${name}.js`)))
