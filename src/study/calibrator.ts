@@ -58,7 +58,8 @@ export class Calibrator {
     signal: AbortSignal | undefined,
   ): Promise<number> {
     const { contextLength } = this
-    return (await evaluate(engine, policy, [ids.slice(0, contextLength)], { contextLength, ...(signal && { signal }) })).nll
+    return (await evaluate(engine, policy, [ids.slice(0, contextLength)], { contextLength, ...(signal && { signal }) }))
+      .nll
   }
 
   #text(engine: Engine, signal: AbortSignal | undefined): Promise<number[]> {

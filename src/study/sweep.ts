@@ -3,7 +3,7 @@ import type { Engine } from '../runtime/engine.js'
 import type { SkipRatios } from '../runtime/trace.js'
 import { dense } from '../skip/dense.js'
 import type { SkipPolicy } from '../skip/policy.js'
-import { type PolicyRequest, parsePolicy, policies, policyText } from '../skip/registry.js'
+import { type PolicyRequest, parsePolicy, policies, policyAt, policyText } from '../skip/registry.js'
 import { closestTo, fixedShare, type Resolved, without } from './closest-share.js'
 import { evaluate } from './evaluate.js'
 import { type Runner, type Speed, speeds } from './speeds.js'
@@ -156,9 +156,17 @@ function infoOf(text: string) {
   return { options, info: policies().find(({ policy }) => policy === name) }
 }
 
+/** Whether it cannot be asked for a share, or already is. */
 function saysShare(text: string): boolean {
   const { options, info } = infoOf(text)
-  return info?.share === undefined || info.share in options
+  if (info?.share === undefined || info.share in options) return true
+  try {
+    policyAt(text, 0.5)
+    return false
+  } catch {
+    // Such as a threshold, which is instead of a share.
+    return true
+  }
 }
 
 function isSeeded(text: string): boolean {

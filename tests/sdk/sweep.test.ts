@@ -79,8 +79,9 @@ describeSdk.anywhere('sweeps', (bench) => {
 
   it('leave out what is out of reach, and say what was asked wrong', async () => {
     const { model } = bench()
-    const { lines } = await model.sweep(WINDOWS, { policies: ['first', 'dense'], shares: [0.3, 0.9], rounds: 0 })
-    expect(lines.map(({ points }) => points.map(({ share }) => share))).toEqual([[0.3], [undefined]])
+    const asked = ['first', 'dense', 'skipgpt:delta=0.1']
+    const { lines } = await model.sweep(WINDOWS, { policies: asked, shares: [0.3, 0.9], rounds: 0 })
+    expect(lines.map(({ points }) => points.map(({ share }) => share))).toEqual([[0.3], [undefined], [undefined]])
     await expectError(model.sweep(WINDOWS, { policies: ['nothing'], rounds: 0 }), 'unknown-policy')
     await expectError(model.sweep(WINDOWS, { policies: ['first:skip=0.9'], rounds: 0 }), 'bad-option')
     await expectError(model.sweep([[1, 1000]], { rounds: 0 }), 'bad-option')
