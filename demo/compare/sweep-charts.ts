@@ -14,7 +14,12 @@ export function sweepCharts(all: readonly ModelSweep[]): HTMLElement[] {
         .filter((line) => line.points.length > 0 && (masked || !line.masked))
         .map((line) => ({
           name: lineName(line.policy, line.masked, model),
-          points: line.points.map((point) => ({ x: point.skip.total, y: y(point), label: label(point) })),
+          // Every line begins where nothing is skipped.
+          points: [sweep.dense, ...line.points].map((point) => ({
+            x: point.skip.total,
+            y: y(point),
+            label: label(point),
+          })),
         })),
     )
   const loss = 'On setting 1’s text, in nats per token; lower is better.'

@@ -13,7 +13,7 @@ export interface SweepOptions {
   readonly policies?: readonly string[]
   /** Shares to skip, 0 to 1. Default 0.1, 0.25 and 0.4. */
   readonly shares?: readonly number[]
-  /** Choices by lot are means over so many seeds. Default 3. */
+  /** Losses of choices by lot are means over so many seeds; speeds are those of the first. Default 3. */
   readonly seeds?: number
   /** Rounds of timing, of which medians are taken; 0 leaves speeds out. Default 3. */
   readonly rounds?: number
@@ -90,7 +90,9 @@ export async function sweep(
   const { shares = SHARES, seeds = 3, rounds = 3, contextLength, resolve, signal, onProgress } = options
   const abort = signal ? { signal } : {}
   const names = options.policies ?? policies().flatMap(({ policy, share }) => (share ? [policy] : []))
-  const all = names.length * shares.length + 1 + (rounds > 0 ? rounds + 1 : 0)
+  const asked = names.map((name) => ({ name, of: saysShare(name) ? [undefined] : shares }))
+  const points = asked.reduce((sum, { of }) => sum + of.length, 0)
+  const all = 1 + points + (rounds > 0 ? rounds + 1 : 0)
   let done = 0
   const step = () => onProgress?.(++done, all)
   const loss = (policy: SkipPolicy, of = windows) => evaluate(engine, policy, of, { contextLength, ...abort })
@@ -103,12 +105,11 @@ export async function sweep(
   const reference: Draft = { policy: 'dense', share: 0, resolved: [dense], skip, losses: [nll] }
   step()
   const lines: DraftLine[] = []
-  for (const name of names) {
+  for (const { name, of } of asked) {
     const drafts: Draft[] = []
-    const isPoint = saysShare(name)
-    const absent = expected(isPoint, options.policies !== undefined)
-    for (const share of isPoint ? [undefined] : shares) {
+    for (const share of of) {
       throwIfAborted(signal)
+      const absent = expected(share === undefined, options.policies !== undefined)
       const found: Resolved[] = []
       for (const seed of isSeeded(name) ? Array(seeds).keys() : [undefined]) {
         const its = await without(absent, () => closestTo(share, name, seed, { resolve, skips }))
@@ -198,7 +199,7 @@ function point({ policy, share, skip, losses }: Draft, speed: SweepSpeed | undef
   }
 }
 
-/** Speeds of all points. */
+/** Speeds of all points; of several seeds, those of the first. */
 async function timeAll(
   engine: Engine,
   reference: Draft,
@@ -215,23 +216,17 @@ async function timeAll(
     { draft: reference, masked: false },
     ...lines.flatMap(({ drafts, masked }) => drafts.map((draft) => ({ draft, masked }))),
   ]
-  const runners = points.flatMap(({ draft, masked }) => draft.resolved.map((policy): Runner => ({ policy, masked })))
+  const runners = points.map(({ draft, masked }): Runner => ({ policy: draft.resolved[0] as SkipPolicy, masked }))
   const prompt = o.first.slice(0, Math.min(PROMPT_TOKENS, Math.ceil(o.contextLength / 2)))
   const tokens = Math.min(DECODE_TOKENS, o.contextLength - prompt.length)
   const found = await speeds(engine, runners, { prompt, tokens, rounds: o.rounds, signal: o.signal, onRound: o.step })
   const [base] = found as [Speed]
-  let next = 0
-  const byPoint = points.map((its) => {
-    const all = found.slice(next, next + its.draft.resolved.length)
-    next += its.draft.resolved.length
-    const prefillTokensPerSecond = mean(all.map((one) => one.prefillTokensPerSecond))
-    const decodeTokensPerSecond = mean(all.map((one) => one.decodeTokensPerSecond))
+  const byPoint = points.map((its, i) => {
+    const one = found[i] as Speed
     const speed: SweepSpeed = {
-      prefillTokensPerSecond,
-      decodeTokensPerSecond,
-      weightBytesPerToken: mean(all.map((one) => one.weightBytesPerToken)),
-      prefillSpeedup: prefillTokensPerSecond / base.prefillTokensPerSecond,
-      decodeSpeedup: decodeTokensPerSecond / base.decodeTokensPerSecond,
+      ...one,
+      prefillSpeedup: one.prefillTokensPerSecond / base.prefillTokensPerSecond,
+      decodeSpeedup: one.decodeTokensPerSecond / base.decodeTokensPerSecond,
     }
     return { ...its, speed }
   })

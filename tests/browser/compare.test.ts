@@ -204,7 +204,7 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
         }
         await page.click('#chart summary >> nth=0')
         expect(await page.locator('#chart figure:first-child tbody tr').count()).toBe(
-          1 + sweep.lines.filter(({ masked }) => !masked).reduce((sum, { points }) => sum + points.length, 0),
+          1 + sweep.lines.filter(({ masked }) => !masked).reduce((sum, { points }) => sum + 1 + points.length, 0),
         )
         expect(await accessibilityFindings(page)).toEqual([])
         expect(await overflow(page)).toBe(0)
