@@ -55,7 +55,9 @@ const CHUNKS = [
   { name: 'batch', test: /src\/runtime\/batch\/|\/(merge-splits|batch-row|append-rows)|openai\/several\.ts/ },
   { name: 'profile', test: /(study\/profile|device-limits|gpu\/profile|read-sum)/ },
   // Products in 8 bits come with a model that was asked for them.
-  { name: 'activations', test: /src\/runtime\/activations\.ts|packed-|score-steps/ },
+  { name: 'activations', test: /src\/runtime\/activations\.ts|packed-/ },
+  // What compares policies, and scores a text step by step.
+  { name: 'sweep', test: /study\/(sweep|closest-share|speeds|score-steps|median)\.ts/ },
   {
     name: 'study',
     test: /src\/study\/|src\/runtime\/(score|states|compare-states|with-buffers|prompt-reader|watching|scaled-sublayer)\.|\/(nll|compare-states|scale-rows|forced-mask)\.|skip\/profile/,
@@ -67,7 +69,7 @@ const CHUNKS = [
   },
   {
     name: 'policies',
-    test: /src\/skip\/(gate|dlo|mindskip|quantile|makers|forced|first|random|unified|shortgpt|sleb|adaskip|static-set)\.ts/,
+    test: /src\/skip\/(gate|dlo|mindskip|quantile|makers|forced|first|random|unified|shortgpt|sleb|adaskip|litestage|static-set)\.ts/,
   },
   // What a model is, before it is loaded.
   { name: 'inspect', test: /src\/sdk\/inspect\.ts/ },

@@ -24,30 +24,47 @@ const SHAPES = [
   'M-5.5 -5h11l-5.5 10z',
 ]
 
-/** Loss against skip ratio, and the same numbers as a table. */
-export function chart(series: readonly Series[]): HTMLElement {
+/** What stands on the upright axis. */
+export interface Quantity {
+  /** As a heading: “Loss”. */
+  readonly name: string
+  /** Below the heading. */
+  readonly hint: string
+  readonly axis: string
+  readonly digits: number
+  /** What dense has, drawn as a line across. */
+  readonly dense: number
+}
+
+/** Six colours and five shapes: thirty lines differ. */
+const colour = (i: number) => `line-${i % 6}`
+
+/** A quantity against the share that was skipped, and the same numbers as a table. */
+export function chart(series: readonly Series[], quantity: Quantity): HTMLElement {
   const figure = create('figure', { className: 'chart' })
-  const caption = create('figcaption', { className: 'hint', text: describe(series) })
-  const rows = series.flatMap(({ name, points }) =>
-    points.map(({ x, y, label }) => [name, label, `${(100 * x).toFixed(1)} %`, y.toFixed(3)]),
+  const { name, hint, digits, dense } = quantity
+  const caption = create('figcaption')
+  caption.append(create('h3', { text: name }), create('p', { className: 'hint', text: hint }))
+  const rows = series.flatMap((line) =>
+    line.points.map(({ x, y, label }) => [line.name, label, `${(100 * x).toFixed(1)} %`, y.toFixed(digits)]),
   )
   const details = create('details')
-  const box = scrollBox('Loss by share to skip')
-  box.append(table(['Line', 'To skip', 'Skipped', 'Loss'], rows))
+  const box = scrollBox(`${name} by share to skip`)
+  box.append(table(['Line', 'To skip', 'Skipped', name], [['Dense', '–', '0.0 %', dense.toFixed(digits)], ...rows]))
   details.append(create('summary', { text: 'The chart as a table' }), box)
-  const plot = scrollBox('Chart of loss against skipping')
-  plot.append(drawing(series))
+  const plot = scrollBox(`Chart: ${name}`)
+  plot.append(drawing(series, quantity))
   figure.append(caption, key(series), plot, details)
   return figure
 }
 
 /** The gist in words, for those who do not see the lines. */
-export function describe(series: readonly Series[]): string {
-  const lines = series.map(({ name, points }) => {
-    const losses = points.map(({ y }) => y)
-    return `${name}: from ${losses[0]?.toFixed(2)} to ${losses.at(-1)?.toFixed(2)}`
+export function describe(series: readonly Series[], { name, digits, dense }: Quantity): string {
+  const lines = series.map((line) => {
+    const values = line.points.map(({ y }) => y.toFixed(digits))
+    return `${line.name}: from ${values[0]} to ${values.at(-1)}`
   })
-  return `Loss on setting 1’s text, in nats per token, as the share to skip goes from 0 to 50 %. ${lines.join('; ')}.`
+  return `${name} as the share to skip grows. Dense: ${dense.toFixed(digits)}. ${lines.join('; ')}.`
 }
 
 function key(series: readonly Series[]): HTMLElement {
@@ -55,22 +72,18 @@ function key(series: readonly Series[]): HTMLElement {
   for (const [i, { name }] of series.entries()) {
     const item = create('li')
     const mark = svg('svg', { viewBox: '-7 -7 14 14', width: 14, height: 14, 'aria-hidden': 'true' })
-    mark.append(svg('path', { class: `line-${i}`, d: SHAPES[i % SHAPES.length] ?? '' }))
+    mark.append(svg('path', { class: colour(i), d: SHAPES[i % SHAPES.length] ?? '' }))
     item.append(mark, create('span', { text: name }))
     list.append(item)
   }
   return list
 }
 
-function drawing(series: readonly Series[]): SVGSVGElement {
+function drawing(series: readonly Series[], quantity: Quantity): SVGSVGElement {
   const points = series.flatMap((line) => line.points)
   const x = scale([0, ...points.map((point) => point.x)], LEFT, WIDTH - RIGHT)
-  const y = scale(
-    points.map((point) => point.y),
-    HEIGHT - BOTTOM,
-    TOP,
-  )
-  const root = svg('svg', { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: 'img', 'aria-label': describe(series) })
+  const y = scale([quantity.dense, ...points.map((point) => point.y)], HEIGHT - BOTTOM, TOP)
+  const root = svg('svg', { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: 'img', 'aria-label': describe(series, quantity) })
   for (const tick of x.ticks) {
     const at = x.at(tick)
     root.append(
@@ -87,15 +100,17 @@ function drawing(series: readonly Series[]): SVGSVGElement {
   }
   root.append(
     svg('text', { x: (LEFT + WIDTH) / 2, y: HEIGHT - 8, class: 'axis middle' }, 'sublayers skipped'),
-    svg('text', { x: 12, y: (TOP + HEIGHT - BOTTOM) / 2, class: 'axis middle upright' }, 'loss'),
+    svg('text', { x: 12, y: (TOP + HEIGHT - BOTTOM) / 2, class: 'axis middle upright' }, quantity.axis),
+    svg('path', { class: 'dense', d: `M${LEFT} ${y.at(quantity.dense)}H${WIDTH - RIGHT}` }),
+    svg('text', { x: WIDTH - RIGHT, y: y.at(quantity.dense) - 5, class: 'axis end' }, 'dense'),
   )
   for (const [i, line] of series.entries()) {
     const path = line.points.map((point, p) => `${p === 0 ? 'M' : 'L'}${x.at(point.x)} ${y.at(point.y)}`).join('')
-    root.append(svg('path', { class: `line line-${i}`, d: path }))
+    root.append(svg('path', { class: `line ${colour(i)}`, d: path }))
     for (const point of line.points) {
       const place = `translate(${x.at(point.x)} ${y.at(point.y)})`
-      const mark = svg('path', { class: `line-${i}`, d: SHAPES[i % SHAPES.length] ?? '', transform: place })
-      mark.append(svg('title', {}, `${line.name}, ${point.label} to skip: loss ${point.y.toFixed(3)}`))
+      const mark = svg('path', { class: colour(i), d: SHAPES[i % SHAPES.length] ?? '', transform: place })
+      mark.append(svg('title', {}, `${line.name}, ${point.label} to skip: ${point.y.toFixed(quantity.digits)}`))
       root.append(mark)
     }
   }

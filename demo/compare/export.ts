@@ -1,10 +1,10 @@
 import { create } from '../dom.js'
-import type { Series } from './chart.js'
 import type { Comparison } from './comparison.js'
 import { parting } from './parting.js'
+import type { ModelSweep } from './sweeps.js'
 
 /** What a file of results holds: the question with it, so that it can be asked again. */
-export function resultsJson({ state, runs }: Comparison, lines: readonly Series[] | undefined): string {
+export function resultsJson({ state, runs }: Comparison, swept: readonly ModelSweep[] | undefined): string {
   const first = runs[0]
   const results = state.settings.map((setting, i) => {
     const run = runs[i]
@@ -12,7 +12,7 @@ export function resultsJson({ state, runs }: Comparison, lines: readonly Series[
     const { pieces: _, ...figures } = run
     return { setting, finished: true, ...figures, parting: parting(first.tokens, run.tokens) }
   })
-  return `${JSON.stringify({ ...state, settings: undefined, results, ...(lines && { sweep: lines }) }, null, 1)}\n`
+  return `${JSON.stringify({ ...state, settings: undefined, results, ...(swept && { sweeps: swept }) }, null, 1)}\n`
 }
 
 /** Hands the browser a file to save. */

@@ -2,7 +2,6 @@ import { byId, isOn, setOn } from '../dom.js'
 import { clearAlert, report, say } from '../messages.js'
 import { checkWebGpu } from '../no-webgpu.js'
 import { worksOffline } from '../offline.js'
-import { chart, type Series } from './chart.js'
 import { Column } from './column.js'
 import { type Comparison, compare, type Progress } from './comparison.js'
 import { difference } from './difference.js'
@@ -10,9 +9,11 @@ import { differenceFigure, legend } from './difference-view.js'
 import { resultsJson, save } from './export.js'
 import { ModelShelf } from './models.js'
 import { check } from './plan.js'
-import { describeSetting } from './setting.js'
+import { ProfilePanel, readProfileFile } from './profile-panel.js'
+import { describeSetting, type Setting } from './setting.js'
 import { StateForm } from './state-form.js'
-import { sweeps } from './sweeps.js'
+import { sweepCharts } from './sweep-charts.js'
+import { type ModelSweep, sweeps } from './sweeps.js'
 
 const buttons = {
   compare: byId('compare', HTMLButtonElement),
@@ -36,8 +37,16 @@ const progress: Progress = {
   },
 }
 let comparison: Comparison | undefined
-let lines: Series[] | undefined
+let swept: ModelSweep[] | undefined
 let running: AbortController | undefined
+const profile = new ProfilePanel({
+  calibrate: () => run(calibrate),
+  open: (file) => run((signal) => openProfile(file, signal)),
+  change: (changed) => {
+    models.profile = changed
+    showButtons()
+  },
+})
 
 /** One thing at a time. Its failure is reported and leaves the page ready for the next. */
 async function run(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
@@ -60,6 +69,7 @@ function showButtons(): void {
   const idle = !running && hasWebGpu
   const any = comparison?.runs[0] !== undefined
   setOn(buttons.compare, idle)
+  profile.show(idle)
   setOn(buttons.stop, running !== undefined)
   setOn(buttons.save, idle && any)
   setOn(buttons.sweep, idle && any)
@@ -69,7 +79,7 @@ async function runSettings(signal: AbortSignal): Promise<void> {
   const state = form.checked
   check(state)
   comparison = { state, runs: [] }
-  lines = undefined
+  swept = undefined
   chartBox.replaceChildren()
   maps.replaceChildren()
   const columns = state.settings.map((setting, i) => new Column(i, describeSetting(setting, state.address)))
@@ -96,10 +106,37 @@ function showMaps({ state, runs }: Comparison): void {
 
 async function runSweep(signal: AbortSignal): Promise<void> {
   if (!comparison) return
-  lines = await sweeps(comparison, models, signal, progress)
-  chartBox.replaceChildren(chart(lines))
+  swept = await sweeps(comparison, models, signal, progress)
+  chartBox.replaceChildren(...sweepCharts(swept))
   chartBox.scrollIntoView({ block: 'nearest' })
-  say('Done: the chart is at the end of the page.')
+  say('Done: the charts are at the end of the page.')
+}
+
+async function calibrate(signal: AbortSignal): Promise<void> {
+  const state = form.checked
+  check(state)
+  say('Skip profile: loading the model…')
+  const model = await models.get(state.settings[0] as Setting, state.address, signal, progress.detail)
+  say('Skip profile: measuring…')
+  const onProgress = (done: number, all: number) => progress.detail(`${done} of ${all} parts of the text`)
+  await profile.calibrate(model, state.prompt, { signal, onProgress })
+  say('Done: policies go by the new skip profile.')
+}
+
+/** Loads the model with it, which says whether it is one of this model. */
+async function openProfile(file: File, signal: AbortSignal): Promise<void> {
+  const state = form.checked
+  const before = models.profile
+  say('Skip profile: loading the model with it…')
+  try {
+    models.profile = await readProfileFile(file)
+    await models.get(state.settings[0] as Setting, state.address, signal, progress.detail)
+  } catch (error) {
+    models.profile = before
+    throw error
+  }
+  profile.use(models.profile, `, from ${file.name}`)
+  say('Done: policies go by the skip profile of the file.')
 }
 
 byId('compare-form', HTMLFormElement).addEventListener('submit', (event) => {
@@ -124,7 +161,7 @@ buttons.copy.addEventListener('click', async () => {
   }
 })
 buttons.save.addEventListener('click', () => {
-  if (isOn(buttons.save) && comparison) save('skipstone-comparison.json', resultsJson(comparison, lines))
+  if (isOn(buttons.save) && comparison) save('skipstone-comparison.json', resultsJson(comparison, swept))
 })
 byId('prompt', HTMLTextAreaElement).addEventListener('keydown', (event) => {
   if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) buttons.compare.form?.requestSubmit()

@@ -1,4 +1,4 @@
-import { keepModels, type LoadProgress, loadModel, type Model } from '../../src/index.js'
+import { keepModels, type LoadProgress, loadModel, type Model, type SkipProfile } from '../../src/index.js'
 import { byId } from '../dom.js'
 import { bytes } from '../format.js'
 import { warn } from '../messages.js'
@@ -15,7 +15,9 @@ const DOING: Readonly<Record<LoadProgress['phase'], string>> = {
 
 /** Holds one loaded model: several may not fit into the GPU's memory side by side. */
 export class ModelShelf {
-  #held: { key: string; model: Model } | undefined
+  #held: { key: string; profile: SkipProfile | undefined; model: Model } | undefined
+  /** What the next model is loaded with. */
+  profile: SkipProfile | undefined
 
   /** The model that `setting` runs on, loaded where it is not the one that is held. */
   async get(
@@ -25,17 +27,19 @@ export class ModelShelf {
     onProgress: (text: string) => void,
   ): Promise<Model> {
     const key = modelKey(setting, address)
-    if (this.#held?.key === key) return this.#held.model
+    const { profile } = this
+    if (this.#held?.key === key && this.#held.profile === profile) return this.#held.model
     this.clear() // before, not after: two models may not fit
     if (address !== '') void keepModels()
     const model = await loadModel(address === '' ? pebble('') : address, {
       ...(address === '' && companions(setting)),
       dtype: setting.dtype,
+      ...(profile && { profile }),
       signal,
       onProgress: (progress) => onProgress(describe(progress)),
       onWarning: warn,
     })
-    this.#held = { key, model }
+    this.#held = { key, profile, model }
     byId('software', HTMLElement).hidden = !model.device.software
     return model
   }

@@ -1,21 +1,28 @@
-import {
-  dense,
-  forced,
-  type LoadOptions,
-  type PolicyRequest,
-  policy as policyFromText,
-  skipgpt,
-} from '../../src/index.js'
+import { type LoadOptions, type PolicyRequest, policies, policyAt, policy as policyFromText } from '../../src/index.js'
 
-/** Of these, the model needs no weights of its own. */
-const UNTRAINED = ['adaskip', 'shortgpt', 'sleb', 'unified', 'random', 'first'] as const
-export const POLICIES = ['dense', 'skipgpt', 'budget', ...UNTRAINED, 'forced'] as const
+/** What a setting can skip by. */
+export interface Choice {
+  /** In links. */
+  readonly id: string
+  readonly policy: string
+  readonly takesShare: boolean
+  readonly needsRouters: boolean
+}
+
+/** All that a model runs without more weights than its routers. Those that routers decide can also be taken as they were trained. */
+export const CHOICES: readonly Choice[] = policies().flatMap(({ policy, share, needs }): Choice[] => {
+  const its = { policy, takesShare: share !== undefined, needsRouters: needs === 'routers' }
+  if (needs === undefined || needs === 'profile') return [{ ...its, id: policy }]
+  if (needs !== 'routers') return []
+  return [{ ...its, id: policy, takesShare: false }, ...(share ? [{ ...its, id: share }] : [])]
+})
 export const ROUTERS = ['25', '40', ''] as const
 export const DTYPES = ['stored', 'f16', 'q8', 'q4'] as const satisfies readonly LoadOptions['dtype'][]
 
 /** One column: what is skipped, and how the model is loaded for it. */
 export interface Setting {
-  readonly policy: (typeof POLICIES)[number]
+  /** The id of a choice. */
+  readonly policy: string
   /** Per cent to skip, where the policy takes a share. */
   readonly share: number
   /** Of the embedded model: which routers, '' for none. */
@@ -25,44 +32,41 @@ export interface Setting {
   readonly dtype: (typeof DTYPES)[number]
 }
 
-export const POLICY_NAMES: Readonly<Record<Setting['policy'], string>> = {
+/** By id; a policy that is not here goes by its own name. */
+const NAMES: Readonly<Record<string, string>> = {
   dense: 'Dense',
   skipgpt: 'SkipGPT',
   budget: 'SkipGPT with a budget',
   adaskip: 'AdaSkip',
+  'adaskip:online=false': 'AdaSkip, offline only',
   shortgpt: 'ShortGPT',
   sleb: 'SLEB',
   unified: 'Unified layer skipping',
+  'unified:form=published': 'Unified, as published',
   random: 'Sublayers by lot',
   first: 'The first sublayers',
   forced: 'By lot',
 }
 
-export function takesShare({ policy }: Pick<Setting, 'policy'>): boolean {
-  return policy !== 'dense' && policy !== 'skipgpt'
+export function policyName(id: string): string {
+  return NAMES[id] ?? id
 }
 
-export function needsRouters({ policy }: Setting): boolean {
-  return policy === 'budget' || policy === 'skipgpt'
+function choiceOf({ policy }: Pick<Setting, 'policy'>): Choice {
+  return CHOICES.find(({ id }) => id === policy) as Choice
 }
 
-export function policyRequest({ policy, share }: Setting, seed: number): PolicyRequest {
-  switch (policy) {
-    case 'dense':
-      return dense()
-    case 'skipgpt':
-      return skipgpt()
-    case 'budget':
-      return skipgpt({ budget: share / 100 })
-    case 'forced':
-      return forced({ skip: share / 100, seed })
-    case 'random':
-      return policyFromText(`random:skip=${share / 100},seed=${seed}`)
-    case 'unified':
-      return policyFromText(`unified:speedup=${100 / (100 - share)}`)
-    default:
-      return policyFromText(`${policy}:skip=${share / 100}`)
-  }
+export function takesShare(setting: Pick<Setting, 'policy'>): boolean {
+  return choiceOf(setting).takesShare
+}
+
+export function needsRouters(setting: Pick<Setting, 'policy'>): boolean {
+  return choiceOf(setting).needsRouters
+}
+
+export function policyRequest(setting: Pick<Setting, 'policy' | 'share'>, seed: number): PolicyRequest {
+  const { policy, takesShare } = choiceOf(setting)
+  return takesShare ? policyAt(policy, setting.share / 100, seed) : policyFromText(policy)
 }
 
 /** The same for settings that one loaded model serves. `address` is '' for the embedded model. */
@@ -83,7 +87,7 @@ export function describeModel({ routers, lora, dtype }: Setting, address: string
 
 /** The setting in words, such as “SkipGPT with a budget 30 %, routers 25 %, with LoRA, q8”. */
 export function describeSetting(setting: Setting, address: string): string {
-  const name = POLICY_NAMES[setting.policy]
+  const name = policyName(setting.policy)
   const policy = takesShare(setting) ? `${name} ${setting.share} %` : name
   return [policy, describeModel(setting, address)].filter((part) => part !== '').join(', ')
 }

@@ -1,5 +1,5 @@
 import { byId, create, isOn, setOn } from '../dom.js'
-import { DTYPES, needsRouters, POLICIES, POLICY_NAMES, ROUTERS, type Setting, takesShare } from './setting.js'
+import { CHOICES, DTYPES, needsRouters, policyName, ROUTERS, type Setting, takesShare } from './setting.js'
 import { FEWEST, MOST, NEW_SETTING, oneOf } from './state.js'
 
 const ROUTER_NAMES: Readonly<Record<Setting['routers'], string>> = {
@@ -38,7 +38,7 @@ export class SettingsForm {
 
   get settings(): readonly Setting[] {
     return this.#fields.map(({ policy, share, routers, lora, dtype }) => ({
-      policy: oneOf(POLICIES, policy.value, 'dense'),
+      policy: policy.value,
       share: Math.round(Math.min(90, Math.max(0, share.valueAsNumber || 0))),
       routers: oneOf(ROUTERS, routers.value, ''),
       lora: lora.checked,
@@ -78,7 +78,7 @@ export class SettingsForm {
       return row
     }
     const policy = select(
-      POLICIES.map((value) => [value, POLICY_NAMES[value]]),
+      CHOICES.map(({ id }) => [id, policyName(id)]),
       setting.policy,
     )
     const share = create('input')

@@ -1,4 +1,4 @@
-import { DTYPES, POLICIES, ROUTERS, type Setting } from './setting.js'
+import { CHOICES, DTYPES, ROUTERS, type Setting } from './setting.js'
 
 /** All that the page is asked; the hash of its URL holds it, so that a link shows another person the same. */
 export interface State {
@@ -65,7 +65,7 @@ function readSetting(text: string): Setting {
   const [policy, share, routers, lora, dtype] = text.split('.')
   const percent = /^\d+$/.test(share ?? '') ? Number(share) : DENSE.share
   return {
-    policy: oneOf(POLICIES, policy, DENSE.policy),
+    policy: CHOICES.some(({ id }) => id === policy) ? (policy as string) : DENSE.policy,
     share: Math.min(90, percent),
     routers: oneOf(ROUTERS, routers === 'none' ? '' : routers, DENSE.routers),
     lora: lora !== 'plain',

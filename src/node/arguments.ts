@@ -9,6 +9,7 @@ import { SMALL_SHAPES } from '../study/synthetic.js'
 import type { AdapterName } from './adapters.js'
 import type { CommonOptions } from './commands/context.js'
 import type { Request } from './commands/index.js'
+import { checkExamples } from './commands/stages.js'
 import { DEFAULT_MODEL } from './locations.js'
 import { resolveUserPath } from './user-path.js'
 
@@ -51,21 +52,27 @@ interface CommandSpec {
 
 const COMMANDS: Readonly<Record<string, CommandSpec>> = {
   generate: { strings: [...COMMON, ...SAMPLING, 'prompt', 'ids', 'logits', 'trace'], flags: ['ignore-eos'] },
-  eval: { strings: [...COMMON, 'text', 'ids-file'], flags: [] },
-  compare: { strings: [...COMMON, ...SAMPLING, 'policies', 'prompt'], flags: ['sweep', 'ignore-eos'] },
+  eval: { strings: [...COMMON, 'text', 'windows', 'ids-file'], flags: [] },
+  compare: {
+    strings: [...COMMON, ...SAMPLING, 'policies', 'prompt', 'text', 'windows', 'ids-file', 'shares', 'seeds', 'rounds'],
+    flags: ['sweep', 'ignore-eos'],
+  },
   bench: { strings: [...COMMON, 'shape', 'skip', 'tokens', 'repeats', 'phase', 'batch'], flags: ['profile'] },
   inspect: { strings: COMMON, flags: [] },
-  calibrate: { strings: [...COMMON, 'text', 'out'], flags: [] },
+  calibrate: { strings: [...COMMON, 'text', 'windows', 'out'], flags: [] },
   tune: { strings: [...COMMON, ...TUNING, 'text', 'out'], flags: [] },
+  stages: { strings: [...COMMON, 'task', 'most', 'epsilon', 'max-tokens', 'exit'], flags: [] },
   convert: { strings: ['routers', 'lora', 'out'], flags: [] },
 }
 const PHASES = ['prefill', 'decode'] as const
 
 export const USAGE = `skipstone generate   (--prompt TEXT | --ids 1,2,3) [--max-tokens 64] [--ignore-eos] [--stop TEXT] [--temperature 0]
                      [--top-k K] [--top-p P] [--min-p P] [--repetition-penalty R] [--seed 0] [--logits FILE] [--trace FILE]
-skipstone eval       (--text FILE | --ids-file FILE) [--context N]
-skipstone compare    --policies a,b,c --prompt TEXT [--sweep]
-skipstone calibrate  [--text FILE] --out FILE
+skipstone eval       (--text FILE [--windows N] | --ids-file FILE) [--context N]
+skipstone compare    --policies a,b,c --prompt TEXT
+skipstone compare    --sweep [--policies a,b,c] (--prompt TEXT | --text FILE [--windows N] | --ids-file FILE) [--shares 0.1,0.25,0.4] [--seeds 3] [--rounds 3]
+skipstone calibrate  [--text FILE [--windows N]] --out FILE
+skipstone stages     --task FILE [--most 8] [--epsilon 0.01] [--max-tokens 64] [--exit TOKENS/PROBABILITY]
 skipstone tune       --stage routers|lora --target R --text FILE|self --out DIR [--steps N] [--batch B] [--context T] [--learning-rate 0.002]
                      [--accumulation 1] [--sampled WINDOWS] [--existing replace|continue] [--coefficient 8] [--rank 16] [--alpha 32]
                      [--decisions arg-max|sampled] [--seed 1]
@@ -173,24 +180,11 @@ function request(command: string, common: CommonOptions, values: Values): Reques
         throw new SkipstoneError('bad-option', 'Give either --text FILE or --ids-file FILE.')
       }
       return file !== undefined
-        ? { command, ...common, text: readUserFile(file) }
+        ? { command, ...common, ...cut(values), text: readUserFile(file) }
         : { command, ...common, windows: readWindows(idsFile as string) }
     }
-    case 'compare': {
-      const policies = text('policies')
-      const prompt = text('prompt')
-      if (!policies || prompt === undefined) {
-        throw new SkipstoneError('bad-option', 'Give --policies a,b,c and --prompt TEXT.')
-      }
-      return {
-        command,
-        ...common,
-        policies: splitPolicies(policies),
-        prompt,
-        sweep: values.sweep === true,
-        generation: generation(values),
-      }
-    }
+    case 'compare':
+      return compareRequest(common, values)
     case 'bench':
       return {
         command,
@@ -207,10 +201,18 @@ function request(command: string, common: CommonOptions, values: Values): Reques
       }
     case 'calibrate': {
       const file = text('text')
-      return { command, ...common, out: outFile(values), ...(file !== undefined && { text: readUserFile(file) }) }
+      return {
+        command,
+        ...common,
+        ...cut(values),
+        out: outFile(values),
+        ...(file !== undefined && { text: readUserFile(file) }),
+      }
     }
     case 'tune':
       return tuneRequest(common, values)
+    case 'stages':
+      return stagesRequest(common, values)
     case 'convert':
       return { command, out: outFile(values) }
     default:
@@ -243,6 +245,63 @@ function tuneRequest(common: CommonOptions, values: Values): Request {
   }
   const out = outFile(values)
   return { command: 'tune', ...common, tuning, out, ...(file !== 'self' && { text: readUserFile(file) }) }
+}
+
+function compareRequest(common: CommonOptions, values: Values): Request {
+  const text = (name: string) => values[name] as string | undefined
+  const [policies, prompt, file, idsFile] = ['policies', 'prompt', 'text', 'ids-file'].map(text)
+  const sweeps = values.sweep === true
+  const sources = [prompt, file, idsFile].filter((source) => source !== undefined)
+  if (sweeps ? sources.length !== 1 : !policies || prompt === undefined || sources.length > 1) {
+    throw new SkipstoneError(
+      'bad-option',
+      'Give --policies a,b,c and --prompt TEXT; or --sweep and one of --prompt TEXT, --text FILE and --ids-file FILE.',
+    )
+  }
+  return {
+    command: 'compare',
+    ...common,
+    ...(policies && { policies: splitPolicies(policies) }),
+    ...(prompt !== undefined && { prompt }),
+    ...cut(values),
+    ...(file !== undefined && { text: readUserFile(file) }),
+    ...(idsFile !== undefined && { windows: readWindows(idsFile) }),
+    ...(sweeps && {
+      sweep: {
+        ...(values.shares !== undefined && { shares: list('shares', text('shares') as string) }),
+        seeds: whole('seeds', values, 3),
+        rounds: whole('rounds', values, 3),
+      },
+    }),
+    generation: generation(values),
+  }
+}
+
+function stagesRequest(common: CommonOptions, values: Values): Request {
+  const file = values.task as string | undefined
+  if (file === undefined)
+    throw new SkipstoneError('bad-option', 'Give --task FILE, a JSON list of { "stages": […], "answer": "…" }.')
+  const exit = values.exit as string | undefined
+  const [window, threshold] = (exit ?? '1/0').split('/').map(Number)
+  if (!(Number.isInteger(window) && (window as number) >= 1 && Number.isFinite(threshold))) {
+    throw new SkipstoneError(
+      'bad-option',
+      `--exit is a number of tokens and a probability, such as 8/0.4, not "${exit}".`,
+    )
+  }
+  return {
+    command: 'stages',
+    ...common,
+    examples: checkExamples(readUserJson(file)),
+    most: whole('most', values, 8),
+    epsilon: number('epsilon', values, 0.01),
+    maxTokens: whole('max-tokens', values, 64),
+    ...(exit !== undefined && { exit: { window: window as number, threshold: threshold as number } }),
+  }
+}
+
+function cut(values: Values): { windowCount?: number } {
+  return values.windows === undefined ? {} : { windowCount: whole('windows', values, 0) }
 }
 
 function outFile(values: Values): string {

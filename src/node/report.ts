@@ -2,6 +2,7 @@ import { cpus, type } from 'node:os'
 import { noTraffic } from '../model/traffic.js'
 import type { BatchRow } from '../study/bench-batch.js'
 import type { Evaluation } from '../study/evaluate.js'
+import type { Sweep, SweepPoint } from '../study/sweep.js'
 import type { BenchProfile, BenchResult } from './commands/bench.js'
 import type { CalibrateOutcome } from './commands/calibrate.js'
 import type { CompareResult } from './commands/compare.js'
@@ -9,6 +10,7 @@ import type { ConvertOutcome } from './commands/convert.js'
 import type { GenerateOutcome } from './commands/generate.js'
 import type { Request } from './commands/index.js'
 import type { InspectResult } from './commands/inspect.js'
+import type { StagesResult } from './commands/stages.js'
 import type { TuneResult } from './commands/tune.js'
 
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`
@@ -31,6 +33,8 @@ export function report(request: Request, result: unknown, command: string): stri
       return benchmarked(result as BenchResult, command)
     case 'inspect':
       return inspected(result as InspectResult)
+    case 'stages':
+      return searched(result as StagesResult)
     case 'convert':
       return converted(result as ConvertOutcome['result'])
   }
@@ -90,9 +94,52 @@ function compared({ runs, sweep }: CompareResult): string {
     (run) =>
       `${run.policy}: skipped ${percent(run.skip.total)}, ${run.nll.toFixed(4)} nats on the first text, ${percent(run.agreement)} of decisions agree, ${run.partsAt === null ? 'same text' : `parts at token ${run.partsAt}`}\n${run.text}\n`,
   )
-  const points = sweep?.map((p) => `| ${p.policy} | ${percent(p.skip)} | ${p.nll.toFixed(4)} |`) ?? []
-  const table = sweep ? ['| policy | skipped | nats |', '| --- | --- | --- |', ...points, ''] : []
-  return [...texts, ...table].join('\n')
+  return [...texts, ...(sweep ? [sweepTable(sweep)] : [])].join('\n')
+}
+
+function sweepTable({ tokens, dense, lines }: Sweep): string {
+  const row = (name: string, { policy, share, skip, nll, nllRange, speed }: SweepPoint) =>
+    tableRow([
+      name,
+      share === undefined ? policy : percent(share),
+      percent(skip.total),
+      percent(skip.attention),
+      percent(skip.mlp),
+      nll.toFixed(4) + (nllRange ? ` (${nllRange.map((one) => one.toFixed(3)).join('–')})` : ''),
+      ...(speed
+        ? [
+            `${speed.prefillTokensPerSecond.toFixed(0)}, ${speed.prefillSpeedup.toFixed(2)} ×`,
+            `${speed.decodeTokensPerSecond.toFixed(1)}, ${speed.decodeSpeedup.toFixed(2)} ×`,
+            megabytes(speed.weightBytesPerToken),
+          ]
+        : []),
+    ])
+  const times = dense.speed ? ' prefill tokens/s | decode tokens/s | weights/token |' : ''
+  return `${tokens} predicted tokens
+
+| policy | asked | skipped | attention | MLP | nats |${times}
+|${' --- |'.repeat(dense.speed ? 9 : 6)}
+${row('dense', dense)}
+${lines.flatMap((line) => line.points.map((its) => row(line.masked ? `${line.policy}, masked` : line.policy, its))).join('\n')}
+`
+}
+
+function searched({ tried, best, policy }: StagesResult): string {
+  const rows = tried.map((trial) =>
+    tableRow([
+      trial.budgets.join('/'),
+      percent(trial.accuracy),
+      trial.stageMs.map((ms) => ms.toFixed(0)).join(' + '),
+      trial.stageMs.reduce((sum, ms) => sum + ms, 0).toFixed(0),
+      trial === best ? 'chosen' : '',
+    ]),
+  )
+  return `| budgets | right | ms by stage | ms | |
+|${' --- |'.repeat(5)}
+${rows.join('\n')}
+
+${policy}
+`
 }
 
 /** A row of a table in Markdown. */

@@ -1,6 +1,7 @@
 import type { Dispatch } from '../gpu/dispatch.js'
 import { compareStatesKernel } from '../kernels/compare-states.js'
 import type { Program } from './program.js'
+import type { StepRecord } from './records.js'
 import { READ_ROWS } from './rows-logits.js'
 import type { Sequence } from './sequence.js'
 import { withBuffers } from './with-buffers.js'
@@ -12,21 +13,21 @@ export function comparisons(layers: number): number {
 
 /**
  * Compares the residual stream before and behind every sublayer and every layer: for each position of `ids`, from an empty cache, [comparisons]
- * of two values, the cosine and the ratio of norms. @throws as `Sequence.readRows`.
+ * of two values, the cosine and the ratio of norms; and their records. @throws as `Sequence.readRows`.
  */
 export async function compareStates(
   sequence: Sequence,
   ids: ArrayLike<number>,
   signal: AbortSignal | undefined,
-): Promise<Float32Array[]> {
+): Promise<{ parts: Float32Array[]; records: StepRecord[] }> {
   const { gpu, shape, scratch } = sequence.engine
   const { layers } = shape.config
   const count = comparisons(layers)
   const states = READ_ROWS * 4 * shape.d4
   const compare = await compareStatesKernel(gpu, { d4: shape.d4, count, accumulates: false })
   const words = { sublayer: states, layer: states, out: 2 * count * READ_ROWS }
-  return withBuffers(gpu, words, async ({ sublayer, layer, out }) => {
-    const { parts } = await sequence.readRows(ids, ids.length, signal, async (arena, plan) => {
+  return withBuffers(gpu, words, ({ sublayer, layer, out }) =>
+    sequence.readRows(ids, ids.length, signal, async (arena, plan) => {
       const since = (before: GPUBuffer, index: number): Dispatch =>
         compare(arena, { plan, x: scratch.x, before, out }, { index })
       const observed = (program: Program): Program => ({
@@ -40,7 +41,6 @@ export async function compareStates(
         })),
       })
       return { ending: [], out, values: 2 * count, observed }
-    })
-    return parts
-  })
+    }),
+  )
 }

@@ -11,6 +11,8 @@ export interface StepRecord {
   readonly bits: Uint32Array
   /** Signed distance to the threshold per sublayer, where margins are traced. */
   readonly margins: Float32Array | undefined
+  /** By layer: whether keys and values were made. */
+  readonly keysValues: readonly boolean[]
 }
 
 /** A decode step's record, with the logits of its token where they were asked for. */
@@ -43,7 +45,7 @@ export function readRecords(
   shape: RuntimeShape,
   o: { stride: number; known: KnownBits; margins: boolean; tokens: 'every' | 'last' | 'none' },
 ): StepRecord[] {
-  const { run, routed, anyRouted } = o.known
+  const { run, routed, anyRouted, keysValues } = o.known
   const count = words.length / o.stride
   return Array.from({ length: count }, (_, i) => {
     const first = i * o.stride
@@ -59,6 +61,7 @@ export function readRecords(
               words.buffer.slice(words.byteOffset + 4 * marginsAt, words.byteOffset + 4 * (first + o.stride)),
             )
           : undefined,
+      keysValues,
     }
   })
 }

@@ -14,6 +14,8 @@ export interface TraceStep {
   token: number
   attention: string
   mlp: string
+  /** 0 where a layer's keys and values were not made; absent where all were. */
+  keysValues?: string
   marginAttention?: number[]
   marginMlp?: number[]
 }
@@ -86,10 +88,11 @@ export class Trace {
     }
   }
 
-  #step({ bits, margins }: StepRecord, position: number, token: number): TraceStep {
+  #step({ bits, margins, keysValues }: StepRecord, position: number, token: number): TraceStep {
     const layers = Array.from({ length: this.layers }, (_, i) => i)
     const text = (offset: 0 | 1) => layers.map((l) => (executed(bits, 2 * l + offset) ? '1' : '0')).join('')
     const step: TraceStep = { position, token, attention: text(0), mlp: text(1) }
+    if (keysValues.includes(false)) step.keysValues = keysValues.map(Number).join('')
     if (margins) {
       step.marginAttention = layers.map((l) => margins[2 * l] as number)
       step.marginMlp = layers.map((l) => margins[2 * l + 1] as number)

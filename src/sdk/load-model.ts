@@ -57,7 +57,7 @@ async function readSmall(source: ModelSource, options: LoadOptions) {
     ? await openSource(options.routers, options)
     : (await files.has(ROUTER_FILE, signal)) && files
   const [generation, adapter, routers] = await Promise.all([
-    optionalJson(files, 'generation_config.json', signal).then(parseGenerationConfig),
+    optionalJson(files, 'generation_config.json', signal).then((json) => parseGenerationConfig(json ?? {})),
     options.lora ? openSource(options.lora, options).then((lora) => readAdapter(lora, signal)) : undefined,
     routerFiles ? loadRouters(routerFiles, config, signal) : undefined,
   ])
@@ -120,6 +120,7 @@ async function load(
     routers,
     tensors: async (names) => (await import('./policy-tensors.js')).policyTensors(names, checkpoint, routerFiles),
     profile,
+    storedProfile: () => optionalJson(files, 'skip-profile.json', undefined),
     warn: (message) => warn(options, message),
     engine,
     loadPhases: phases.done,
@@ -175,7 +176,7 @@ async function optionalJson(files: FileSource, name: string, signal: AbortSignal
   try {
     return await readJson(files, name, signal)
   } catch (error) {
-    if (error instanceof SkipstoneError && error.code === 'not-found') return {}
+    if (error instanceof SkipstoneError && error.code === 'not-found') return undefined
     throw error
   }
 }

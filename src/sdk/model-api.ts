@@ -5,6 +5,7 @@ import type { Activations } from '../runtime/activations.js'
 import type { SkipProfile } from '../skip/profile.js'
 import type { Evaluation } from '../study/evaluate.js'
 import type { ProfileResult } from '../study/profile.js'
+import type { Sweep, SweepOptions } from '../study/sweep.js'
 import type { Embeddable, EmbedInput, EmbedOptions } from './embed-request.js'
 import type { LoadPhase } from './load-phases.js'
 import type { ChatCompletions } from './openai/completions.js'
@@ -76,7 +77,8 @@ export interface Model {
   createSession(options?: SessionOptions): Session
 
   /**
-   * Teacher-forced loss of a policy over windows of token ids, each from an empty cache. With activations in 8 bits, in decode steps, token by token.
+   * Teacher-forced loss of a policy over windows of token ids, each from an empty cache. With activations in 8 bits, and under
+   * a policy that decides anew behind an answer's beginning, in decode steps, token by token.
    * @throws `bad-option`, `missing-weights`, `aborted`, `device-lost`, `disposed`.
    */
   evaluate(windows: readonly (readonly number[])[], options?: EvaluateOptions): Promise<Evaluation>
@@ -112,6 +114,13 @@ export interface Model {
    * routers), `unsupported` (a model in a worker, weights that stream, no BOS), `out-of-memory` with what would fit, `aborted`, `device-lost`, `disposed`.
    */
   tune(options?: TuneOptions): Promise<TuneRun>
+
+  /**
+   * Loss and speed of policies against the share that they skip, over windows of token ids, each from an empty cache; with dense, and with the
+   * control that computes what it skips. Without `policies`, those that this model runs.
+   * @throws `bad-option` (nothing to predict, unknown ids), `unknown-policy`, `missing-weights`, `context-full`, `aborted`, `device-lost`, `disposed`.
+   */
+  sweep(windows: readonly (readonly number[])[], options?: SweepOptions): Promise<Sweep>
 
   /** Frees everything; later calls on the model or its sessions fail with `disposed`. */
   dispose(): void

@@ -12,6 +12,7 @@ import type { RouterWeights } from '../skip/router-weights.js'
 import type { Calibrator } from '../study/calibrator.js'
 import type { Evaluation } from '../study/evaluate.js'
 import type { ProfileResult } from '../study/profile.js'
+import type { Sweep, SweepOptions } from '../study/sweep.js'
 import { type Embeddable, type EmbedInput, type EmbedOptions, idsOf, isOne } from './embed-request.js'
 import type { LoadPhase } from './load-phases.js'
 import type { DeviceFacts, EvaluateOptions, Model, ProfileOptions } from './model-api.js'
@@ -32,6 +33,8 @@ export interface ModelParts {
   readonly tensors: PolicyContext['tensors']
   /** Checked. */
   readonly profile: SkipProfile | undefined
+  /** What lies beside the model, where something does. */
+  readonly storedProfile: () => Promise<unknown>
   readonly warn: (message: string) => void
   readonly engine: Engine
   readonly loadPhases: readonly LoadPhase[]
@@ -150,7 +153,16 @@ export class EngineModel implements Model, SessionHost {
   ): Promise<SkipProfile> {
     return this.#study(async (engine) => {
       for (const window of windows ?? []) this.checkIds(window)
-      return (await this.#measuring()).profile(engine, windows, options)
+      return (await this.#measuring()).profile(engine, windows, { ...options, routers: this.parts.routers })
+    })
+  }
+
+  async sweep(windows: readonly (readonly number[])[], options: SweepOptions = {}): Promise<Sweep> {
+    return this.#study(async (engine) => {
+      for (const window of windows) this.checkIds(window)
+      const { sweep } = await import('../study/sweep.js')
+      const resolve = (request: PolicyRequest) => this.resolve(request, engine, options.signal)
+      return sweep(engine, windows, { ...options, contextLength: this.config.contextLength, resolve })
     })
   }
 
@@ -215,7 +227,8 @@ export class EngineModel implements Model, SessionHost {
       routers: this.routers,
       tensors: this.parts.tensors,
       margins: async (policy) => (await this.#measuring()).margins(engine, policy, signal),
-      profile: async () => this.parts.profile ?? (await this.#measuring()).ownProfile(engine, signal),
+      profile: async () =>
+        this.parts.profile ?? (await this.#measuring()).ownProfile(engine, this.parts.storedProfile, signal),
       loss: async (policy, ids) => {
         this.checkIds(ids)
         return (await this.#measuring()).loss(engine, policy, ids, signal)

@@ -50,8 +50,8 @@ export interface LoadOptions extends SourceOptions {
   /** A folder with a PEFT LoRA adapter, merged while loading. */
   lora?: ModelSource
   /**
-   * What `calibrate` measured of this model, for policies that need it. Default: they calibrate on text that the model samples itself, and
-   * `onWarning` says so.
+   * What `calibrate` measured of this model, for policies that need it. Default: the `skip-profile.json` in the model's folder; where there is
+   * none, they calibrate on text that the model samples itself, and `onWarning` says so.
    */
   profile?: SkipProfile
   /** Where adapters come from. Default `navigator.gpu`. */

@@ -3,6 +3,7 @@ import { DLO_TENSORS, dlo, readDlo } from './dlo.js'
 import { first } from './first.js'
 import { forced } from './forced.js'
 import { GATESKIP_TENSORS, gateskip, readGateSkip } from './gateskip.js'
+import { litestage } from './litestage.js'
 import { MINDSKIP_TENSORS, mindskip, readMindSkip } from './mindskip.js'
 import type { SkipPolicy } from './policy.js'
 import type { PolicyContext } from './policy-context.js'
@@ -23,6 +24,7 @@ export interface Makers {
   shortgpt: Maker<{ skip: number }>
   sleb: Maker<{ skip: number }>
   adaskip: Maker<{ skip: number; online: 'true' | 'false'; window: number }>
+  litestage: Maker<{ budgets: readonly number[]; stage: number }>
   gateskip: Maker<{ skip: number | undefined; threshold: number | undefined }>
   dlo: Maker<{ threshold: number; factor: number; gap: number }>
   mindskip: Maker<{ threshold: number; form: 'sequence' | 'token' }>
@@ -41,6 +43,7 @@ export const MAKERS: Makers = {
     }),
   adaskip: async ({ skip, online, window }, { profile }) =>
     adaskip({ skip, online: online === 'true', window, profile: await profile() }),
+  litestage: async (options, { profile }) => litestage({ ...options, profile: await profile() }),
   async gateskip(options, context) {
     const read = async () => readGateSkip(await context.tensors(GATESKIP_TENSORS), context)
     const weights = await context.once('gateskip', read)

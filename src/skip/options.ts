@@ -18,6 +18,18 @@ export const whole = numeric('a whole number', Number.isInteger)
 export const count = numeric('a whole number, 1 or more', (value) => Number.isInteger(value) && value >= 1)
 export const factor = numeric('1 or more', (value) => value >= 1)
 
+/** Whole numbers with a slash between them, as in 8/4/0. */
+export const slashed: Option<readonly number[]> = (value, name) => {
+  const numbers = String(value ?? '')
+    .split('/')
+    .map((part) => (/^\d+$/.test(part.trim()) ? Number(part) : Number.NaN))
+  if (numbers.every(Number.isInteger)) return numbers
+  throw new SkipstoneError(
+    'bad-option',
+    `${name} is a whole number for each stage, such as 8/4/0, not ${value ?? 'left out'}.`,
+  )
+}
+
 /** One of these words; the first is the default. */
 export function oneOf<const T extends string>(...words: [T, ...T[]]): Option<T> {
   return (value, name) => {

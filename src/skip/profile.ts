@@ -8,9 +8,21 @@ export interface ProfiledModel {
   readonly fingerprint: string
 }
 
+/** Margins z of a model's routers over the tokens of a text, each of which ran everything. A token that routers decide about runs iff z >= δ. */
+export interface RouterMargins {
+  /** Which routers: of their weights. */
+  readonly routers: string
+  /** Shares of the tokens, ascending. */
+  readonly quantiles: readonly number[]
+  /** [2L] */
+  readonly mean: readonly number[]
+  /** [2L][quantiles] What so large a share of the tokens has at most. */
+  readonly at: readonly (readonly number[])[]
+}
+
 /**
  * How much each sublayer of a model changes the residual stream, on average over the tokens of a text. Plain data: it survives JSON.
- * Sublayers are numbered 2·layer (attention) and 2·layer + 1 (MLP).
+ * Sublayers are numbered 2·layer (attention) and 2·layer + 1 (MLP). A field that a reader can do without is no new version.
  */
 export interface SkipProfile {
   readonly format: 'skipstone-profile'
@@ -27,6 +39,8 @@ export interface SkipProfile {
   readonly scale: readonly number[]
   /** [L] Cosine of the stream before and behind a whole layer. */
   readonly layerSimilarity: readonly number[]
+  /** Absent where the model was loaded without routers, and in profiles of earlier releases. */
+  readonly margins?: RouterMargins
 }
 
 const WHAT = 'the skip profile'
@@ -64,10 +78,24 @@ export function readProfile(value: unknown, model: ProfiledModel): SkipProfile {
     similarity: numbers(object, 'similarity', 2 * layers, -1.001),
     scale: numbers(object, 'scale', 2 * layers, 0),
     layerSimilarity: numbers(object, 'layerSimilarity', layers, -1.001),
+    ...(optional(object, 'margins') !== undefined && { margins: readMargins(optional(object, 'margins'), layers) }),
   }
 }
 
-function numbers(object: JsonObject, key: string, count: number, least: number): number[] {
+function readMargins(value: unknown, layers: number): RouterMargins {
+  const object = jsonObject(value, '"margins" in the skip profile')
+  const quantiles = optional(object, 'quantiles')
+  const at = optional(object, 'at')
+  if (!Array.isArray(quantiles) || !Array.isArray(at) || at.length !== 2 * layers) throw broken('margins')
+  return {
+    routers: required(optionalString(object, 'routers', WHAT), 'routers', WHAT),
+    quantiles: numbers(object, 'quantiles', quantiles.length, 0),
+    mean: numbers(object, 'mean', 2 * layers),
+    at: at.map((row) => numbers({ at: row }, 'at', quantiles.length)),
+  }
+}
+
+function numbers(object: JsonObject, key: string, count: number, least = Number.NEGATIVE_INFINITY): number[] {
   const value = optional(object, key)
   const fits = (one: unknown): one is number => typeof one === 'number' && one >= least && Number.isFinite(one)
   if (!Array.isArray(value) || value.length !== count || !value.every(fits)) throw broken(key)

@@ -1,7 +1,7 @@
 import { SkipstoneError } from '../errors.js'
 import { dense } from './dense.js'
 import type { Makers } from './makers.js'
-import { count, factor, finite, type Option, oneOf, share, whole } from './options.js'
+import { count, factor, finite, type Option, oneOf, share, slashed, whole } from './options.js'
 import type { SkipPolicy } from './policy.js'
 import type { PolicyContext } from './policy-context.js'
 import type { RouterWeights } from './router-weights.js'
@@ -13,13 +13,22 @@ export interface PolicyRequest {
   readonly options: Readonly<Record<string, number | string>>
 }
 
+/**
+ * What a policy needs besides the model: routers that were loaded with it; weights of its own, in the checkpoint or loaded with it; a skip
+ * profile, which is measured where none was given; or that profile and budgets for stages.
+ */
+export type PolicyNeeds = 'routers' | 'weights' | 'profile' | 'stages'
+
 interface Entry<O> {
   /** What its options may be. */
   readonly options: { readonly [K in keyof O]: Option<O[K]> }
   /** The option that says which share is skipped. */
   readonly share?: keyof O & string
-  /** It needs routers that were loaded with the model. */
-  readonly needsRouters?: true
+  /** Its value for a share, where that is another number. */
+  valueAt?(share: number): number
+  readonly needs?: PolicyNeeds
+  /** Options, as text, under which it is another method. */
+  readonly variants?: readonly string[]
   /** What its options must be together. @throws `bad-option`. */
   check?(options: O): void
   /** Joins the options with a model's weights. */
@@ -42,11 +51,10 @@ function lazy<K extends keyof Makers>(name: K, its: Omit<Entry<Parameters<Makers
 
 const POLICIES: Readonly<Record<string, AnyEntry>> = {
   dense: entry({ options: {}, make: () => dense }),
-  forced: lazy('forced', { options: { skip: share(0.5), seed: whole(0) }, share: 'skip' }),
   skipgpt: entry<{ delta: number | undefined; budget: number | undefined; input: 'entry' | 'post-attention' }>({
     options: { delta: finite(undefined), budget: share(undefined), input: oneOf('entry', 'post-attention') },
     share: 'budget',
-    needsRouters: true,
+    needs: 'routers',
     check: ({ delta, budget }) => atMostOne('skipgpt', { delta, budget }),
     async make({ delta = 0, budget, input }, { routers, calibrate }) {
       const policyAt = (delta: number) => skipgptPolicy({ routers: routers as RouterWeights, delta, input })
@@ -55,20 +63,36 @@ const POLICIES: Readonly<Record<string, AnyEntry>> = {
   }),
   first: lazy('first', { options: { skip: share(0.25) }, share: 'skip' }),
   random: lazy('random', { options: { skip: share(0.25), seed: whole(0) }, share: 'skip' }),
-  unified: lazy('unified', { options: { speedup: factor(2), form: oneOf('even', 'published') } }),
-  shortgpt: lazy('shortgpt', { options: { skip: share(0.25) }, share: 'skip' }),
-  sleb: lazy('sleb', { options: { skip: share(0.25) }, share: 'skip' }),
+  unified: lazy('unified', {
+    options: { speedup: factor(2), form: oneOf('even', 'published') },
+    share: 'speedup',
+    valueAt: (share) => 1 / (1 - share),
+    variants: ['form=published'],
+  }),
+  shortgpt: lazy('shortgpt', { options: { skip: share(0.25) }, share: 'skip', needs: 'profile' }),
+  sleb: lazy('sleb', { options: { skip: share(0.25) }, share: 'skip', needs: 'profile' }),
   adaskip: lazy('adaskip', {
     options: { skip: share(0.25), online: oneOf('true', 'false'), window: count(20) },
     share: 'skip',
+    needs: 'profile',
+    variants: ['online=false'],
   }),
+  litestage: lazy('litestage', { options: { budgets: slashed, stage: count(1) }, needs: 'stages' }),
   gateskip: lazy('gateskip', {
     options: { skip: share(undefined), threshold: finite(undefined) },
     share: 'skip',
+    needs: 'weights',
     check: ({ skip, threshold }) => atMostOne('gateskip', { skip, threshold }),
   }),
-  dlo: lazy('dlo', { options: { threshold: finite(0.5), factor: finite(2), gap: finite(0.05) } }),
-  mindskip: lazy('mindskip', { options: { threshold: finite(0.5), form: oneOf('sequence', 'token') } }),
+  dlo: lazy('dlo', {
+    options: { threshold: finite(0.5), factor: finite(2), gap: finite(0.05) },
+    needs: 'weights',
+  }),
+  mindskip: lazy('mindskip', {
+    options: { threshold: finite(0.5), form: oneOf('sequence', 'token') },
+    needs: 'weights',
+  }),
+  forced: lazy('forced', { options: { skip: share(0.5), seed: whole(0) }, share: 'skip' }),
 }
 
 /** @throws `bad-option` where more than one was given. */
@@ -78,7 +102,7 @@ function atMostOne(policy: string, options: Readonly<Record<string, unknown>>): 
 }
 
 /** Policies that the design names and that a later version brings. */
-const PLANNED = ['litestage', 'dllm', 'flexidepth', 'speculative']
+const PLANNED = ['dllm', 'flexidepth', 'speculative']
 
 /** Names of the policies that run. */
 export const POLICY_NAMES = Object.keys(POLICIES)
@@ -107,14 +131,52 @@ export function checkPolicy(request: PolicyRequest): PolicyRequest {
   return request
 }
 
-/** The option with which a policy takes the share that it skips; undefined where it takes none. */
-export function shareOption(name: string): string | undefined {
-  return Object.hasOwn(POLICIES, name) ? POLICIES[name]?.share : undefined
+/** A policy of this version, or a variant of one, as a list for people shows it. */
+export interface PolicyInfo {
+  /** As it is asked for, without a share: `adaskip`, `adaskip:online=false`. */
+  readonly policy: string
+  /** The option that sets how much it skips, which `policyAt` does; absent where nothing does. */
+  readonly share?: string
+  /** Absent where any model runs it. */
+  readonly needs?: PolicyNeeds
+  /** It draws lots: another seed is another choice. */
+  readonly seeded: boolean
+}
+
+/** The policies that run, in the order in which they are shown. */
+export function policies(): PolicyInfo[] {
+  return Object.entries(POLICIES).flatMap(([name, { share, needs, variants = [], options }]) =>
+    [name, ...variants.map((variant) => `${name}:${variant}`)].map((policy) => ({
+      policy,
+      ...(share && { share }),
+      ...(needs && { needs }),
+      seeded: 'seed' in options,
+    })),
+  )
+}
+
+/**
+ * A policy that is asked to skip `share` of the model, 0 to 1, whatever its option for that is called.
+ * @throws as `parsePolicy`, and `bad-option` for a policy that takes no share, or one out of range.
+ */
+export function policyAt(text: string, share: number, seed?: number): PolicyRequest {
+  const { name, options } = parsePolicy(text)
+  const its = entryOf({ name, options })
+  if (!its.share) throw new SkipstoneError('bad-option', `The policy "${name}" takes no share to skip.`)
+  const value = its.valueAt?.(share) ?? share
+  const seeded = seed !== undefined && 'seed' in its.options
+  return checkPolicy({ name, options: { ...options, [its.share]: value, ...(seeded && { seed }) } })
+}
+
+/** A request as text, such as "random:skip=0.25,seed=1". */
+export function policyText({ name, options }: PolicyRequest): string {
+  const pairs = Object.entries(options).map(([key, value]) => `${key}=${value}`)
+  return pairs.length > 0 ? `${name}:${pairs}` : name
 }
 
 /** @throws `missing-weights` for a policy that needs routers where there are none. */
 export function checkRouters(request: PolicyRequest, hasRouters: boolean): void {
-  if (hasRouters || !entryOf(request).needsRouters) return
+  if (hasRouters || entryOf(request).needs !== 'routers') return
   throw new SkipstoneError(
     'missing-weights',
     `The policy "${request.name}" needs router weights: load the model with the option \`routers\` (--routers), a folder with routers.safetensors.`,

@@ -1,6 +1,7 @@
 import { SkipstoneError } from '../errors.js'
 import { mainDtype } from '../model/matrix-dtypes.js'
 import type { Engine } from '../runtime/engine.js'
+import type { Read } from '../runtime/records.js'
 import { GREEDY } from '../runtime/sampling.js'
 import { Sequence } from '../runtime/sequence.js'
 import { dense } from '../skip/dense.js'
@@ -135,7 +136,7 @@ async function prefillOnce(engine: Engine, sequence: Sequence, tokens: number): 
   const started = performance.now()
   const { records } = await sequence.prefill(ids, { sampling: GREEDY })
   const ms = performance.now() - started
-  const visits = records.map(({ bits }, position) => ({ position, bits }))
+  const visits = records.map(({ bits, keysValues }, position) => ({ position, bits, keysValues }))
   return { ms, work: prefillFlops(engine.shape.config, visits), waits: (sequence.waits - waits) / tokens }
 }
 
@@ -146,11 +147,11 @@ async function decodeOnce(engine: Engine, sequence: Sequence, tokens: number): P
   const { bytes } = sequence.traffic.decode
   const visits: Visit[] = []
   const started = performance.now()
-  const pending: (() => Promise<{ bits: Uint32Array }[]>)[] = []
+  const pending: Read[] = []
   for (let step = 0; step < DECODE_STEPS; step += STEPS_PER_SUBMIT)
     pending.push(await sequence.decode(STEPS_PER_SUBMIT))
   for (const read of pending) {
-    for (const { bits } of await read()) visits.push({ position: tokens + visits.length, bits })
+    for (const record of await read()) visits.push({ ...record, position: tokens + visits.length })
   }
   const ms = (performance.now() - started) / DECODE_STEPS
   const work = decodeBytes(engine.shape.config, mainDtype(engine.weights.dtypes), visits) / DECODE_STEPS

@@ -5,13 +5,17 @@ import type { Engine } from '../runtime/engine.js'
 import { Sequence } from '../runtime/sequence.js'
 import { dense } from '../skip/dense.js'
 import type { ProfiledModel, SkipProfile } from '../skip/profile.js'
+import type { RouterWeights } from '../skip/router-weights.js'
 import { checksum } from '../storage/checksum.js'
+import { MarginStatistics } from './margin-statistics.js'
 
 /** Ids that a profile keeps of its text. */
 const SAMPLE = 256
 
 export interface CalibrateOptions {
   text: SkipProfile['text']
+  /** The model's, where it has some. */
+  routers?: RouterWeights | undefined
   contextLength: number
   signal?: AbortSignal | undefined
   /** Windows done and to do. */
@@ -28,7 +32,8 @@ export async function profiledModel({ gpu, weights, shape }: Engine): Promise<Pr
 
 /**
  * One dense pass over windows of ids, each from an empty cache, in which the GPU compares the residual stream before and behind every
- * sublayer. The means are over all tokens of all windows, as the papers of AdaSkip and ShortGPT have them.
+ * sublayer, and routers are asked what they would decide. The means are over all tokens of all windows, as the papers of AdaSkip and ShortGPT
+ * have them.
  * @throws `bad-option` where there is no token, `context-full`, `aborted`, `device-lost`.
  */
 export async function calibrate(
@@ -36,15 +41,21 @@ export async function calibrate(
   windows: readonly (readonly number[])[],
   options: CalibrateOptions,
 ): Promise<SkipProfile> {
-  const { contextLength, signal, text } = options
+  const { contextLength, signal, text, routers } = options
   const { layers } = engine.shape.config
   const values = 2 * comparisons(layers)
   const sums = new Float64Array(values)
   let tokens = 0
-  const sequence = new Sequence(engine, dense, { contextLength })
+  const margins = routers && new MarginStatistics(routers, layers)
+  const sequence = new Sequence(engine, margins?.policy ?? dense, { contextLength, margins: margins !== undefined })
   try {
     for (const [i, window] of windows.entries()) {
-      for (const part of await compareStates(sequence, window, signal)) {
+      let compared = await compareStates(sequence, window, signal)
+      while (margins?.add(compared.records) === false) {
+        sequence.usePolicy(margins.policy)
+        compared = await compareStates(sequence, window, signal)
+      }
+      for (const part of compared.parts) {
         for (const [at, value] of part.entries()) sums[at % values] = (sums[at % values] as number) + value
       }
       tokens += window.length
@@ -66,5 +77,6 @@ export async function calibrate(
     similarity: mean(0, 2 * layers, 'cosine'),
     scale: mean(0, 2 * layers, 'ratio'),
     layerSimilarity: mean(2 * layers, layers, 'cosine'),
+    ...(margins && { margins: margins.found }),
   }
 }

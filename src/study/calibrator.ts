@@ -1,8 +1,8 @@
 import type { Engine } from '../runtime/engine.js'
 import type { SkipPolicy } from '../skip/policy.js'
-import type { SkipProfile } from '../skip/profile.js'
+import { readProfile, type SkipProfile } from '../skip/profile.js'
 import { calibrateDelta, decisions, sampleText } from './budget.js'
-import { type CalibrateOptions, calibrate } from './calibrate.js'
+import { type CalibrateOptions, calibrate, profiledModel } from './calibrate.js'
 import { evaluate } from './evaluate.js'
 
 /** What the policies of one model have measured for them: each thing once, and again where it failed. */
@@ -26,9 +26,11 @@ export class Calibrator {
     )
   }
 
-  /** A profile of text that the model samples itself. Says that nobody gave one. */
-  ownProfile(engine: Engine, signal: AbortSignal | undefined): Promise<SkipProfile> {
+  /** The profile that lies beside the model; or else one of text that the model samples itself, which says that nobody gave one. */
+  ownProfile(engine: Engine, stored: () => Promise<unknown>, signal: AbortSignal | undefined): Promise<SkipProfile> {
     return this.once('profile', async () => {
+      const beside = await stored()
+      if (beside !== undefined) return readProfile(beside, await profiledModel(engine))
       const profile = await this.profile(engine, undefined, { signal })
       this.warn(
         `A policy needs a skip profile, and none was given: it was measured on ${profile.tokens} tokens that the model sampled itself. Measure one on your own text with "skipstone calibrate" or model.calibrate, and load the model with it.`,
@@ -41,7 +43,7 @@ export class Calibrator {
   async profile(
     engine: Engine,
     windows: readonly (readonly number[])[] | undefined,
-    options: Pick<CalibrateOptions, 'signal' | 'onProgress'>,
+    options: Pick<CalibrateOptions, 'signal' | 'onProgress' | 'routers'>,
   ): Promise<SkipProfile> {
     const { contextLength } = this
     const text = windows ? 'given' : 'sampled'
@@ -57,7 +59,7 @@ export class Calibrator {
     )
   }
 
-  /** The mean loss of a policy on ids. */
+  /** The mean loss of a policy on ids, or their beginning where the context is shorter than that of the profile that they come from. */
   async loss(
     engine: Engine,
     policy: SkipPolicy,
@@ -65,7 +67,8 @@ export class Calibrator {
     signal: AbortSignal | undefined,
   ): Promise<number> {
     const { contextLength } = this
-    return (await evaluate(engine, policy, [ids], { contextLength, ...(signal && { signal }) })).nll
+    return (await evaluate(engine, policy, [ids.slice(0, contextLength)], { contextLength, ...(signal && { signal }) }))
+      .nll
   }
 
   #text(engine: Engine, signal: AbortSignal | undefined): Promise<number[]> {

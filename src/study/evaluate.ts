@@ -24,8 +24,8 @@ export function windowsOf(ids: readonly number[], length: number, bos: number): 
 }
 
 /**
- * Teacher-forced loss of a policy over windows of ids, each from an empty cache; token by token where activations have 8 bits. A policy that skips more in
- * decode than in prefill is judged by what it does in decode: the text is one that it would have generated.
+ * Teacher-forced loss of a policy over windows of ids, each from an empty cache; token by token where activations have 8 bits, and where the policy watches
+ * an answer's beginning. A policy that skips more in decode than in prefill is judged by what it does in decode: the text is one that it would have generated.
  * @throws `bad-option` where no window predicts anything.
  */
 export async function evaluate(
@@ -41,7 +41,8 @@ export async function evaluate(
   },
 ): Promise<Evaluation> {
   // Prompts are read in f32: of activations in 8 bits only decode steps tell something.
-  const inSteps = engine.target.activations === 'f32' ? undefined : await import('./score-steps.js')
+  const inDecode = engine.target.activations !== 'f32' || policy.watch
+  const inSteps = inDecode ? await import('./score-steps.js') : undefined
   const sequence = new Sequence(engine, asIn('decode', policy), { contextLength: options.contextLength })
   const trace = new Trace(engine.shape.config.layers)
   let sum = 0

@@ -1,4 +1,4 @@
-import { tokenLogprobs } from '../runtime/logprobs.js'
+import { generateTokens } from '../runtime/generate.js'
 import type { StepRecord } from '../runtime/records.js'
 import { GREEDY } from '../runtime/sampling.js'
 import type { Sequence } from '../runtime/sequence.js'
@@ -10,25 +10,24 @@ export async function scoreSteps(
   signal?: AbortSignal,
 ): Promise<{ nll: Float32Array; records: StepRecord[] }> {
   const { vocabSize } = sequence.engine.shape.config
-  const only = (id: number) => {
-    const allowed = new Uint32Array(Math.ceil(vocabSize / 32))
-    allowed[id >> 5] = 1 << (id & 31)
-    return allowed
-  }
   const nll = new Float32Array(ids.length - 1)
+  const records: StepRecord[] = []
+  const constraint = {
+    mask: () => {
+      const allowed = new Uint32Array(Math.ceil(vocabSize / 32))
+      const next = ids[1 + records.length] as number
+      allowed[next >> 5] = 1 << (next & 31)
+      return allowed
+    },
+    accept: () => undefined,
+  }
   sequence.rewind(0)
-  const [first, next] = ids as [number, number]
-  const begun = await sequence.prefill([first], { sampling: GREEDY, allowed: only(next), logits: true, signal })
-  const records = begun.records
-  let logits = begun.logits
-  for (const [i, id] of ids.slice(1).entries()) {
-    if (i > 0) {
-      sequence.allow(only(id))
-      const [step] = await (await sequence.decode(1, signal, { logits: true }))()
-      logits = step?.logits
-      records.push(step as StepRecord)
-    }
-    nll[i] = -tokenLogprobs(logits as Float32Array, id, 0).logprob
+  const contextLength = ids.length
+  const wanted = { sampling: GREEDY, maxTokens: nll.length, contextLength, seen: [], logprobs: 0, constraint, signal }
+  for await (const event of generateTokens(sequence, ids.slice(0, 1), wanted)) {
+    if (event.kind !== 'token') continue
+    nll[records.length] = -(event.logprobs?.logprob as number)
+    records.push(event.record)
   }
   return { nll, records }
 }

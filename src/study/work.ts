@@ -8,6 +8,14 @@ import { executed } from '../runtime/trace.js'
 export interface Visit {
   readonly position: number
   readonly bits: Uint32Array
+  /** By layer: whether keys and values were made. */
+  readonly keysValues: readonly boolean[]
+}
+
+/** What one token did with its layers. */
+export interface Done {
+  ran(sublayer: number): boolean
+  keysValues(layer: number): boolean
 }
 
 /** Of a long row; scales included. */
@@ -16,15 +24,15 @@ function bytesPerWeight(dtype: WeightDtype): number {
   return (4 * rowWords(k / 4, dtype)) / k
 }
 
-/** FLOPs of a prefill: K and V for every row, the rest where it ran, and the head once. */
+/** FLOPs of a prefill: K and V where they are made, which routers do not change, the rest where it ran, and the head once. */
 export function prefillFlops(config: ModelConfig, visits: readonly Visit[]): number {
   const { hiddenSize: d, intermediateSize: ff, heads, kvHeads, headDim, layers, vocabSize } = config
   const query = heads * headDim
-  const always = 2 * d * 2 * kvHeads * headDim
+  const projections = 2 * d * 2 * kvHeads * headDim
   let flops = 2 * d * vocabSize
-  for (const { position, bits } of visits) {
+  for (const { position, bits, keysValues } of visits) {
     for (let layer = 0; layer < layers; layer++) {
-      flops += always
+      if (keysValues[layer]) flops += projections
       if (executed(bits, 2 * layer)) flops += 4 * d * query + 4 * query * (position + 1)
       if (executed(bits, 2 * layer + 1)) flops += 6 * d * ff
     }
@@ -32,12 +40,12 @@ export function prefillFlops(config: ModelConfig, visits: readonly Visit[]): num
   return flops
 }
 
-/** Bytes of weights that one decode step reads: K/V projections and head always, the rest where `ran(sublayer)`. */
-export function stepWeightBytes(config: ModelConfig, dtype: WeightDtype, ran: (sublayer: number) => boolean): number {
+/** Bytes of weights that one decode step reads: the head always, K/V projections where they are made, the rest where it ran. */
+export function stepWeightBytes(config: ModelConfig, dtype: WeightDtype, { ran, keysValues }: Done): number {
   const { hiddenSize: d, intermediateSize: ff, heads, kvHeads, headDim, layers, vocabSize } = config
   let weights = 0
   for (let layer = 0; layer < layers; layer++) {
-    weights += d * 2 * kvHeads * headDim
+    if (keysValues(layer)) weights += d * 2 * kvHeads * headDim
     if (ran(2 * layer)) weights += 2 * d * heads * headDim
     if (ran(2 * layer + 1)) weights += 3 * d * ff
   }
@@ -48,8 +56,9 @@ export function stepWeightBytes(config: ModelConfig, dtype: WeightDtype, ran: (s
 export function decodeBytes(config: ModelConfig, dtype: WeightDtype, visits: readonly Visit[]): number {
   const cacheRow = 4 * 2 * config.kvHeads * config.headDim
   let bytes = 0
-  for (const { position, bits } of visits) {
-    bytes += stepWeightBytes(config, dtype, (i) => executed(bits, i))
+  for (const { position, bits, keysValues } of visits) {
+    const done: Done = { ran: (i) => executed(bits, i), keysValues: (layer) => keysValues[layer] === true }
+    bytes += stepWeightBytes(config, dtype, done)
     for (let layer = 0; layer < config.layers; layer++) {
       if (executed(bits, 2 * layer)) bytes += cacheRow * (position + 1)
     }

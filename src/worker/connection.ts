@@ -21,6 +21,7 @@ import type {
   OpenArgs,
   PolicyArgs,
   SessionNote,
+  SweepArgs,
   WarningNote,
   WireSource,
 } from './protocol.js'
@@ -79,6 +80,10 @@ export class Connection {
       profile: of(({ model, options }: { model: number; options: ProfileOptions }, { signal, emit }) => {
         const onProgress = (done: number, all: number) => emit({ done, all })
         return this.#model(model).profile({ ...options, signal, onProgress })
+      }),
+      sweep: of(({ model, windows, options }: SweepArgs, { signal, emit }) => {
+        const onProgress = (done: number, all: number) => emit({ done, all })
+        return this.#model(model).sweep(windows, { ...options, signal, onProgress })
       }),
       encode: of(({ model, text, options }: { model: number; text: string; options?: object }) =>
         this.#model(model).text.encode(text, options),

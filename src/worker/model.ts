@@ -14,6 +14,7 @@ import type { SessionState } from '../sdk/session-state.js'
 import type { SkipProfile } from '../skip/profile.js'
 import type { Evaluation } from '../study/evaluate.js'
 import type { ProfileResult } from '../study/profile.js'
+import type { Sweep, SweepOptions } from '../study/sweep.js'
 import type { Channel } from './channel.js'
 import type { CalibrateArgs, CloneArgs, ModelFacts, ModelState } from './protocol.js'
 import { type SessionOwner, WorkerSession } from './session.js'
@@ -23,6 +24,11 @@ import { WorkerText } from './text.js'
 export interface Numbers {
   next(): number
   readonly sessions: Map<number, WorkerSession>
+}
+
+interface Progressing {
+  readonly signal?: AbortSignal | undefined
+  readonly onProgress?: ((done: number, all: number) => void) | undefined
 }
 
 /** A model whose engine is in a worker. */
@@ -119,12 +125,16 @@ export class WorkerModel implements Model, SessionOwner {
     throw new SkipstoneError('unsupported', 'Models in workers cannot be tuned yet: load it with "skipstone".')
   }
 
+  async sweep(
+    windows: readonly (readonly number[])[],
+    { signal, onProgress, ...options }: SweepOptions = {},
+  ): Promise<Sweep> {
+    this.check()
+    return this.#study('sweep', { model: this.number, windows, options }, { signal, onProgress })
+  }
+
   /** Calls what needs no session and tells how far it is. */
-  async #study<T>(
-    method: string,
-    args: object,
-    { signal, onProgress }: Pick<EvaluateOptions, 'signal' | 'onProgress'>,
-  ): Promise<T> {
+  async #study<T>(method: string, args: object, { signal, onProgress }: Progressing): Promise<T> {
     const onEvent = onProgress && (({ done, all }: { done: number; all: number }) => onProgress(done, all))
     try {
       return await this.channel.call<T>(method, args, { signal, onEvent })

@@ -9,6 +9,7 @@ import type { PolicyRequest } from '../sdk/policies.js'
 import type { SessionParts } from '../sdk/session-request.js'
 import type { StateChange } from '../sdk/session-state.js'
 import type { ByteRange } from '../storage/source.js'
+import type { SweepOptions } from '../study/sweep.js'
 import type { ChatMessage } from '../text/chat-template.js'
 
 // What page and worker say to each other. Models and sessions have numbers that the page gives them.
@@ -64,6 +65,12 @@ export interface EmbedArgs {
   readonly model: number
   readonly input: EmbedInput
   readonly options: Omit<EmbedOptions, 'signal' | 'onProgress'>
+}
+
+export interface SweepArgs {
+  readonly model: number
+  readonly windows: readonly (readonly number[])[]
+  readonly options: Omit<SweepOptions, 'signal' | 'onProgress'>
 }
 
 export interface GenerateArgs {

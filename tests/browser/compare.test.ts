@@ -4,6 +4,7 @@ import path from 'node:path'
 import type { Browser, BrowserContext, Page } from 'playwright'
 import { build } from 'vite'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { policies, type SkipProfile, type Sweep } from '../../src/index.js'
 import { findChromium } from '../../src/node/browsers.js'
 import { type PageServer, startPageServer } from '../../src/node/page-server.js'
 import { copyPebble } from '../fixtures/pebble.js'
@@ -31,7 +32,7 @@ interface Results {
   prompt: string
   seed: number
   results: { tokens: number[]; text: string; agreement: number; nll: number; parting: { kind: string; at: number } }[]
-  sweep?: { name: string; points: { x: number; y: number }[] }[]
+  sweeps?: { model: string; sweep: Sweep }[]
 }
 
 // On CI a browser that is missing is a failure; elsewhere the tests are reported as not run.
@@ -165,28 +166,60 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
       await page.setViewportSize({ width: 1440, height: 900 })
     })
 
-    it('charts loss against skipping', async () => {
-      await page.click('#sweep')
-      await finished(page)
-      expect(await page.textContent('#status')).toBe('Done: the chart is at the end of the page.')
-      const names = await page.$$eval('#chart .map-legend li', (items) => items.map((item) => item.textContent))
-      expect(names).toEqual(['SkipGPT, routers 25 %, with LoRA', 'By lot, routers 25 %, with LoRA'])
-      expect(await page.locator('#chart tbody tr').count()).toBe(12)
-      expect(await page.locator('#chart svg[role="img"]').getAttribute('aria-label')).toContain(
-        'Loss on setting 1’s text',
-      )
-      const { sweep, results } = await save(page)
-      const [routed, lot] = sweep!
-      // The threshold is found on another text, so shares are not met exactly.
-      for (const [i, { x }] of routed!.points.entries()) expect(Math.abs(x - i / 10)).toBeLessThan(0.15)
-      // Nothing skipped is the dense setting.
-      for (const line of [routed, lot]) expect(line!.points[0]).toMatchObject({ x: 0, y: results[0]!.nll })
-      expect(lot!.points[5]!.y).toBeGreaterThan(routed!.points[5]!.y)
-      expect(await accessibilityFindings(page)).toEqual([])
-      expect(await overflow(page)).toBe(0)
-      // The chart ran on the model that was there.
-      expect(await devices(page)).toEqual({ made: 1, live: 1 })
-    })
+    it(
+      'charts loss and speed against skipping, for every policy that needs no more weights',
+      async () => {
+        await page.click('#sweep')
+        await finished(page, 4 * SLOW)
+        expect(await page.textContent('#status')).toBe('Done: the charts are at the end of the page.')
+        const headings = await page.$$eval('#chart h3', (all) => all.map((one) => one.textContent))
+        expect(headings).toEqual(['Loss', 'Speed of generating', 'Speed of reading'])
+        const names = await page.$$eval('#chart figure:first-child .map-legend li', (all) =>
+          all.map((one) => one.textContent),
+        )
+        const expected = policies().flatMap(({ share }) => (share ? [share] : []))
+        expect(names.length).toBe(expected.length)
+        for (const name of ['SkipGPT', 'AdaSkip', 'AdaSkip, offline only', 'SLEB', 'By lot'])
+          expect(names).toContain(`${name}, routers 25 %, with LoRA`)
+        // The control costs time and no loss: it is a line of the speeds alone.
+        const controls = await page.$$eval('#chart figure:last-child .map-legend li', (all) => all.length)
+        expect(controls).toBe(names.length + 1)
+        expect(await page.locator('#chart svg[role="img"]').first().getAttribute('aria-label')).toMatch(
+          /^Loss as the share/,
+        )
+        const marks = await page.$$eval('#chart figure:first-child .map-legend path', (all) =>
+          all.map((mark) => `${mark.getAttribute('class')} ${mark.getAttribute('d')}`),
+        )
+        expect(new Set(marks).size).toBe(marks.length)
+
+        const { sweeps, results } = await save(page)
+        const { sweep } = sweeps![0]!
+        // Nothing skipped is the dense setting.
+        expect(sweep.dense.nll).toBe(results[0]!.nll)
+        for (const { policy, points } of sweep.lines) {
+          for (const { skip, share, speed } of points) {
+            if (policy === 'skipgpt') expect(Math.abs(skip.total - share!)).toBeLessThan(0.15)
+            expect(speed!.decodeTokensPerSecond).toBeGreaterThan(0)
+          }
+        }
+        await page.click('#chart summary >> nth=0')
+        expect(await page.locator('#chart figure:first-child tbody tr').count()).toBe(
+          1 + sweep.lines.filter(({ masked }) => !masked).reduce((sum, { points }) => sum + 1 + points.length, 0),
+        )
+        expect(await accessibilityFindings(page)).toEqual([])
+        expect(await overflow(page)).toBe(0)
+        await picture(page, 'compare-charts-light-1440')
+        await page.emulateMedia({ colorScheme: 'dark' })
+        await page.setViewportSize({ width: 360, height: 740 })
+        expect(await overflow(page)).toBe(0)
+        await picture(page, 'compare-charts-dark-360')
+        await page.emulateMedia({ colorScheme: 'light' })
+        await page.setViewportSize({ width: 1440, height: 900 })
+        // The charts ran on the model that was there.
+        expect(await devices(page)).toEqual({ made: 1, live: 1 })
+      },
+      5 * SLOW,
+    )
 
     it('lets models go that no setting needs', async () => {
       await page.selectOption('#setting-2-dtype', 'q8')
@@ -245,6 +278,60 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
       expect(await page.inputValue('#prompt')).toBe('Hello')
       expect(await page.inputValue('#setting-1-share')).toBe('45')
       expect(await page.isHidden('#setting-1-lora')).toBe(true)
+    })
+
+    it('measures a skip profile, keeps it in a file and reads it again', async () => {
+      await follow(page, '#prompt=Once+upon+a+time&tokens=2&s=adaskip.25.none.plain.stored&s=dense.0.none.plain.stored')
+      expect(await page.getAttribute('#save-profile', 'aria-disabled')).toBe('true')
+      await tabTo(page, 'calibrate')
+      await page.keyboard.press('Enter')
+      await finished(page)
+      expect(await page.textContent('#status')).toBe('Done: policies go by the new skip profile.')
+      const now = await page.textContent('#profile-now')
+      expect(now).toMatch(/^In use: measured on \d tokens of the prompt\.$/)
+      const [download] = await Promise.all([page.waitForEvent('download'), page.click('#save-profile')])
+      const file = await download.path()
+      const profile = JSON.parse(readFileSync(file, 'utf8')) as SkipProfile
+      expect(profile).toMatchObject({ format: 'skipstone-profile', text: 'given', model: { layers: 14 } })
+
+      await page.click('#compare')
+      await finished(page)
+      expect(await page.textContent('#status')).toBe('Done: 2 settings.')
+      const skipped = (await figures(page, 1)).Skipped
+      expect(skipped).toBe('25 %')
+
+      await page.click('#forget-profile')
+      expect(await page.textContent('#profile-now')).toMatch(/beside the model/)
+      await page.setInputFiles('#profile-file', file)
+      await finished(page)
+      expect(await page.textContent('#profile-now')).toContain(', from ')
+      const held = await page.textContent('#profile-now')
+      const bad = async (text: string) => {
+        await page.setInputFiles('#profile-file', {
+          name: 'it.json',
+          mimeType: 'application/json',
+          buffer: Buffer.from(text),
+        })
+        await finished(page)
+        // What was in use stays so.
+        expect(await page.textContent('#profile-now')).toBe(held)
+        return page.textContent('#alert')
+      }
+      expect(await bad('no JSON')).toBe('it.json is no skip profile: it is not JSON.')
+      expect(await bad('{}')).toMatch(/^This is no skip profile/)
+      const other = { ...profile, model: { ...profile.model, fingerprint: 'another' } }
+      expect(await bad(JSON.stringify(other))).toMatch(/measured on another model/)
+      expect(await accessibilityFindings(page)).toEqual([])
+
+      await page.fill('#profile-text', 'It was a dark and stormy night. '.repeat(200))
+      await page.click('#calibrate')
+      await page.waitForFunction(() => /^\d+ of \d+ parts/.test(document.querySelector('#detail')?.textContent ?? ''))
+      await page.click('#stop')
+      await finished(page)
+      expect(await page.textContent('#status')).toBe('Stopped.')
+      expect(await page.textContent('#profile-now')).toBe(held)
+      await page.fill('#profile-text', '')
+      await page.click('#forget-profile')
     })
 
     it('says in words what cannot run', async () => {
@@ -330,8 +417,8 @@ async function follow(page: Page, hash: string): Promise<void> {
 }
 
 /** Waits until the page can compare again. */
-async function finished(page: Page): Promise<void> {
-  await page.waitForSelector('#compare[aria-disabled="false"]', { timeout: SLOW })
+async function finished(page: Page, timeout = SLOW): Promise<void> {
+  await page.waitForSelector('#compare[aria-disabled="false"]', { timeout })
 }
 
 async function tabTo(page: Page, id: string): Promise<void> {

@@ -2,9 +2,9 @@ import { expect, test } from 'vitest'
 import { describeParting, parting } from '../../demo/compare/parting.js'
 import { check, plan } from '../../demo/compare/plan.js'
 import {
+  CHOICES,
   describeSetting,
   modelKey,
-  POLICIES,
   policyRequest,
   type Setting,
   takesShare,
@@ -35,14 +35,21 @@ test('settings become requests, and words', () => {
     const { name, options } = policyRequest({ ...dense, policy, share: 20 }, 3)
     return `${name}:${Object.entries(options).map(([key, value]) => `${key}=${value}`)}`
   }
-  expect(POLICIES.filter((policy) => takesShare({ policy })).map(text)).toEqual([
+  expect(CHOICES.map(({ id }) => id)).toEqual(expect.arrayContaining(['dense', 'skipgpt', 'budget']))
+  expect(
+    CHOICES.map(({ id }) => id)
+      .filter((policy) => takesShare({ policy }))
+      .map(text),
+  ).toEqual([
     'skipgpt:budget=0.2',
-    'adaskip:skip=0.2',
+    'first:skip=0.2',
+    'random:skip=0.2,seed=3',
+    'unified:speedup=1.25',
+    'unified:form=published,speedup=1.25',
     'shortgpt:skip=0.2',
     'sleb:skip=0.2',
-    'unified:speedup=1.25',
-    'random:skip=0.2,seed=3',
-    'first:skip=0.2',
+    'adaskip:skip=0.2',
+    'adaskip:online=false,skip=0.2',
     'forced:skip=0.2,seed=3',
   ])
   expect(describeSetting({ ...NEW_SETTING, dtype: 'q8' }, '')).toBe(

@@ -1,10 +1,10 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { DTYPES, POLICIES, ROUTERS } from '../../demo/compare/setting.js'
+import { CHOICES, DTYPES, ROUTERS } from '../../demo/compare/setting.js'
 import { DEFAULT_STATE, FEWEST, fromHash, MOST, toHash } from '../../demo/compare/state.js'
 
 const settings = fc.record({
-  policy: fc.constantFrom(...POLICIES),
+  policy: fc.constantFrom(...CHOICES.map(({ id }) => id)),
   share: fc.integer({ min: 0, max: 90 }),
   routers: fc.constantFrom(...ROUTERS),
   lora: fc.boolean(),

@@ -8,6 +8,8 @@ import { parseSafetensors, readF32 } from '../../src/formats/safetensors.js'
 import { findDriverManifest } from '../../src/node/adapters.js'
 import { findChromium, findFirefox } from '../../src/node/browsers.js'
 import { runCommandLine } from '../../src/node/command-line.js'
+import type { StagesResult } from '../../src/node/commands/stages.js'
+import type { Sweep } from '../../src/study/sweep.js'
 import { dloTensors, gateSkipTensors, mindSkipTensors, tensorFile } from '../fixtures/gates.js'
 import { copyPebble } from '../fixtures/pebble.js'
 import { randomGguf } from '../fixtures/random-gguf.js'
@@ -123,6 +125,9 @@ describe.skipIf(!findDriverManifest('lavapipe') && !strict)('commands on the emb
         [1, 9],
       ]),
     )
+    const some = await json('eval', ...here, '--text', 'text.txt', '--context', '4', '--windows', '2')
+    expect(some.value).toMatchObject({ tokens: 6 })
+    expect(await failure('eval', ...here, '--text', 'text.txt', '--context', '4', '--windows', '9')).toBe('bad-option')
     const ids = await json('eval', ...here, '--ids-file', 'ids.json')
     expect(ids.value).toMatchObject({ tokens: 3 })
   })
@@ -145,18 +150,45 @@ describe.skipIf(!findDriverManifest('lavapipe') && !strict)('commands on the emb
     expect(runs[0]).toMatchObject({ agreement: 1, partsAt: null, skip: { total: 0 } })
   })
 
-  it('sweeps a policy over shares', async () => {
+  it('sweeps policies over shares, on a text or on ids', async () => {
     const model = path.join(folder, 'short-context')
     copyPebble(model, 48)
-    const args = ['--policies', 'dense,skipgpt', '--prompt', 'Hello', '--max-tokens', '4', '--sweep']
-    const { value } = await json('compare', '--model', model, ...here, ...routed, ...args)
-    const sweep = value.sweep as { policy: string; skip: number; nll: number }[]
-    expect(sweep.map(({ policy }) => policy)).toEqual([
-      'dense',
-      ...[0, 0.1, 0.2, 0.3, 0.4, 0.5].map((share) => `skipgpt:budget=${share}`),
+    const args = ['--model', model, ...here, ...routed, '--sweep', '--shares', '0.2,0.4', '--rounds', '1']
+    const prompt = ['--policies', 'dense,skipgpt', '--prompt', 'Hello', '--max-tokens', '4']
+    const { value } = await json('compare', ...args, ...prompt)
+    const { lines, dense } = value.sweep as Sweep
+    expect(lines.map(({ policy, masked }) => [policy, masked])).toEqual([
+      ['skipgpt', false],
+      ['skipgpt', true],
     ])
-    expect(sweep.every(({ nll }) => nll > 0)).toBe(true)
-    expect(sweep.at(-1)?.skip).toBeGreaterThan(0.2)
+    expect(dense.speed!.decodeTokensPerSecond).toBeGreaterThan(0)
+    expect(lines[0]!.points.map(({ share }) => share)).toEqual([0.2, 0.4])
+    expect(value.runs).toHaveLength(2)
+
+    writeFileSync(path.join(folder, 'windows.json'), JSON.stringify([[1, 5, 6, 7, 8, 9]]))
+    const swept = ['--ids-file', 'windows.json', '--policies', 'first,random', '--seeds', '2', '--rounds', '0']
+    const { stdout } = await skipstone('compare', ...args.slice(0, -2), ...swept)
+    expect(stdout).toMatch(/^5 predicted tokens\n/)
+    expect(stdout).toMatch(/\| random \| 20.0 % \| 21.4 % \|.*\(\d\.\d+–\d+\.\d+\)/)
+    expect(await failure('compare', '--sweep')).toBe('bad-option')
+    expect(await failure('compare', '--prompt', 'x')).toBe('bad-option')
+  }, 300_000)
+
+  it('searches budgets for the stages of a task', async () => {
+    const example = { stages: ['Once upon', ' there was'], answer: '' }
+    writeFileSync(path.join(folder, 'task.json'), JSON.stringify([example]))
+    const args = ['stages', ...here, '--most', '1', '--max-tokens', '2', '--exit', '2/0.01']
+    const { value } = await json(...args, '--task', 'task.json')
+    const { tried, best, policy } = value as unknown as StagesResult
+    // Any answer is right, so that only time decides.
+    expect(tried.map(({ budgets }) => budgets.join('/'))).toHaveLength(3)
+    expect(tried[0]).toMatchObject({ budgets: [0, 0], accuracy: 1 })
+    expect(policy).toBe(`litestage:budgets=${best.budgets.join('/')},stage=1`)
+    writeFileSync(path.join(folder, 'uneven.json'), JSON.stringify([example, { ...example, stages: ['Once'] }]))
+    expect(await failure(...args, '--task', 'uneven.json')).toBe('bad-option')
+    writeFileSync(path.join(folder, 'none.json'), '[{ "stages": [] }]')
+    expect(await failure(...args, '--task', 'none.json')).toBe('bad-file')
+    expect(await failure(...args.slice(0, -1), '2', '--task', 'task.json')).toBe('bad-option')
   }, 300_000)
 
   it('calibrates a profile, which policies then use', async () => {
@@ -174,7 +206,15 @@ describe.skipIf(!findDriverManifest('lavapipe') && !strict)('commands on the emb
       10,
     )
     expect(stderr).not.toContain('profile')
-    expect((await skipstone(...generate)).stderr).toContain('needs a skip profile')
+    // Pebble comes with one; without it, its own text is measured.
+    expect((await skipstone(...generate)).stderr).not.toContain('profile')
+    const bare = path.join(folder, 'bare')
+    copyPebble(bare, 48)
+    const manifest = JSON.parse(readFileSync(path.join(bare, 'manifest.json'), 'utf8')) as { files: { path: string }[] }
+    const files = manifest.files.filter((file) => file.path !== 'skip-profile.json')
+    writeFileSync(path.join(bare, 'manifest.json'), JSON.stringify({ ...manifest, files }))
+    rmSync(path.join(bare, 'skip-profile.json'))
+    expect((await skipstone(...generate, '--model', bare)).stderr).toContain('needs a skip profile')
 
     const other = { ...profile, model: { ...profile.model, fingerprint: 'another' } }
     writeFileSync(path.join(folder, 'other.json'), JSON.stringify(other))
@@ -271,7 +311,7 @@ describe('mistakes give a typed error and status 1', () => {
     ['bad-option', ['generate']],
     ['bad-option', ['generate', '--prompt', 'a', '--colour', 'red']],
     ['unknown-policy', ['generate', '--prompt', 'a', '--policy', 'magic']],
-    ['unsupported', ['generate', '--prompt', 'a', '--policy', 'litestage']],
+    ['unsupported', ['generate', '--prompt', 'a', '--policy', 'dllm']],
     ['bad-option', ['generate', '--prompt', 'a', '--policy', 'skipgpt:colour=1']],
     ['bad-option', ['generate', '--prompt', 'a', '--dtype', 'f12']],
     ['not-found', ['generate', '--prompt', 'a', '--model', 'no-such-model']],

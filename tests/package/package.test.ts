@@ -211,6 +211,7 @@ describe('an application that bundles it', () => {
       inspect: 2,
       study: 6,
       tuning: 20,
+      sweep: 3,
     }
     const extraOf = ({ moduleIds }: Rolldown.OutputChunk) =>
       Object.keys(EXTRAS).find((name) => moduleIds.some((id) => id.endsWith(`/chunks/${name}.js`)))

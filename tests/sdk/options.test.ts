@@ -88,7 +88,7 @@ describeSdk('options', (bench, gpu) => {
     ['nonsense', 'unknown-policy'],
     ['', 'unknown-policy'],
     ['toString', 'unknown-policy'],
-    ['litestage', 'unsupported'],
+    ['dllm', 'unsupported'],
     ['speculative:draft=dense', 'unsupported'],
     ['dense:skip=0.5', 'bad-option'],
     ['forced:rate=0.5', 'bad-option'],
@@ -124,7 +124,7 @@ describeSdk('options', (bench, gpu) => {
     expect(policy('forced:skip=0.25,seed=3')).toEqual(forced({ skip: 0.25, seed: 3 }))
     expect(policy('skipgpt:budget=0.4,input=post-attention')).toEqual(skipgpt({ budget: 0.4, input: 'post-attention' }))
     expect(skipgpt({ delta: undefined })).toEqual(skipgpt())
-    expect(() => checkPolicy({ name: 'litestage', options: {} })).toThrow()
+    expect(() => checkPolicy({ name: 'dllm', options: {} })).toThrow()
   })
 
   it('a policy without its weights', async () => {

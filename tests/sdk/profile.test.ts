@@ -1,11 +1,13 @@
 import { expect, it, vi } from 'vitest'
-import type { GenerateOptions } from '../../src/index.js'
+import { type GenerateOptions, loadModel } from '../../src/index.js'
 import { argmax } from '../../src/kernels/reference/argmax.js'
 import { compareStates } from '../../src/kernels/reference/compare-states.js'
 import { nll } from '../../src/kernels/reference/nll.js'
+
+import { MemorySource } from '../fixtures/memory-source.js'
 import { profileOf } from '../fixtures/profile.js'
 import { randomIds, type TinyModel, tinyModel } from '../fixtures/tiny-model.js'
-import { difference, reference } from '../runtime/support.js'
+import { difference, reference, referenceRouting } from '../runtime/support.js'
 import { describeSdk, expectError, generated } from './support.js'
 
 // More than the rows that are compared at once, and fewer.
@@ -32,7 +34,7 @@ function expectedProfile(tiny: TinyModel) {
   }
 }
 
-describeSdk.anywhere('skip profiles', (bench) => {
+describeSdk.anywhere('skip profiles', (bench, gpu) => {
   it('measure what the reference does', async () => {
     const done: number[] = []
     const profile = await bench().model.calibrate(WINDOWS, { onProgress: (count) => void done.push(count) })
@@ -46,6 +48,46 @@ describeSdk.anywhere('skip profiles', (bench) => {
     // Sublayers differ by more than that.
     expect(new Set(expected.similarity.map((value) => value.toFixed(2))).size).toBeGreaterThan(3)
     await bench().stillWorks()
+  })
+
+  it('hold what its routers would decide where nothing is skipped', async () => {
+    const { margins } = await bench().model.calibrate(WINDOWS)
+    const tiny = tinyModel()
+    const all = WINDOWS.map(
+      (window) => reference(tiny).forward(window, { ...referenceRouting(tiny), execute: () => true }).z,
+    )
+    for (let sublayer = 0; sublayer < 2 * LAYERS; sublayer++) {
+      const z = all.flatMap((window) => [...window[sublayer]!]).sort((a, b) => a - b)
+      expect(margins!.mean[sublayer]).toBeCloseTo(z.reduce((sum, one) => sum + one, 0) / z.length, 4)
+      const quantiles = [0.05, 0.25, 0.5, 0.75, 0.95].map((share) => z[Math.round(share * (z.length - 1))]!)
+      expect(difference(margins!.at[sublayer]!, quantiles)).toBeLessThan(1e-4)
+      expect(z[0]! < 0 && z.at(-1)! > 0, 'both signs').toBe(true)
+    }
+    const { model } = await bench().load({ checkpoint: { routers: undefined } })
+    expect((await model.calibrate(WINDOWS)).margins).toBeUndefined()
+    model.dispose()
+  })
+
+  it('lie beside a model, which then samples nothing', async () => {
+    const warnings: string[] = []
+    const onWarning = (message: string) => void warnings.push(message)
+    const { files } = tinyModel()
+    const stored = async (file: unknown) => {
+      const source = new MemorySource(new Map([...files, ['skip-profile.json', Buffer.from(JSON.stringify(file))]]))
+      return loadModel(source, { onWarning, gpu: gpu() })
+    }
+    const profile = await bench().model.calibrate(WINDOWS)
+    const skips = profileOf(profile.model, [{ sublayer: 4 }])
+    const model = await stored(skips)
+    using session = model.createSession({ policy: 'adaskip:skip=0.17,online=false' })
+    await generated(session, IDS, { maxTokens: 2 })
+    expect(session.trace().steps[0]).toMatchObject({ attention: '110', mlp: '111' })
+    expect(session.trace().steps[0]!.keysValues).toBe('110')
+    expect(warnings).toEqual([])
+    model.dispose()
+    const other = await stored({ ...skips, model: { ...skips.model, fingerprint: 'another' } })
+    await expectError(other.evaluate([IDS], { policy: 'shortgpt' }), 'wrong-model')
+    other.dispose()
   })
 
   it('are of text that the model samples itself where none is given', async () => {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { expect, test } from 'vitest'
-import { type TraceFile, weightBytesPerToken } from '../../src/index.js'
+import { type TraceFile, type TraceStep, weightBytesPerToken } from '../../src/index.js'
 import { parseModelConfig } from '../../src/model/config.js'
 import { PEBBLE } from '../fixtures/pebble.js'
 
@@ -28,6 +28,14 @@ test('weights of a token: what ran, K and V of every layer, and the head', () =>
   expect(weightBytesPerToken(f16, trace([NONE, `${NONE.slice(1)}1`]))).toBe(2 * (14 * KV + MLP + HEAD))
   expect(weightBytesPerToken(f16, trace([ALL, NONE], [NONE, NONE]))).toBe(2 * (14 * (KV + ATTENTION / 2) + HEAD))
   expect(weightBytesPerToken(f16, trace())).toBe(0)
+})
+
+test('a fixed set leaves K and V out with its attentions', () => {
+  const f16 = { config, dtype: 'f16' } as const
+  const { layers, steps } = trace([NONE, ALL], [NONE, ALL])
+  const [with13, withAll] = steps as [TraceStep, TraceStep]
+  const read = weightBytesPerToken(f16, { layers, steps: [{ ...with13, keysValues: `0${ALL.slice(1)}` }, withAll] })
+  expect(read).toBe(2 * (13.5 * KV + 14 * MLP + HEAD))
 })
 
 test('blocks count with their scales, and with q4 the head is in q8', () => {

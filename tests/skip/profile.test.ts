@@ -4,10 +4,22 @@ import { profileOf } from '../fixtures/profile.js'
 
 const model = { layers: 2, fingerprint: 'abc' }
 const good = profileOf(model, [{ sublayer: 1, scale: 1.2 }])
+const margins = {
+  routers: 'def',
+  quantiles: [0.25, 0.75],
+  mean: [-1, 1, 0, 2],
+  at: [
+    [-2, 0],
+    [0, 2],
+    [-1, 1],
+    [1, 3],
+  ],
+}
 
 describe('a skip profile', () => {
   it('survives JSON', () => {
     expect(readProfile(JSON.parse(JSON.stringify(good)), model)).toEqual(good)
+    expect(readProfile(JSON.parse(JSON.stringify({ ...good, margins })), model)).toEqual({ ...good, margins })
   })
 
   it.each<[string, unknown]>([
@@ -31,6 +43,11 @@ describe('a skip profile', () => {
     ['bad-file', { ...good, scale: [1, 1, 1, -1] }],
     ['bad-file', { ...good, scale: [1, 1, 1, Number.POSITIVE_INFINITY] }],
     ['bad-file', { ...good, layerSimilarity: undefined }],
+    ['bad-file', { ...good, margins: { ...margins, mean: [1] } }],
+    ['bad-file', { ...good, margins: { ...margins, at: [[1], [1], [1], [1]] } }],
+    ['bad-file', { ...good, margins: { ...margins, at: margins.at.slice(1) } }],
+    ['bad-file', { ...good, margins: { ...margins, quantiles: undefined } }],
+    ['bad-file', { ...good, margins: { ...margins, routers: 3 } }],
     ['wrong-model', { ...good, model: { ...model, layers: 3 } }],
     ['wrong-model', { ...good, model: { ...model, fingerprint: 'abd' } }],
   ])('%s: %j', (code, value) => {

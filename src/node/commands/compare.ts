@@ -1,14 +1,19 @@
 import type { SkipRatios, TraceFile } from '../../runtime/trace.js'
 import type { Model } from '../../sdk/model-api.js'
 import type { GenerateOptions } from '../../sdk/options.js'
-import { parsePolicy, shareOption } from '../../skip/registry.js'
 import { agreement, partsAt } from '../../study/compare.js'
-import { type CommandContext, type CommonOptions, load } from './context.js'
+import type { Sweep, SweepOptions } from '../../study/sweep.js'
+import { type CommandContext, type CommonOptions, load, progressOf } from './context.js'
+import { type TextCut, textWindows } from './text-windows.js'
 
-export interface CompareCommand extends CommonOptions {
-  readonly policies: readonly string[]
-  readonly prompt: string
-  readonly sweep: boolean
+export interface CompareCommand extends CommonOptions, TextCut {
+  /** Those whose texts are compared, and that are swept; of a sweep alone, all that run. */
+  readonly policies?: readonly string[]
+  readonly prompt?: string
+  /** A text to cut into windows, or windows of ids taken as they are, to sweep over. Default: the first policy's text. */
+  readonly text?: string
+  readonly windows?: readonly (readonly number[])[]
+  readonly sweep?: Pick<SweepOptions, 'shares' | 'seeds' | 'rounds'>
   readonly generation: Omit<GenerateOptions, 'signal'>
 }
 
@@ -25,52 +30,67 @@ export interface ComparedRun {
   agreement: number
 }
 
-export interface SweepPoint {
-  policy: string
-  skip: number
-  nll: number
-}
-
 export interface CompareResult {
   model: string
   adapter: string
-  prompt: string
+  prompt?: string
   runs: ComparedRun[]
-  sweep?: SweepPoint[]
+  sweep?: Sweep
 }
 
-const SWEEP_SHARES = [0, 0.1, 0.2, 0.3, 0.4, 0.5]
-
-/** One prompt under several policies with the same seed; the first policy is what the others are compared with. */
+/**
+ * One prompt under several policies with the same seed; the first policy is what the others are compared with. A sweep goes over given
+ * windows, or over the first policy's text.
+ */
 export async function compareCommand(context: CommandContext, options: CompareCommand): Promise<CompareResult> {
   const model = await load(context, options)
   try {
-    const runs: ComparedRun[] = []
-    let first: { tokens: number[]; all: number[]; trace: TraceFile } | undefined
-    for (const policy of options.policies) {
-      context.progress(`${policy}\n`)
-      const run = await generate(model, policy, options, context.signal)
-      first ??= run
-      const { nll } = await model.evaluate([first.all], { policy })
-      runs.push({
-        policy,
-        tokens: run.tokens,
-        text: run.text,
-        skip: run.skip,
-        nll,
-        partsAt: partsAt(first.tokens, run.tokens) ?? null,
-        agreement: agreement(first.trace, run.trace),
-      })
+    const { prompt, policies } = options
+    const compared = prompt === undefined ? undefined : await compare(context, model, { ...options, prompt })
+    const result: CompareResult = {
+      model: options.model,
+      adapter: model.adapterName,
+      ...(prompt !== undefined && { prompt }),
+      runs: compared?.runs ?? [],
     }
-    const result: CompareResult = { model: options.model, adapter: model.adapterName, prompt: options.prompt, runs }
-    if (options.sweep && first) result.sweep = await sweep(model, options.policies, first.all, context)
-    return result
+    if (!options.sweep) return result
+    const windows =
+      options.windows ??
+      (options.text === undefined ? [compared?.ids ?? []] : await textWindows(model, options.text, options))
+    const swept = policies ? { policies: policies.filter((policy) => policy !== 'dense') } : {}
+    return { ...result, sweep: await model.sweep(windows, { ...options.sweep, ...swept, ...progressOf(context) }) }
   } finally {
     model.dispose()
   }
 }
 
-async function generate(model: Model, policy: string, options: CompareCommand, signal: AbortSignal | undefined) {
+async function compare(context: CommandContext, model: Model, options: CompareCommand & { readonly prompt: string }) {
+  const runs: ComparedRun[] = []
+  let first: { tokens: number[]; all: number[]; trace: TraceFile } | undefined
+  for (const policy of options.policies ?? ['dense']) {
+    context.progress(`${policy}\n`)
+    const run = await generate(model, policy, options, context.signal)
+    first ??= run
+    const { nll } = await model.evaluate([first.all], { policy })
+    runs.push({
+      policy,
+      tokens: run.tokens,
+      text: run.text,
+      skip: run.skip,
+      nll,
+      partsAt: partsAt(first.tokens, run.tokens) ?? null,
+      agreement: agreement(first.trace, run.trace),
+    })
+  }
+  return { runs, ids: first?.all ?? [] }
+}
+
+async function generate(
+  model: Model,
+  policy: string,
+  options: CompareCommand & { readonly prompt: string },
+  signal: AbortSignal | undefined,
+) {
   const session = model.createSession({ policy, ...(options.context && { contextLength: options.context }) })
   let text = ''
   let tokens: number[] = []
@@ -84,24 +104,4 @@ async function generate(model: Model, policy: string, options: CompareCommand, s
   } finally {
     session.dispose()
   }
-}
-
-/** Loss against skip ratio for every policy that takes a share. */
-async function sweep(
-  model: Model,
-  policies: readonly string[],
-  ids: readonly number[],
-  context: CommandContext,
-): Promise<SweepPoint[]> {
-  const points: SweepPoint[] = []
-  for (const name of new Set(policies.map((p) => parsePolicy(p).name))) {
-    const key = shareOption(name)
-    for (const share of key ? SWEEP_SHARES : [0]) {
-      const policy = key ? `${name}:${key}=${share}` : name
-      context.progress(`${policy}\n`)
-      const { nll, skip } = await model.evaluate([ids], { policy })
-      points.push({ policy, skip: skip.total, nll })
-    }
-  }
-  return points
 }

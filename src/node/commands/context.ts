@@ -1,8 +1,10 @@
 import type { DtypeOption } from '../../model/matrix-dtypes.js'
 import type { Activations } from '../../runtime/activations.js'
 import { loadModel } from '../../sdk/load.js'
+import { loadEngineModel } from '../../sdk/load-model.js'
+import type { EngineModel } from '../../sdk/model.js'
 import type { Model } from '../../sdk/model-api.js'
-import type { ModelSource } from '../../sdk/options.js'
+import type { LoadOptions, ModelSource } from '../../sdk/options.js'
 import type { SkipProfile } from '../../skip/profile.js'
 
 /** Options that every command has, as plain data: they cross into a browser page. */
@@ -31,11 +33,19 @@ export interface CommandContext {
   readonly signal?: AbortSignal
 }
 
-export function load(
-  context: CommandContext,
-  options: Pick<CommonOptions, 'dtype' | 'activations' | 'gpuBudget' | 'profile'>,
-): Promise<Model> {
-  return loadModel(context.model, {
+type Loading = Pick<CommonOptions, 'dtype' | 'activations' | 'gpuBudget' | 'profile'>
+
+export function load(context: CommandContext, options: Loading): Promise<Model> {
+  return loadModel(context.model, loadOptions(context, options))
+}
+
+/** With what only this package uses of a model. */
+export function loadEngine(context: CommandContext, options: Loading): Promise<EngineModel> {
+  return loadEngineModel(context.model, loadOptions(context, options))
+}
+
+function loadOptions(context: CommandContext, options: Loading): LoadOptions {
+  return {
     dtype: options.dtype,
     activations: options.activations,
     ...(options.gpuBudget !== undefined && { gpuBudget: options.gpuBudget }),
@@ -45,7 +55,7 @@ export function load(
     ...(context.lora && { lora: context.lora }),
     ...(context.gpu && { gpu: context.gpu }),
     ...(context.signal && { signal: context.signal }),
-  })
+  }
 }
 
 /** Tells every tenth of what is done; ends where the command does. */

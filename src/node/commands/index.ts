@@ -6,6 +6,7 @@ import { convertCommand } from './convert.js'
 import { type EvaluateCommand, evaluateCommand } from './evaluate.js'
 import { type GenerateCommand, generateCommand } from './generate.js'
 import { inspectCommand } from './inspect.js'
+import { type StagesCommand, stagesCommand } from './stages.js'
 import { type TuneCommand, tuneCommand } from './tune.js'
 
 /** A command and its options as plain data, so that it runs the same in Node and in a browser page. */
@@ -16,6 +17,7 @@ export type Request =
   | ({ readonly command: 'bench' } & BenchCommand)
   | ({ readonly command: 'calibrate' } & CalibrateCommand)
   | ({ readonly command: 'tune' } & TuneCommand)
+  | ({ readonly command: 'stages' } & StagesCommand)
   | { readonly command: 'inspect'; readonly model: string }
   | { readonly command: 'convert'; readonly out: string }
 
@@ -32,6 +34,8 @@ export function runCommand(context: CommandContext, request: Request): Promise<u
       return calibrateCommand(context, request)
     case 'tune':
       return tuneCommand(context, request)
+    case 'stages':
+      return stagesCommand(context, request)
     case 'bench':
       return benchCommand(context, request)
     case 'inspect':
