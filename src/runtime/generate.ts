@@ -40,6 +40,8 @@ export type TokenEvent =
   | { kind: 'token'; token: number; record: StepRecord; logprobs?: TokenLogprobs }
   | { kind: 'stop'; token: number; record: StepRecord }
 
+export type ChosenEvent = Exclude<TokenEvent, { kind: 'prompt' }>
+
 /**
  * Feeds `ids`, then generates until a stop token, `maxTokens`, or the end of the context. The next submit is always on
  * its way while the last one is read. When the consumer stops early, the sequence may be a few positions ahead of what
@@ -66,7 +68,7 @@ export async function* generateTokens(
   })
   yield { kind: 'prompt', records, logits: o.logits ? logits : undefined, logprobs: ofPrompt }
   const stops = new Set(o.sampling.stopIds)
-  const deliver = ({ logits, ...record }: DecodeRecord): TokenEvent | undefined => {
+  const deliver = ({ logits, ...record }: DecodeRecord): ChosenEvent | undefined => {
     const { token } = record
     if (token === undefined) return undefined
     if (stops.has(token)) return { kind: 'stop', token, record }
@@ -82,6 +84,12 @@ export async function* generateTokens(
 
   // The token sampled at the last position of the context is the last one: it cannot be fed.
   let left = Math.min(o.maxTokens - 1, o.contextLength - sequence.length)
+  const { drafts } = sequence.policy
+  if (drafts && left > 0) {
+    const { speculate } = await import('./speculation/speculate.js')
+    const context = [...o.seen, ...ids]
+    left = yield* speculate(sequence, drafts, { ...o, context, newest: first.token, left, deliver })
+  }
   // A streamed step waits for its weights: another one ahead of it would only fetch for tokens that nobody may want.
   const ahead = sequence.streams || constraint ? 1 : 2
   // Logits are read behind the last step of a submit.

@@ -31,6 +31,7 @@ import {
   recordStride,
   type SequenceBuffers,
 } from './sequence-buffers.js'
+import type { SpeculationFigures } from './speculation/figures.js'
 import { executed } from './trace.js'
 
 export interface SequenceOptions {
@@ -56,6 +57,20 @@ export interface PrefillOptions {
   logits?: boolean
   /** Tell how probable the ids were, and this many of the most probable ones. They are then fed a few at a time. */
   logprobs?: number | undefined
+  /** Reads something else of their rows. */
+  reader?: RowsReader
+}
+
+/** Reads what rows leave, a few at a time. */
+export interface RowsReader {
+  /** Rows that are fed at a time. */
+  readonly rows: number
+  /** Where its dispatches leave so many values a row, and what is recorded instead of the program. */
+  readonly extra: Pick<RowsReading, 'values' | 'observed'> & { readonly buffer: GPUBuffer }
+  /** Follow the layers of every few rows. */
+  dispatches(plan: GPUBuffer): Promise<readonly Dispatch[]>
+  /** Takes what the rows from `first` on left. */
+  read(first: number, words: Uint32Array): void
 }
 
 export interface PrefillResult {
@@ -120,6 +135,8 @@ export class Sequence {
   readonly #adjustment: LogitAdjustment
   /** What streaming weights cost so far, where they do not all fit. */
   readonly traffic = { prefill: noTraffic(), decode: noTraffic() }
+  /** What drafting came to so far, where the policy drafts. */
+  speculation: SpeculationFigures | undefined
 
   constructor(
     readonly engine: Engine,
@@ -235,7 +252,8 @@ export class Sequence {
     const { gpu } = this.engine
     this.#reserve(this.#length + ids.length)
     if (options.sampling) this.#writeSampling(options.sampling, options, ids)
-    const reader = options.logprobs === undefined ? undefined : await this.#promptReader(ids, options.logprobs)
+    const own = options.logprobs === undefined ? undefined : await this.#promptReader(ids, options.logprobs)
+    const reader = options.reader ?? own
     const capacity = Math.min(reader?.rows ?? Number.POSITIVE_INFINITY, this.engine.capacity)
     const records: StepRecord[] = []
     let logits: (() => Promise<Uint32Array>) | undefined
@@ -272,12 +290,12 @@ export class Sequence {
     } finally {
       // After a failure: read-back buffers return to the ring only when they were read.
       await readPending().catch(() => undefined)
-      reader?.destroy()
+      own?.destroy()
     }
     return {
       records,
       logits: logits && new Float32Array((await logits()).buffer),
-      logprobs: reader?.logprobs ?? [],
+      logprobs: own?.logprobs ?? [],
     }
   }
 
@@ -295,14 +313,33 @@ export class Sequence {
   }
 
   /**
+   * The next decode step feeds `token`, behind what the cache holds, as if it had just been chosen; with the tokens that count as seen, and how
+   * often each was chosen before it, where penalties ask for that. No step may be under way.
+   */
+  resume(token: number, context: { seen?: Uint32Array<ArrayBuffer>; counts?: Uint32Array<ArrayBuffer> }): void {
+    this.#check()
+    const { queue } = this.engine.gpu.device
+    const { plan, ids, seen } = this.#buffers
+    queue.writeBuffer(plan, 0, Uint32Array.of(1, this.#length, 0))
+    queue.writeBuffer(ids, 0, Uint32Array.of(token))
+    if (context.seen) queue.writeBuffer(seen, 0, context.seen)
+    if (context.counts) this.#adjustment.recount(context.counts)
+  }
+
+  /**
    * Submits `steps` decode steps that continue from the last sampled token; nothing waits until the result is called, unless
    * weights are streamed. Steps after a stop token do nothing and leave records without a token. With `logits`, those of the last
-   * step are read too; `observed` says what is recorded instead of the program.
+   * step are read too; `observed` says what is recorded instead of the program, and `behind` records copies behind every step, whose token is then
+   * the first of `ids`.
    */
   async decode(
     steps: number,
     signal?: AbortSignal,
-    options: { logits?: boolean; observed?: ((program: Program) => Program) | undefined } = {},
+    options: {
+      logits?: boolean
+      observed?: ((program: Program) => Program) | undefined
+      behind?: (encoder: GPUCommandEncoder, step: number, ids: GPUBuffer) => void
+    } = {},
   ): Promise<() => Promise<DecodeRecord[]>> {
     const { gpu } = this.engine
     gpu.check()
@@ -322,6 +359,7 @@ export class Sequence {
         const recorded = this.#record(recorder, decode, extent, this.traffic.decode, signal)
         if (recorded) guesses.push(await recorded)
         recorder.add(finish, extent)
+        options.behind?.(recorder.encoder(), step, this.#buffers.ids)
       }
       const encoder = recorder.encoder()
       const read = this.#ring.record(encoder, this.#buffers.ring, 0, 4 * steps * this.#stride)

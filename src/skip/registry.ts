@@ -1,8 +1,8 @@
 import { SkipstoneError } from '../errors.js'
 import { dense } from './dense.js'
 import { forced } from './forced.js'
-import { count, factor, finite, type Option, oneOf, share, whole } from './options.js'
-import type { SkipPolicy } from './policy.js'
+import { count, factor, finite, lengthOrAdaptive, type Option, oneOf, share, whole } from './options.js'
+import type { Drafts, SkipPolicy } from './policy.js'
 import type { SkipProfile } from './profile.js'
 import type { RouterWeights } from './router-weights.js'
 import { skipgptPolicy } from './skipgpt.js'
@@ -35,6 +35,8 @@ interface Entry<O> {
   readonly share?: keyof O & string
   /** It needs routers that were loaded with the model. */
   readonly needsRouters?: true
+  /** The option that is a policy itself. */
+  readonly inner?: keyof O & string
   /** What its options must be together. @throws `bad-option`. */
   check?(options: O): void
   /** Joins the options with a model's weights. */
@@ -101,10 +103,18 @@ const POLICIES: Readonly<Record<string, AnyEntry>> = {
     make: async ({ skip, online, window }, { profile }) =>
       (await import('./adaskip.js')).adaskip({ skip, online: online === 'true', window, profile: await profile() }),
   }),
+  speculative: entry<{ draft: PolicyRequest; length: Drafts['length'] }>({
+    options: { draft: innerPolicy, length: lengthOrAdaptive },
+    inner: 'draft',
+    make: async ({ draft, length }, context) => {
+      const { speculative } = await import('./speculative.js')
+      return speculative({ draft: await resolvePolicy(draft, context), length, layers: context.layers })
+    },
+  }),
 }
 
 /** Policies that the design names and that a later version brings. */
-const PLANNED = ['litestage', 'gateskip', 'dlo', 'mindskip', 'dllm', 'flexidepth', 'speculative']
+const PLANNED = ['litestage', 'gateskip', 'dlo', 'mindskip', 'dllm', 'flexidepth']
 
 /** Names of the policies that run. */
 export const POLICY_NAMES = Object.keys(POLICIES)
@@ -140,7 +150,9 @@ export function shareOption(name: string): string | undefined {
 
 /** @throws `missing-weights` for a policy that needs routers where there are none. */
 export function checkRouters(request: PolicyRequest, hasRouters: boolean): void {
-  if (hasRouters || !entryOf(request).needsRouters) return
+  const { needsRouters, inner } = entryOf(request)
+  if (inner) checkRouters(valuesOf(request)[inner] as PolicyRequest, hasRouters)
+  if (hasRouters || !needsRouters) return
   throw new SkipstoneError(
     'missing-weights',
     `The policy "${request.name}" needs router weights: load the model with the option \`routers\` (--routers), a folder with routers.safetensors.`,
@@ -151,6 +163,12 @@ export function checkRouters(request: PolicyRequest, hasRouters: boolean): void 
 export async function resolvePolicy(request: PolicyRequest, context: PolicyContext): Promise<SkipPolicy> {
   checkRouters(request, context.routers !== undefined)
   return entryOf(request).make(valuesOf(request), context)
+}
+
+/** A policy within another one's options, where ',' is taken: `name;key=value;key=value`. */
+function innerPolicy(value: number | string | undefined, name: string): PolicyRequest {
+  if (typeof value === 'string') return parsePolicy(value.replace(';', ':').replaceAll(';', ','))
+  throw new SkipstoneError('bad-option', `${name} is a policy, such as "unified;speedup=2", not ${value}.`)
 }
 
 function entryOf({ name }: PolicyRequest): AnyEntry {

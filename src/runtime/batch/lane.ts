@@ -2,7 +2,7 @@ import { batchPositions, planSlot } from '../../../shaders/snippets/plan.js'
 import type { BoundBuffer, Dispatch, ParamsArena } from '../../gpu/dispatch.js'
 import { attentionDecodeKernel, headsPerGroup } from '../../kernels/attention-decode.js'
 import { batchRowKernel } from '../../kernels/batch-row.js'
-import { hasKeysValues } from '../../skip/static-skips.js'
+import { makesKeysValues } from '../../skip/static-skips.js'
 import { decodeSplits } from '../decode-splits.js'
 import { type Endings, endingKernels } from '../endings.js'
 import type { Engine } from '../engine.js'
@@ -60,7 +60,7 @@ export async function laneProgram(
     const appended = () =>
       append(engine, arena, { plan, cache, source: rowOf(batch.keysValues, row) }, { layer, weights: w })
     return {
-      append: hasKeysValues(inputs.policy, layer) ? [appended()] : [],
+      append: makesKeysValues(inputs.policy, layer, 'decode') ? [appended()] : [],
       attention: attention
         ? [
             attention(
