@@ -149,6 +149,7 @@ export class EngineSession implements Session {
   get state(): SessionState {
     // The sequence goes on counting.
     this.#state.streaming = this.#sequence?.streams ? this.#sequence.traffic : undefined
+    this.#state.speculation = this.#sequence?.speculation
     return this.#state
   }
 
