@@ -47,6 +47,8 @@ const CHUNKS = [
     test: /\/(shaders|src\/kernels)\/(?!.*(packed-|merge-splits|batch-row|form-variants|read-sum|nll|compare-states|scale-rows))/,
   },
   { name: 'runtime', test: /src\/sdk\/(?!gguf|tuned)/ },
+  // What reads many rows at a time.
+  { name: 'rows', test: /src\/runtime\/(rows-logits|states-program)\.ts/ },
   // For generations at the same time.
   { name: 'batch', test: /src\/runtime\/batch\/|\/(merge-splits|batch-row)|openai\/several\.ts/ },
   { name: 'profile', test: /(study\/profile|device-limits|gpu\/profile|read-sum)/ },
@@ -54,9 +56,10 @@ const CHUNKS = [
   { name: 'activations', test: /src\/runtime\/activations\.ts|packed-|score-steps/ },
   {
     name: 'study',
-    test: /src\/study\/|src\/runtime\/(score|states|compare-states|with-buffers|prompt-reader|watching|scaled-sublayer)\.|\/(nll|compare-states|scale-rows)\.|skip\/profile/,
+    test: /src\/study\/|src\/runtime\/(score|states|read-rows|compare-states|with-buffers|prompt-reader|watching|scaled-sublayer)\.|\/(nll|compare-states|scale-rows)\.|skip\/profile/,
   },
-  { name: 'policies', test: /src\/skip\/(first|random|unified|shortgpt|sleb|adaskip|static-set)\.ts/ },
+  { name: 'policies', test: /src\/skip\/(first|random|unified|shortgpt|sleb|adaskip|speculative|static-set)\.ts/ },
+  { name: 'speculation', test: /src\/runtime\/speculation\// },
   { name: 'torch', test: /src\/formats\/torch\.ts/ },
   // Once for a device.
   { name: 'fastest', test: /(fastest-form|form-variants|tuned-forms|form-memory)\.ts/ },

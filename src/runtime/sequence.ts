@@ -13,13 +13,11 @@ import { decodeProgram } from './decode-program.js'
 import { type Endings, endings } from './endings.js'
 import type { Engine } from './engine.js'
 import { LogitAdjustment } from './logit-adjustment.js'
-import type { TokenLogprobs } from './logprobs.js'
 import { prefillProgram } from './prefill-program.js'
 import { inOrder, type Program, type ProgramInputs, sublayersInOrder } from './program.js'
-import type { PromptReader } from './prompt-reader.js'
 import { Recorder } from './recorder.js'
 import { type DecodeRecord, type KnownBits, knownBits, readRecords, type StepRecord } from './records.js'
-import { READ_ROWS } from './rows-logits.js'
+import type { MakeReading, RowsReader } from './rows-reader.js'
 import type { Sampling } from './sampling.js'
 import {
   type Cache,
@@ -55,42 +53,14 @@ export interface PrefillOptions {
   signal?: AbortSignal
   /** Read the logits after the last position. */
   logits?: boolean
-  /** Tell how probable the ids were, and this many of the most probable ones. They are then fed a few at a time. */
-  logprobs?: number | undefined
-  /** Reads something else of their rows. */
+  /** Reads something of every row. They are then fed a few at a time. */
   reader?: RowsReader
-}
-
-/** Reads what rows leave, a few at a time. */
-export interface RowsReader {
-  /** Rows that are fed at a time. */
-  readonly rows: number
-  /** Where its dispatches leave so many values a row, and what is recorded instead of the program. */
-  readonly extra: Pick<RowsReading, 'values' | 'observed'> & { readonly buffer: GPUBuffer }
-  /** Follow the layers of every few rows. */
-  dispatches(plan: GPUBuffer): Promise<readonly Dispatch[]>
-  /** Takes what the rows from `first` on left. */
-  read(first: number, words: Uint32Array): void
 }
 
 export interface PrefillResult {
   /** One record per fed position; the last has the sampled token. */
   readonly records: StepRecord[]
   readonly logits: Float32Array | undefined
-  /** Of every id but the first; none where nobody asked. */
-  readonly logprobs: readonly TokenLogprobs[]
-}
-
-/** What is read of rows that are fed. */
-export interface RowsReading {
-  /** Follows the layers of every few rows. */
-  readonly ending: readonly Dispatch[]
-  /** Where they leave so many values a row. */
-  readonly out: GPUBuffer
-  readonly values: number
-  readonly before?: (first: number, rows: number) => void
-  /** What is recorded instead of the program. */
-  readonly observed?: (program: Program) => Program
 }
 
 /** What is waited for on its own: the first token needs nothing that decodes. */
@@ -252,8 +222,7 @@ export class Sequence {
     const { gpu } = this.engine
     this.#reserve(this.#length + ids.length)
     if (options.sampling) this.#writeSampling(options.sampling, options, ids)
-    const own = options.logprobs === undefined ? undefined : await this.#promptReader(ids, options.logprobs)
-    const reader = options.reader ?? own
+    const { reader } = options
     const capacity = Math.min(reader?.rows ?? Number.POSITIVE_INFINITY, this.engine.capacity)
     const records: StepRecord[] = []
     let logits: (() => Promise<Uint32Array>) | undefined
@@ -290,20 +259,11 @@ export class Sequence {
     } finally {
       // After a failure: read-back buffers return to the ring only when they were read.
       await readPending().catch(() => undefined)
-      own?.destroy()
     }
     return {
       records,
       logits: logits && new Float32Array((await logits()).buffer),
-      logprobs: own?.logprobs ?? [],
     }
-  }
-
-  /** Few callers ask about their prompts: this is loaded for them. */
-  async #promptReader(ids: ArrayLike<number>, count: number): Promise<PromptReader> {
-    const { PromptReader } = await import('./prompt-reader.js')
-    this.#check()
-    return new PromptReader(this.engine, ids, count)
   }
 
   /** The only tokens that the next step may choose, after a prefill with `allowed`. No step may be under way. */
@@ -421,33 +381,10 @@ export class Sequence {
     ids: ArrayLike<number>,
     count: number,
     signal: AbortSignal | undefined,
-    make: (arena: ParamsArena, plan: GPUBuffer) => Promise<RowsReading>,
+    make: MakeReading,
   ): Promise<{ parts: Float32Array[]; records: StepRecord[] }> {
-    const parts: Float32Array[] = []
-    const records: StepRecord[] = []
-    const arena = new ParamsArena(this.engine.gpu)
-    try {
-      // Room first: the plan's buffer may be another one afterwards.
-      this.rewind(0)
-      this.#reserve(count)
-      const read = await make(arena, this.#buffers.plan)
-      for (let first = 0; first < count; first += READ_ROWS) {
-        throwIfAborted(signal)
-        const rows = Math.min(READ_ROWS, count - first)
-        read.before?.(first, rows)
-        const submitted = await this.#inTurn(this.traffic.prefill, signal, async () => {
-          this.#turn()
-          const { packing } = await this.#ready('endings')
-          const extra = { buffer: read.out, values: read.values, observed: read.observed }
-          return this.#submitChunk(slice(ids, first, rows), [...packing, ...read.ending], signal, false, extra)
-        })
-        records.push(...(await submitted.records('none')))
-        parts.push(new Float32Array((await submitted.extra!()).buffer, 0, rows * read.values))
-      }
-      return { parts, records }
-    } finally {
-      arena.destroy()
-    }
+    const { readRows } = await import('./read-rows.js')
+    return readRows(this, slice(ids, 0, count), signal, make)
   }
 
   destroy(): void {
@@ -469,11 +406,7 @@ export class Sequence {
     ending: readonly Dispatch[],
     signal: AbortSignal | undefined,
     wantLogits: boolean,
-    extra?: {
-      readonly buffer: GPUBuffer
-      readonly values: number
-      readonly observed?: ((program: Program) => Program) | undefined
-    },
+    extra?: RowsReader['extra'],
   ) {
     const { gpu, shape, scratch } = this.engine
     const { plan, ids, ring } = this.#buffers

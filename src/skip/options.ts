@@ -6,7 +6,7 @@ export type Option<T> = (value: number | string | undefined, name: string) => T
 function numeric(what: string, isOne: (value: number) => boolean) {
   return <D extends number | string | undefined>(otherwise: D): Option<number | D> =>
     (value, name) => {
-      if (value === undefined) return otherwise
+      if (value === undefined || value === otherwise) return otherwise
       if (Number.isFinite(value) && isOne(value as number)) return value as number
       throw new SkipstoneError('bad-option', `${name} is ${what}, not ${value}.`)
     }
@@ -17,13 +17,6 @@ export const share = numeric('a share between 0 and 1', (value) => value >= 0 &&
 export const whole = numeric('a whole number', Number.isInteger)
 export const count = numeric('a whole number, 1 or more', (value) => Number.isInteger(value) && value >= 1)
 export const factor = numeric('1 or more', (value) => value >= 1)
-
-const length = numeric(
-  'adaptive, or a whole number from 1 to 16',
-  (n) => Number.isInteger(n) && n >= 1 && n <= 16,
-)('adaptive')
-export const lengthOrAdaptive: Option<number | 'adaptive'> = (value, name) =>
-  length(value === 'adaptive' ? undefined : value, name)
 
 /** One of these words; the first is the default. */
 export function oneOf<const T extends string>(...words: [T, ...T[]]): Option<T> {

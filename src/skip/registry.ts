@@ -1,7 +1,7 @@
 import { SkipstoneError } from '../errors.js'
 import { dense } from './dense.js'
 import { forced } from './forced.js'
-import { count, factor, finite, lengthOrAdaptive, type Option, oneOf, share, whole } from './options.js'
+import { count, factor, finite, type Option, oneOf, share, whole } from './options.js'
 import type { Drafts, SkipPolicy } from './policy.js'
 import type { SkipProfile } from './profile.js'
 import type { RouterWeights } from './router-weights.js'
@@ -104,7 +104,7 @@ const POLICIES: Readonly<Record<string, AnyEntry>> = {
       (await import('./adaskip.js')).adaskip({ skip, online: online === 'true', window, profile: await profile() }),
   }),
   speculative: entry<{ draft: PolicyRequest; length: Drafts['length'] }>({
-    options: { draft: innerPolicy, length: lengthOrAdaptive },
+    options: { draft: innerPolicy, length: count('adaptive') },
     inner: 'draft',
     make: async ({ draft, length }, context) => {
       const { speculative } = await import('./speculative.js')

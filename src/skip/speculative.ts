@@ -7,7 +7,7 @@ import type { Drafts, SkipPolicy } from './policy.js'
  *
  * Departures: any policy drafts, not a set that was searched for; the length of drafts follows measured costs instead of how sure the draft is of
  * a token. What a draft's policy would learn by watching (`adaskip`, online) it does without.
- * @throws `bad-option` for a draft that never skips.
+ * @throws `bad-option` for a draft that never skips, and for drafts longer than 16.
  */
 export function speculative(o: { draft: SkipPolicy; length: Drafts['length']; layers: number }): SkipPolicy {
   const { length, layers } = o
@@ -17,6 +17,12 @@ export function speculative(o: { draft: SkipPolicy; length: Drafts['length']; la
     throw new SkipstoneError(
       'bad-option',
       `speculative: the draft ${draft.name} never skips, so that it saves nothing; give a policy that does when it decodes.`,
+    )
+  }
+  if (length !== 'adaptive' && length > 16) {
+    throw new SkipstoneError(
+      'bad-option',
+      `speculative: length is adaptive, or a whole number from 1 to 16, not ${length}.`,
     )
   }
   const name = `speculative:draft=${draft.name.replace(':', ';').replaceAll(',', ';')},length=${length}`

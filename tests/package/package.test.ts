@@ -207,6 +207,8 @@ describe('an application that bundles it', () => {
       profile: 4,
       streaming: 4,
       policies: 3,
+      speculation: 4,
+      rows: 1,
       study: 6,
     }
     const extraOf = ({ moduleIds }: Rolldown.OutputChunk) =>

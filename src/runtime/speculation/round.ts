@@ -4,7 +4,8 @@ import { embedKernel } from '../../kernels/embed.js'
 import type { Program } from '../program.js'
 import type { StepRecord } from '../records.js'
 import { rowsLogits } from '../rows-logits.js'
-import type { RowsReader, Sequence } from '../sequence.js'
+import type { RowsReader } from '../rows-reader.js'
+import type { Sequence } from '../sequence.js'
 
 /** What a round left to be judged. */
 export interface Drafted {

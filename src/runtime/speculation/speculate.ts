@@ -1,7 +1,7 @@
 import { throwIfAborted } from '../../errors.js'
 import { pcgHash } from '../../kernels/reference/random.js'
 import type { Drafts, SkipPolicy } from '../../skip/policy.js'
-import type { ChosenEvent, GenerateTokensOptions } from '../generate.js'
+import type { ChosenEvent, GenerateTokensOptions } from '../generation.js'
 import { Pace } from '../pace.js'
 import type { DecodeRecord } from '../records.js'
 import type { Sequence } from '../sequence.js'
