@@ -196,6 +196,7 @@ export class EngineModel implements Model, SessionHost {
     return resolvePolicy(request, {
       layers: this.config.layers,
       routers: this.parts.routers,
+      resolve: (inner) => this.resolve(inner, engine, signal),
       profile: async () => this.parts.profile ?? (await this.#measuring()).ownProfile(engine, signal),
       loss: async (policy, ids) => {
         this.checkIds(ids)

@@ -20,6 +20,8 @@ export interface PolicyContext {
   readonly routers: RouterWeights | undefined
   /** The model's profile: the one that was given, or else one that is measured now. */
   profile(): Promise<SkipProfile>
+  /** Joins another request with the same model. */
+  resolve(request: PolicyRequest): Promise<SkipPolicy>
   /** The mean loss of a policy on ids, per predicted token. */
   loss(policy: SkipPolicy, ids: readonly number[]): Promise<number>
   /** What `find` finds for a key, once for the model. */
@@ -106,9 +108,9 @@ const POLICIES: Readonly<Record<string, AnyEntry>> = {
   speculative: entry<{ draft: PolicyRequest; length: Drafts['length'] }>({
     options: { draft: innerPolicy, length: count('adaptive') },
     inner: 'draft',
-    make: async ({ draft, length }, context) => {
+    make: async ({ draft, length }, { resolve, layers }) => {
       const { speculative } = await import('./speculative.js')
-      return speculative({ draft: await resolvePolicy(draft, context), length, layers: context.layers })
+      return speculative({ draft: await resolve(draft), length, layers })
     },
   }),
 }
