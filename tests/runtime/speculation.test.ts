@@ -184,23 +184,23 @@ async function events(sequence: Sequence, options: Partial<GenerateTokensOptions
 
 describeRuntime('sampling with drafts', (_, gpu) => {
   const VOCAB = 8
-  const SAMPLES = 500
   const PROMPT = [1, 5, 3]
   const tiny = tinyModel({ vocabSize: VOCAB, tokenizer: false, seed: 21 })
 
-  it.each<[string, Partial<Sampling>, Drafts['length']]>([
-    ['plain', { temperature: 2 }, 2],
+  it.each<[string, Partial<Sampling>, Drafts['length'], number]>([
+    ['plain', { temperature: 2 }, 2, 500],
     [
       'filters and penalties',
       { temperature: 1.5, topK: 6, topP: 0.95, minP: 0.02, repetitionPenalty: 1.2, presencePenalty: 0.3 },
       3,
+      800,
     ],
-  ])('has the distribution of the dense model: %s', async (_, settings, length) => {
+  ])('has the distribution of the dense model: %s', async (_, settings, length, samples) => {
     await withModel(gpu(), tiny, {}, async (engine) => {
       const sampling: Sampling = { ...GREEDY, ...settings }
       const sequence = new Sequence(engine, drafted(forced({ skip: 0.4, seed: 2 }), length), { contextLength: 64 })
       const drawn: number[][] = []
-      for (let seed = 0; seed < SAMPLES; seed++) {
+      for (let seed = 0; seed < samples; seed++) {
         sequence.rewind(0)
         const options = { ...OPTIONS, sampling: { ...sampling, seed }, maxTokens: 4 }
         const tokens: number[] = []
@@ -227,7 +227,7 @@ describeRuntime('sampling with drafts', (_, gpu) => {
         const expected = new Map<string, number>()
         for (const [tokens, share] of shares) expected.set(key(tokens), (expected.get(key(tokens)) ?? 0) + share)
         for (const outcome of counts.keys()) expect(expected.has(outcome), outcome).toBe(true)
-        expect(chiSquare(counts, expected, SAMPLES), `places ${places}`).toBeLessThan(3.1)
+        expect(chiSquare(counts, expected, samples), `places ${places}`).toBeLessThan(3.1)
       }
     })
   })
