@@ -51,6 +51,8 @@ const CHUNKS = [
     test: (id) => /\/(shaders|src\/kernels)\//.test(id) && !OTHERS_KERNELS.test(id),
   },
   { name: 'runtime', test: /src\/sdk\/(?!gguf|tune|policy-tensors|inspect\.)/ },
+  // What reads many rows at a time.
+  { name: 'rows', test: /src\/runtime\/(rows-logits|states-program)\.ts/ },
   // For generations at the same time.
   { name: 'batch', test: /src\/runtime\/batch\/|\/(merge-splits|batch-row|append-rows)|openai\/several\.ts/ },
   { name: 'profile', test: /(study\/profile|device-limits|gpu\/profile|read-sum)/ },
@@ -60,7 +62,7 @@ const CHUNKS = [
   { name: 'sweep', test: /study\/(sweep|closest-share|speeds|score-steps|median)\.ts/ },
   {
     name: 'study',
-    test: /src\/study\/|src\/runtime\/(score|states|compare-states|with-buffers|prompt-reader|watching|scaled-sublayer)\.|\/(nll|compare-states|scale-rows|forced-mask)\.|skip\/profile/,
+    test: /src\/study\/|src\/runtime\/(score|states|read-rows|compare-states|with-buffers|prompt-reader|watching|scaled-sublayer)\.|\/(nll|compare-states|scale-rows|forced-mask)\.|skip\/profile/,
   },
   // For models with gates of their own.
   {
@@ -69,8 +71,9 @@ const CHUNKS = [
   },
   {
     name: 'policies',
-    test: /src\/skip\/(gate|dlo|mindskip|quantile|makers|forced|first|random|unified|shortgpt|sleb|adaskip|litestage|static-set)\.ts/,
+    test: /src\/skip\/(gate|dlo|mindskip|quantile|makers|forced|first|random|unified|shortgpt|sleb|adaskip|speculative|litestage|static-set)\.ts/,
   },
+  { name: 'speculation', test: /src\/runtime\/speculation\// },
   // What a model is, before it is loaded.
   { name: 'inspect', test: /src\/sdk\/inspect\.ts/ },
   { name: 'torch', test: /src\/formats\/torch\.ts/ },

@@ -41,14 +41,17 @@ export function report(request: Request, result: unknown, command: string): stri
 }
 
 function generated(result: GenerateOutcome['result']): string {
-  const { text, skip, timings, finishReason, adapter, streaming } = result
+  const { text, skip, timings, finishReason, adapter, streaming, speculation } = result
   const { bytes, tokens, waits, misses } = streaming?.decode ?? noTraffic()
   const streamed = streaming
     ? `; streamed ${megabytes(bytes / Math.max(tokens, 1))} per token, ${waits} waits, ${misses} misses`
     : ''
+  const drafted = speculation
+    ? `; ${percent(speculation.accepted / Math.max(speculation.proposed, 1))} of ${speculation.proposed} drafted tokens accepted in ${speculation.rounds} rounds`
+    : ''
   return `${text}
 
-[${finishReason}] skipped ${percent(skip.total)} (attention ${percent(skip.attention)}, MLP ${percent(skip.mlp)}); prefill ${timings.prefillTokensPerSecond.toFixed(1)} and decode ${timings.decodeTokensPerSecond.toFixed(1)} tokens/s on ${adapter}${streamed}
+[${finishReason}] skipped ${percent(skip.total)} (attention ${percent(skip.attention)}, MLP ${percent(skip.mlp)}); prefill ${timings.prefillTokensPerSecond.toFixed(1)} and decode ${timings.decodeTokensPerSecond.toFixed(1)} tokens/s on ${adapter}${streamed}${drafted}
 `
 }
 

@@ -8,7 +8,7 @@ import { embedKernel } from '../kernels/embed.js'
 import { gateUpDecodeKernel } from '../kernels/gate-up-decode.js'
 import { qkvDecodeKernel } from '../kernels/qkv-decode.js'
 import { matrixShapes } from '../model/layer-matrices.js'
-import { hasKeysValues, isSkipped } from '../skip/static-skips.js'
+import { isSkipped, makesKeysValues } from '../skip/static-skips.js'
 import { decodeSplits } from './decode-splits.js'
 import type { Engine } from './engine.js'
 import { perDtype } from './per-dtype.js'
@@ -94,11 +94,12 @@ export async function decodeKernels(target: Target, variant: Variant) {
   }
   const phase = 'decode'
   const layers = Array.from({ length: config.layers }, (_, layer) => layer)
-  const projectsAlone = layers.some((i) => isSkipped(variant.policy, 2 * i, phase) && hasKeysValues(variant.policy, i))
+  const { policy } = variant
+  const projectsAlone = layers.some((i) => isSkipped(policy, 2 * i, phase) && makesKeysValues(policy, i, phase))
   const [of, keysValues, skipped, route, embed] = await Promise.all([
     perObey(variant, { sublayers: shape.sublayers, phase }, make),
     projectsAlone ? qkvKernel('never') : undefined,
-    skippedSublayer(target, variant.policy),
+    skippedSublayer(target, policy),
     routingKernels(target, variant, { phase, singleRow: true, positions: 'consecutive' }),
     embedKernel(gpu, { width4: d4, stride4: d4, dtype: target.dtypes.embedding }),
   ])

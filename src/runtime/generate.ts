@@ -1,44 +1,11 @@
 import { throwIfAborted } from '../errors.js'
-import { type TokenLogprobs, tokenLogprobs } from './logprobs.js'
+import type { ChosenEvent, GenerateTokensOptions, TokenEvent } from './generation.js'
+import { tokenLogprobs } from './logprobs.js'
 import { Pace } from './pace.js'
 import type { DecodeRecord, StepRecord, Submitted } from './records.js'
-import type { Sampling } from './sampling.js'
 import type { Sequence } from './sequence.js'
 import { takeTurns } from './together.js'
 import type { Watching } from './watching.js'
-
-export interface GenerateTokensOptions {
-  sampling: Sampling
-  maxTokens: number
-  contextLength: number
-  /** Tokens already in the cache, for the repetition penalty. */
-  seen: readonly number[]
-  signal?: AbortSignal | undefined
-  logits?: boolean
-  /** Tell the log probability of every token, and of this many of the most probable. One step per submit. */
-  logprobs?: number | undefined
-  /** The same for `ids`. */
-  promptLogprobs?: number | undefined
-  /** Decode steps per submit; by default it follows the measured speed. */
-  stepsPerSubmit?: number | undefined
-  /** What may be generated. What comes next depends on each token, so every step is a submit that is waited for. */
-  constraint?: Constraint | undefined
-}
-
-/** Decides which tokens may come next. */
-export interface Constraint {
-  /** The tokens that may come next, a bit each; stop tokens where the text may end. */
-  mask(): Uint32Array<ArrayBuffer>
-  /** Goes on by a token that is no stop token. */
-  accept(token: number): void
-}
-
-export type TokenEvent =
-  /** `logprobs`: of every id but the first, where they were asked for. */
-  | { kind: 'prompt'; records: StepRecord[]; logits: Float32Array | undefined; logprobs: readonly TokenLogprobs[] }
-  /** A token, and the record of the position that produced it. */
-  | { kind: 'token'; token: number; record: StepRecord; logprobs?: TokenLogprobs }
-  | { kind: 'stop'; token: number; record: StepRecord }
 
 /**
  * Feeds `ids`, then generates until a stop token, `maxTokens`, or the end of the context. The next submit is always on
@@ -52,21 +19,22 @@ export async function* generateTokens(
 ): AsyncGenerator<TokenEvent, void> {
   const { constraint, logprobs } = o
   const wantsLogprobs = logprobs !== undefined
-  const {
-    records,
-    logits,
-    logprobs: ofPrompt,
-  } = await sequence.prefill(ids, {
+  const options = {
     sampling: o.sampling,
     seen: o.seen,
     allowed: constraint?.mask(),
     ...(o.signal && { signal: o.signal }),
     logits: o.logits || wantsLogprobs,
-    logprobs: o.promptLogprobs,
-  })
-  yield { kind: 'prompt', records, logits: o.logits ? logits : undefined, logprobs: ofPrompt }
+  }
+  // Few callers ask about their prompts: this is loaded for them.
+  const prompt =
+    o.promptLogprobs === undefined
+      ? { ...(await sequence.prefill(ids, options)), logprobs: [] }
+      : await (await import('./prompt-reader.js')).readPrompt(sequence, ids, o.promptLogprobs, options)
+  const { records, logits } = prompt
+  yield { kind: 'prompt', records, logits: o.logits ? logits : undefined, logprobs: prompt.logprobs }
   const stops = new Set(o.sampling.stopIds)
-  const deliver = ({ logits, ...record }: DecodeRecord): TokenEvent | undefined => {
+  const deliver = ({ logits, ...record }: DecodeRecord): ChosenEvent | undefined => {
     const { token } = record
     if (token === undefined) return undefined
     if (stops.has(token)) return { kind: 'stop', token, record }
@@ -82,6 +50,12 @@ export async function* generateTokens(
 
   // The token sampled at the last position of the context is the last one: it cannot be fed.
   let left = Math.min(o.maxTokens - 1, o.contextLength - sequence.length)
+  const { drafts } = sequence.policy
+  if (drafts && left > 0) {
+    const { speculate } = await import('./speculation/speculate.js')
+    const context = [...o.seen, ...ids]
+    left = yield* speculate(sequence, drafts, { ...o, context, newest: first.token, left, deliver })
+  }
   // A streamed step waits for its weights: another one ahead of it would only fetch for tokens that nobody may want.
   const ahead = sequence.streams || constraint ? 1 : 2
   // Logits are read behind the last step of a submit.

@@ -37,6 +37,12 @@ export class LogitAdjustment {
     if (allowed) this.allow(allowed)
   }
 
+  /** How often each token was generated, where the generation counts that. */
+  recount(counts: Uint32Array<ArrayBuffer>): void {
+    if (this.#wanted.penalties)
+      this.engine.gpu.device.queue.writeBuffer(this.#storage('counts', counts.length), 0, counts)
+  }
+
   /** The only tokens that the next step may choose, where the generation began with such a set. */
   allow(tokens: Uint32Array<ArrayBuffer>): void {
     this.engine.gpu.device.queue.writeBuffer(this.#storage('allowed tokens', tokens.length), 0, tokens)

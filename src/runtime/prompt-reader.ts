@@ -2,12 +2,29 @@ import { type Dispatch, ParamsArena } from '../gpu/dispatch.js'
 import type { Engine } from './engine.js'
 import { type TokenLogprobs, tokenLogprobs } from './logprobs.js'
 import { rowsLogits } from './rows-logits.js'
+import type { RowsReader } from './rows-reader.js'
+import type { PrefillOptions, PrefillResult, Sequence } from './sequence.js'
 
 /** Rows whose logits are read back together: of a large vocabulary they are some megabytes. */
 const LOGIT_ROWS = 16
 
+/** Feeds ids as `Sequence.prefill` does, and tells how probable each of them but the first was, and the `count` most probable ones. */
+export async function readPrompt(
+  sequence: Sequence,
+  ids: ArrayLike<number>,
+  count: number,
+  options: PrefillOptions,
+): Promise<PrefillResult & { logprobs: readonly TokenLogprobs[] }> {
+  const reader = new PromptReader(sequence.engine, ids, count)
+  try {
+    return { ...(await sequence.prefill(ids, { ...options, reader })), logprobs: reader.logprobs }
+  } finally {
+    reader.destroy()
+  }
+}
+
 /** Reads the logits of a prompt's rows, and makes of each how probable the id behind it was, and the `count` most probable ones. */
-export class PromptReader {
+class PromptReader implements RowsReader {
   readonly logprobs: TokenLogprobs[] = []
   /** Rows that are fed at a time. */
   readonly rows = LOGIT_ROWS

@@ -1,6 +1,6 @@
 import { NO_TOKEN } from '../../shaders/sample.wgsl.js'
 import type { Phase, SkipPolicy } from '../skip/policy.js'
-import { hasKeysValues } from '../skip/static-skips.js'
+import { makesKeysValues } from '../skip/static-skips.js'
 import type { RuntimeShape } from './shape.js'
 
 /** What one fed position left behind. */
@@ -80,6 +80,6 @@ export function knownBits({ sublayers, bitWords }: RuntimeShape, policy: SkipPol
     run,
     routed,
     anyRouted: routed.some((word) => word !== 0),
-    keysValues: Array.from({ length: sublayers / 2 }, (_, layer) => hasKeysValues(policy, layer)),
+    keysValues: Array.from({ length: sublayers / 2 }, (_, layer) => makesKeysValues(policy, layer, phase)),
   }
 }

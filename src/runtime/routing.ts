@@ -5,7 +5,7 @@ import { compactKernel } from '../kernels/compact.js'
 import { routerLinearKernel } from '../kernels/router-linear.js'
 import { routerTwoLayerKernel } from '../kernels/router-two-layer.js'
 import type { Phase, Scoring, SkipPolicy } from '../skip/policy.js'
-import { hasKeysValues } from '../skip/static-skips.js'
+import { makesKeysValues } from '../skip/static-skips.js'
 import type { Engine } from './engine.js'
 import { obeyOf } from './per-obey.js'
 import type { Deciding, LayerProgram, Need, RoutingBuffers, Variant } from './program.js'
@@ -44,7 +44,7 @@ export async function routingKernels(
     const attention = obeyOf(variant, 2 * layer, phase)
     const mlp = obeyOf(variant, 2 * layer + 1, phase)
     const need = (obey: Obey, slot: number): Need => (obey === 'skip' ? { word: slot } : 'all')
-    const projects = hasKeysValues(policy, layer)
+    const projects = makesKeysValues(policy, layer, phase)
     const needs: LayerProgram['needs'] = {
       ...(projects && { keysValues: 'all' }),
       ...(attention && { attention: need(attention, attentionSlot) }),

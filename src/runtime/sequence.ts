@@ -13,13 +13,11 @@ import { decodeProgram } from './decode-program.js'
 import { type Endings, endings } from './endings.js'
 import type { Engine } from './engine.js'
 import { LogitAdjustment } from './logit-adjustment.js'
-import type { TokenLogprobs } from './logprobs.js'
 import { prefillProgram } from './prefill-program.js'
 import { inOrder, type Program, type ProgramInputs, sublayersInOrder } from './program.js'
-import type { PromptReader } from './prompt-reader.js'
 import { Recorder } from './recorder.js'
 import { type DecodeRecord, type KnownBits, knownBits, readRecords, type StepRecord } from './records.js'
-import { READ_ROWS } from './rows-logits.js'
+import type { MakeReading, RowsReader } from './rows-reader.js'
 import type { Sampling } from './sampling.js'
 import {
   type Cache,
@@ -32,6 +30,7 @@ import {
   recordStride,
   type SequenceBuffers,
 } from './sequence-buffers.js'
+import type { SpeculationFigures } from './speculation/figures.js'
 import { executed } from './trace.js'
 
 export interface SequenceOptions {
@@ -55,28 +54,14 @@ export interface PrefillOptions {
   signal?: AbortSignal
   /** Read the logits after the last position. */
   logits?: boolean
-  /** Tell how probable the ids were, and this many of the most probable ones. They are then fed a few at a time. */
-  logprobs?: number | undefined
+  /** Reads something of every row. They are then fed a few at a time. */
+  reader?: RowsReader
 }
 
 export interface PrefillResult {
   /** One record per fed position; the last has the sampled token. */
   readonly records: StepRecord[]
   readonly logits: Float32Array | undefined
-  /** Of every id but the first; none where nobody asked. */
-  readonly logprobs: readonly TokenLogprobs[]
-}
-
-/** What is read of rows that are fed. */
-export interface RowsReading {
-  /** Follows the layers of every few rows. */
-  readonly ending: readonly Dispatch[]
-  /** Where they leave so many values a row. */
-  readonly out: GPUBuffer
-  readonly values: number
-  readonly before?: (first: number, rows: number) => void
-  /** What is recorded instead of the program. */
-  readonly observed?: (program: Program) => Program
 }
 
 /** What is waited for on its own: the first token needs nothing that decodes. */
@@ -121,6 +106,8 @@ export class Sequence {
   readonly #adjustment: LogitAdjustment
   /** What streaming weights cost so far, where they do not all fit. */
   readonly traffic = { prefill: noTraffic(), decode: noTraffic() }
+  /** What drafting came to so far, where the policy drafts. */
+  speculation: SpeculationFigures | undefined
 
   constructor(
     readonly engine: Engine,
@@ -241,7 +228,7 @@ export class Sequence {
     const { gpu } = this.engine
     this.#reserve(this.#length + ids.length)
     if (options.sampling) this.#writeSampling(options.sampling, options, ids)
-    const reader = options.logprobs === undefined ? undefined : await this.#promptReader(ids, options.logprobs)
+    const { reader } = options
     const capacity = Math.min(reader?.rows ?? Number.POSITIVE_INFINITY, this.engine.capacity)
     const records: StepRecord[] = []
     let logits: (() => Promise<Uint32Array>) | undefined
@@ -278,20 +265,11 @@ export class Sequence {
     } finally {
       // After a failure: read-back buffers return to the ring only when they were read.
       await readPending().catch(() => undefined)
-      reader?.destroy()
     }
     return {
       records,
       logits: logits && new Float32Array((await logits()).buffer),
-      logprobs: reader?.logprobs ?? [],
     }
-  }
-
-  /** Few callers ask about their prompts: this is loaded for them. */
-  async #promptReader(ids: ArrayLike<number>, count: number): Promise<PromptReader> {
-    const { PromptReader } = await import('./prompt-reader.js')
-    this.#check()
-    return new PromptReader(this.engine, ids, count)
   }
 
   /** The only tokens that the next step may choose, after a prefill with `allowed`. No step may be under way. */
@@ -301,14 +279,33 @@ export class Sequence {
   }
 
   /**
+   * The next decode step feeds `token`, behind what the cache holds, as if it had just been chosen; with the tokens that count as seen, and how
+   * often each was chosen before it, where penalties ask for that. No step may be under way.
+   */
+  resume(token: number, context: { seen?: Uint32Array<ArrayBuffer>; counts?: Uint32Array<ArrayBuffer> }): void {
+    this.#check()
+    const { queue } = this.engine.gpu.device
+    const { plan, ids, seen } = this.#buffers
+    queue.writeBuffer(plan, 0, Uint32Array.of(1, this.#length, 0))
+    queue.writeBuffer(ids, 0, Uint32Array.of(token))
+    if (context.seen) queue.writeBuffer(seen, 0, context.seen)
+    if (context.counts) this.#adjustment.recount(context.counts)
+  }
+
+  /**
    * Submits `steps` decode steps that continue from the last sampled token; nothing waits until the result is called, unless
    * weights are streamed. Steps after a stop token do nothing and leave records without a token. With `logits`, those of the last
-   * step are read too; `observed` says what is recorded instead of the program.
+   * step are read too; `observed` says what is recorded instead of the program, and `behind` records copies behind every step, whose token is then
+   * the first of `ids`.
    */
   async decode(
     steps: number,
     signal?: AbortSignal,
-    options: { logits?: boolean; observed?: ((program: Program) => Program) | undefined } = {},
+    options: {
+      logits?: boolean
+      observed?: ((program: Program) => Program) | undefined
+      behind?: (encoder: GPUCommandEncoder, step: number, ids: GPUBuffer) => void
+    } = {},
   ): Promise<() => Promise<DecodeRecord[]>> {
     const { gpu } = this.engine
     gpu.check()
@@ -328,6 +325,7 @@ export class Sequence {
         const recorded = this.#record(recorder, decode, extent, this.traffic.decode, signal)
         if (recorded) guesses.push(await recorded)
         recorder.add(finish, extent)
+        options.behind?.(recorder.encoder(), step, this.#buffers.ids)
       }
       const encoder = recorder.encoder()
       const read = this.#ring.record(encoder, this.#buffers.ring, 0, 4 * steps * this.#stride)
@@ -390,33 +388,10 @@ export class Sequence {
     ids: ArrayLike<number>,
     count: number,
     signal: AbortSignal | undefined,
-    make: (arena: ParamsArena, plan: GPUBuffer) => Promise<RowsReading>,
+    make: MakeReading,
   ): Promise<{ parts: Float32Array[]; records: StepRecord[] }> {
-    const parts: Float32Array[] = []
-    const records: StepRecord[] = []
-    const arena = new ParamsArena(this.engine.gpu)
-    try {
-      // Room first: the plan's buffer may be another one afterwards.
-      this.rewind(0)
-      this.#reserve(count)
-      const read = await make(arena, this.#buffers.plan)
-      for (let first = 0; first < count; first += READ_ROWS) {
-        throwIfAborted(signal)
-        const rows = Math.min(READ_ROWS, count - first)
-        read.before?.(first, rows)
-        const submitted = await this.#inTurn(this.traffic.prefill, signal, async () => {
-          this.#turn()
-          const { packing } = await this.#ready('endings')
-          const extra = { buffer: read.out, values: read.values, observed: read.observed }
-          return this.#submitChunk(slice(ids, first, rows), [...packing, ...read.ending], signal, false, extra)
-        })
-        records.push(...(await submitted.records('none')))
-        parts.push(new Float32Array((await submitted.extra!()).buffer, 0, rows * read.values))
-      }
-      return { parts, records }
-    } finally {
-      arena.destroy()
-    }
+    const { readRows } = await import('./read-rows.js')
+    return readRows(this, slice(ids, 0, count), signal, make)
   }
 
   destroy(): void {
@@ -438,11 +413,7 @@ export class Sequence {
     ending: readonly Dispatch[],
     signal: AbortSignal | undefined,
     wantLogits: boolean,
-    extra?: {
-      readonly buffer: GPUBuffer
-      readonly values: number
-      readonly observed?: ((program: Program) => Program) | undefined
-    },
+    extra?: RowsReader['extra'],
   ) {
     const { gpu, shape, scratch } = this.engine
     const { plan, ids, ring } = this.#buffers

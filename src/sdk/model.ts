@@ -226,6 +226,7 @@ export class EngineModel implements Model, SessionHost {
       hiddenSize: this.config.hiddenSize,
       routers: this.routers,
       tensors: this.parts.tensors,
+      resolve: (inner) => this.resolve(inner, engine, signal),
       margins: async (policy) => (await this.#measuring()).margins(engine, policy, signal),
       profile: async () =>
         this.parts.profile ?? (await this.#measuring()).ownProfile(engine, this.parts.storedProfile, signal),

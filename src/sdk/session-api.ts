@@ -1,4 +1,5 @@
 import type { Traffic } from '../model/traffic.js'
+import type { SpeculationFigures } from '../runtime/speculation/figures.js'
 import type { SkipRatios, TraceFile } from '../runtime/trace.js'
 import type { ChatMessage } from '../text/chat-template.js'
 import type { ChatOptions, GenerateOptions, PromptStep, Step } from './options.js'
@@ -20,6 +21,8 @@ export interface SessionStats {
     | undefined
   /** With a `gpuBudget` that the weights exceed: what fetching them cost, for prompts and for generated tokens. */
   streaming: { prefill: Traffic; decode: Traffic } | undefined
+  /** With a policy that drafts: what came of it. What verifies counts as a prompt in `streaming`, and drafts as generated tokens. */
+  speculation: SpeculationFigures | undefined
 }
 
 /**

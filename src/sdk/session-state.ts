@@ -10,6 +10,7 @@ export interface StateChange {
   readonly records: readonly StepRecord[]
   readonly timings: SessionStats['timings']
   readonly streaming: SessionStats['streaming']
+  readonly speculation: SessionStats['speculation']
 }
 
 /** What is known of a conversation without its cache. */
@@ -20,6 +21,7 @@ export class SessionState {
   readonly trace: Trace
   timings: SessionStats['timings']
   streaming: SessionStats['streaming']
+  speculation: SessionStats['speculation']
 
   constructor(layers: number, from?: SessionState) {
     this.tokens = from ? [...from.tokens] : []
@@ -27,8 +29,7 @@ export class SessionState {
   }
 
   stats(): SessionStats {
-    const { trace, timings, streaming } = this
-    return { positions: trace.length, skip: trace.ratios(), timings, streaming: structuredClone(streaming) }
+    return { positions: this.trace.length, skip: this.trace.ratios(), ...this.#figures() }
   }
 
   file(): TraceFile {
@@ -44,8 +45,7 @@ export class SessionState {
       tokens: this.tokens.slice(tokensFrom),
       positionsFrom,
       records: this.trace.from(positionsFrom),
-      timings: this.timings,
-      streaming: structuredClone(this.streaming),
+      ...this.#figures(),
     }
   }
 
@@ -55,5 +55,12 @@ export class SessionState {
     this.trace.push(...change.records)
     this.timings = change.timings
     this.streaming = change.streaming
+    this.speculation = change.speculation
+  }
+
+  /** As they are now: they go on counting. */
+  #figures(): Pick<SessionStats, 'timings' | 'streaming' | 'speculation'> {
+    const { timings, streaming, speculation } = this
+    return structuredClone({ timings, streaming, speculation })
   }
 }

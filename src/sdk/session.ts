@@ -2,7 +2,8 @@ import { SkipstoneError } from '../errors.js'
 import type { ModelConfig } from '../model/config.js'
 import type { GenerationConfig } from '../model/generation-config.js'
 import type { Engine } from '../runtime/engine.js'
-import { generateTokens, type TokenEvent } from '../runtime/generate.js'
+import { generateTokens } from '../runtime/generate.js'
+import type { TokenEvent } from '../runtime/generation.js'
 import type { StepRecord } from '../runtime/records.js'
 import { checkSampling, type Sampling } from '../runtime/sampling.js'
 import { Sequence } from '../runtime/sequence.js'
@@ -149,6 +150,7 @@ export class EngineSession implements Session {
   get state(): SessionState {
     // The sequence goes on counting.
     this.#state.streaming = this.#sequence?.streams ? this.#sequence.traffic : undefined
+    this.#state.speculation = this.#sequence?.speculation
     return this.#state
   }
 

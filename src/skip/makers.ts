@@ -5,11 +5,12 @@ import { forced } from './forced.js'
 import { GATESKIP_TENSORS, gateskip, readGateSkip } from './gateskip.js'
 import { litestage } from './litestage.js'
 import { MINDSKIP_TENSORS, mindskip, readMindSkip } from './mindskip.js'
-import type { SkipPolicy } from './policy.js'
-import type { PolicyContext } from './policy-context.js'
+import type { Drafts, SkipPolicy } from './policy.js'
+import type { PolicyContext, PolicyRequest } from './policy-context.js'
 import { random } from './random.js'
 import { shortgpt } from './shortgpt.js'
 import { sleb } from './sleb.js'
+import { speculative } from './speculative.js'
 import { type UnifiedForm, unified } from './unified.js'
 
 /** Joins a policy's options with a model. */
@@ -28,6 +29,7 @@ export interface Makers {
   gateskip: Maker<{ skip: number | undefined; threshold: number | undefined }>
   dlo: Maker<{ threshold: number; factor: number; gap: number }>
   mindskip: Maker<{ threshold: number; form: 'sequence' | 'token' }>
+  speculative: Maker<{ draft: PolicyRequest; length: Drafts['length'] }>
 }
 
 export const MAKERS: Makers = {
@@ -58,4 +60,6 @@ export const MAKERS: Makers = {
     const read = async () => readMindSkip(await context.tensors(MINDSKIP_TENSORS), context)
     return mindskip(options, await context.once('mindskip', read))
   },
+  speculative: async ({ draft, length }, { resolve, layers }) =>
+    speculative({ draft: await resolve(draft), length, layers }),
 }

@@ -4,9 +4,9 @@ import { SkipstoneError } from '../errors.js'
 export type Option<T> = (value: number | string | undefined, name: string) => T
 
 function numeric(what: string, isOne: (value: number) => boolean) {
-  return <D extends number | undefined>(otherwise: D): Option<number | D> =>
+  return <D extends number | string | undefined>(otherwise: D): Option<number | D> =>
     (value, name) => {
-      if (value === undefined) return otherwise
+      if (value === undefined || value === otherwise) return otherwise
       if (Number.isFinite(value) && isOne(value as number)) return value as number
       throw new SkipstoneError('bad-option', `${name} is ${what}, not ${value}.`)
     }

@@ -41,6 +41,14 @@ export interface Watch {
   then(measured: readonly Measured[]): SkipPolicy
 }
 
+/** What an answer is drafted with, and how much of it at a time. */
+export interface Drafts {
+  /** What drafts skip, said of decoding; of prompts it says what the policy itself does, which is how drafts are verified. */
+  readonly policy: SkipPolicy
+  /** Tokens before each verification. `adaptive`: as many as measured costs say. */
+  readonly length: number | 'adaptive'
+}
+
 /**
  * What to skip, never how to run. Sublayers are numbered 2·layer (attention) and 2·layer + 1 (MLP).
  */
@@ -57,10 +65,13 @@ export interface SkipPolicy {
   scale?(sublayer: number): number
   /**
    * What becomes of keys and values of an attention that is skipped in one phase and runs in the other, where tokens attend to positions of
-   * both. `projected`: they are made for every token, as they are of tokens that a router skips. An attention that is skipped in both phases
+   * both. `projected`: they are made for every token, as they are of tokens that a router skips. `recomputed`: the phase that skips leaves
+   * them out, and its positions are fed again in the other one before anybody attends to them. An attention that is skipped in both phases
    * has none, and needs no rule.
    */
-  readonly keysValues?: 'projected'
+  readonly keysValues?: 'projected' | 'recomputed'
   /** Absent where the policy is the same for the whole answer. */
   readonly watch?: Watch
+  /** Answers are what the policy itself gives, guessed by another one and then verified, many positions at a time. */
+  readonly drafts?: Drafts
 }

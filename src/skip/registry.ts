@@ -3,21 +3,17 @@ import { dense } from './dense.js'
 import type { Makers } from './makers.js'
 import { count, factor, finite, type Option, oneOf, share, slashed, whole } from './options.js'
 import type { SkipPolicy } from './policy.js'
-import type { PolicyContext } from './policy-context.js'
+import type { PolicyContext, PolicyRequest } from './policy-context.js'
 import type { RouterWeights } from './router-weights.js'
 import { skipgptPolicy } from './skipgpt.js'
 
-/** A policy as a user asks for it: a name and options, not yet joined with a model's weights. */
-export interface PolicyRequest {
-  readonly name: string
-  readonly options: Readonly<Record<string, number | string>>
-}
+export type { PolicyRequest }
 
 /**
  * What a policy needs besides the model: routers that were loaded with it; weights of its own, in the checkpoint or loaded with it; a skip
- * profile, which is measured where none was given; or that profile and budgets for stages.
+ * profile, which is measured where none was given; that profile and budgets for stages; or another policy.
  */
-export type PolicyNeeds = 'routers' | 'weights' | 'profile' | 'stages'
+export type PolicyNeeds = 'routers' | 'weights' | 'profile' | 'stages' | 'draft'
 
 interface Entry<O> {
   /** What its options may be. */
@@ -29,6 +25,8 @@ interface Entry<O> {
   readonly needs?: PolicyNeeds
   /** Options, as text, under which it is another method. */
   readonly variants?: readonly string[]
+  /** The option that is a policy itself. */
+  readonly inner?: keyof O & string
   /** What its options must be together. @throws `bad-option`. */
   check?(options: O): void
   /** Joins the options with a model's weights. */
@@ -92,6 +90,11 @@ const POLICIES: Readonly<Record<string, AnyEntry>> = {
     options: { threshold: finite(0.5), form: oneOf('sequence', 'token') },
     needs: 'weights',
   }),
+  speculative: lazy('speculative', {
+    options: { draft: innerPolicy, length: count('adaptive') },
+    inner: 'draft',
+    needs: 'draft',
+  }),
   forced: lazy('forced', { options: { skip: share(0.5), seed: whole(0) }, share: 'skip' }),
 }
 
@@ -102,7 +105,7 @@ function atMostOne(policy: string, options: Readonly<Record<string, unknown>>): 
 }
 
 /** Policies that the design names and that a later version brings. */
-const PLANNED = ['dllm', 'flexidepth', 'speculative']
+const PLANNED = ['dllm', 'flexidepth']
 
 /** Names of the policies that run. */
 export const POLICY_NAMES = Object.keys(POLICIES)
@@ -176,7 +179,9 @@ export function policyText({ name, options }: PolicyRequest): string {
 
 /** @throws `missing-weights` for a policy that needs routers where there are none. */
 export function checkRouters(request: PolicyRequest, hasRouters: boolean): void {
-  if (hasRouters || entryOf(request).needs !== 'routers') return
+  const { needs, inner } = entryOf(request)
+  if (inner) checkRouters(valuesOf(request)[inner] as PolicyRequest, hasRouters)
+  if (hasRouters || needs !== 'routers') return
   throw new SkipstoneError(
     'missing-weights',
     `The policy "${request.name}" needs router weights: load the model with the option \`routers\` (--routers), a folder with routers.safetensors.`,
@@ -187,6 +192,12 @@ export function checkRouters(request: PolicyRequest, hasRouters: boolean): void 
 export async function resolvePolicy(request: PolicyRequest, context: PolicyContext): Promise<SkipPolicy> {
   checkRouters(request, context.routers !== undefined)
   return entryOf(request).make(valuesOf(request), context)
+}
+
+/** A policy within another one's options, where ',' is taken: `name;key=value;key=value`. */
+function innerPolicy(value: number | string | undefined, name: string): PolicyRequest {
+  if (typeof value === 'string') return parsePolicy(value.replace(';', ':').replaceAll(';', ','))
+  throw new SkipstoneError('bad-option', `${name} is a policy, such as "unified;speedup=2", not ${value}.`)
 }
 
 function entryOf({ name }: PolicyRequest): AnyEntry {

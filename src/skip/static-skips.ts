@@ -7,15 +7,20 @@ export function isSkipped(policy: SkipPolicy, sublayer: number, phase: Phase): b
 }
 
 /**
- * Whether a layer's keys and values are made, which is so in both phases or in none.
+ * Whether a layer's keys and values are made for what stays in the cache, which is so in both phases or in none.
  * @throws `internal` for a policy that skips an attention in one phase and has no rule for it.
  */
 export function hasKeysValues(policy: SkipPolicy, layer: number): boolean {
   const skips = (['prefill', 'decode'] as const).filter((phase) => isSkipped(policy, 2 * layer, phase))
-  if (skips.length === 1 && policy.keysValues !== 'projected') {
+  if (skips.length === 1 && !policy.keysValues) {
     throw new SkipstoneError('internal', `${policy.name} has no rule for keys and values; please report this.`)
   }
   return skips.length < 2
+}
+
+/** Whether one phase makes them. @throws as `hasKeysValues`. */
+export function makesKeysValues(policy: SkipPolicy, layer: number, phase: Phase): boolean {
+  return hasKeysValues(policy, layer) && !(policy.keysValues === 'recomputed' && isSkipped(policy, 2 * layer, phase))
 }
 
 /** The policy with what it says of one phase said of both. */

@@ -209,6 +209,8 @@ describe('an application that bundles it', () => {
       policies: 4,
       gates: 4,
       inspect: 2,
+      speculation: 4,
+      rows: 1,
       study: 6,
       tuning: 20,
       sweep: 3,

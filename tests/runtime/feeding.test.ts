@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { readPrompt } from '../../src/runtime/prompt-reader.js'
 import type { StepRecord } from '../../src/runtime/records.js'
 import { GREEDY } from '../../src/runtime/sampling.js'
 import type { Sequence } from '../../src/runtime/sequence.js'
@@ -125,21 +126,21 @@ describeRuntime('feeding a prompt', (bench) => {
     expect(sequence.length).toBe(24)
   })
 
-  it.each([{}, { logprobs: 2 }])(
-    'counts the bytes of what a destroyed sequence was still waiting for: %o',
-    async (options) => {
-      const { memory } = bench().engine.gpu
-      const before = memory.bytes
-      // At every point where a call waits for pipelines, and while it waits for the GPU.
-      for (let turns = 0; turns < 80; turns++) {
-        const sequence = bench().sequence(forced({ skip: 0.3 }))
-        const running = expect(sequence.prefill(randomIds(600), options)).rejects.toMatchObject({ code: 'disposed' })
-        for (let i = 0; i < turns; i++) await Promise.resolve()
-        sequence.destroy()
-        await running
-        await expect(sequence.decode(1)).rejects.toMatchObject({ code: 'disposed' })
-        expect(memory.bytes, `bytes after ${turns} turns`).toBe(before)
-      }
-    },
-  )
+  it.each<[string, (sequence: Sequence, ids: readonly number[]) => Promise<unknown>]>([
+    ['ids', (sequence, ids) => sequence.prefill(ids)],
+    ['ids and how probable they are', (sequence, ids) => readPrompt(sequence, ids, 2, {})],
+  ])('counts the bytes of what a destroyed sequence was still waiting for: %s', async (_, feed) => {
+    const { memory } = bench().engine.gpu
+    const before = memory.bytes
+    // At every point where a call waits for pipelines, and while it waits for the GPU.
+    for (let turns = 0; turns < 80; turns++) {
+      const sequence = bench().sequence(forced({ skip: 0.3 }))
+      const running = expect(feed(sequence, randomIds(600))).rejects.toMatchObject({ code: 'disposed' })
+      for (let i = 0; i < turns; i++) await Promise.resolve()
+      sequence.destroy()
+      await running
+      await expect(sequence.decode(1)).rejects.toMatchObject({ code: 'disposed' })
+      expect(memory.bytes, `bytes after ${turns} turns`).toBe(before)
+    }
+  })
 })

@@ -89,7 +89,6 @@ describeSdk('options', (bench, gpu) => {
     ['', 'unknown-policy'],
     ['toString', 'unknown-policy'],
     ['dllm', 'unsupported'],
-    ['speculative:draft=dense', 'unsupported'],
     ['dense:skip=0.5', 'bad-option'],
     ['forced:rate=0.5', 'bad-option'],
     ['forced:skip', 'bad-option'],

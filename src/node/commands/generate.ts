@@ -36,6 +36,8 @@ export interface GenerateResult {
   }
   /** Where the weights exceed --gpu-budget. */
   streaming?: SessionStats['streaming']
+  /** Where the policy drafts. */
+  speculation?: SessionStats['speculation']
 }
 
 export interface GenerateOutcome {
@@ -75,7 +77,7 @@ export async function generateCommand(context: CommandContext, options: Generate
       if (!(error instanceof SkipstoneError && error.code === 'aborted' && session.tokens.length > 0)) throw error
       finishReason = 'abort'
     }
-    const { skip, timings, streaming } = session.stats()
+    const { skip, timings, streaming, speculation } = session.stats()
     const { attention, mlp, total } = skip
     return {
       result: {
@@ -92,6 +94,7 @@ export async function generateCommand(context: CommandContext, options: Generate
         skip: { attention, mlp, total },
         timings: { loadMs, ...(timings as NonNullable<typeof timings>), phases: model.loadPhases },
         ...(streaming && { streaming }),
+        ...(speculation && { speculation }),
       },
       ...(logits && { logits: Array.from(logits) }),
       ...(options.wantTrace && { trace: session.trace() }),

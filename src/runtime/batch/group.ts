@@ -3,7 +3,7 @@ import type { Dispatch, ParamsArena } from '../../gpu/dispatch.js'
 import { appendRowsKernel } from '../../kernels/append-rows.js'
 import { attentionDecodeKernel, headsPerGroup } from '../../kernels/attention-decode.js'
 import type { SkipPolicy } from '../../skip/policy.js'
-import { hasKeysValues } from '../../skip/static-skips.js'
+import { makesKeysValues } from '../../skip/static-skips.js'
 import { decodeSplits } from '../decode-splits.js'
 import type { Engine } from '../engine.js'
 import { obeyOf, perObey } from '../per-obey.js'
@@ -59,7 +59,7 @@ export async function groupLayers(
     const attention = attend(obeyOf(variant, 2 * layer, 'decode'))
     const bound = { plan, q: q.buffer, caches: kv, splitSums: splitSums.buffer, z }
     return {
-      append: hasKeysValues(policy, layer)
+      append: makesKeysValues(policy, layer, 'decode')
         ? [
             append(
               arena,
