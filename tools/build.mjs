@@ -29,7 +29,7 @@ const workerAddress = {
 
 /** Kernels that the first token of a model does without; those of training come last. */
 const OTHERS_KERNELS =
-  /packed-|merge-splits|batch-row|append-rows|form-variants|read-sum|nll|compare-states|scale-rows|gate-scores|add-gated|pool-gates|carry-margins|forced-mask|-backward|adamw|squares-sum|attention-sequences|cross-entropy|gate-(apply|sample)|gumbel|product-strided|step-(losses|settings)|swiglu|snippets\/sequences/
+  /packed-|few-rows|merge-splits|batch-row|append-rows|form-variants|read-sum|nll|compare-states|scale-rows|gate-scores|add-gated|pool-gates|carry-margins|forced-mask|-backward|adamw|squares-sum|attention-sequences|cross-entropy|gate-(apply|sample)|gumbel|product-strided|step-(losses|settings)|swiglu|snippets\/sequences/
 
 /**
  * What a page loads together lies together, which compresses better; each chunk has what its modules import and those before it do not
@@ -50,7 +50,7 @@ const CHUNKS = [
     name: 'kernels',
     test: (id) => /\/(shaders|src\/kernels)\//.test(id) && !OTHERS_KERNELS.test(id),
   },
-  { name: 'runtime', test: /src\/sdk\/(?!gguf|tune|policy-tensors|inspect\.)/ },
+  { name: 'runtime', test: /src\/sdk\/(?!gguf|tune|policy-tensors|inspect\.|openai\/tools)/ },
   // What reads many rows at a time.
   { name: 'rows', test: /src\/runtime\/(rows-logits|states-program)\.ts/ },
   // For generations at the same time.
@@ -76,6 +76,10 @@ const CHUNKS = [
   { name: 'speculation', test: /src\/runtime\/speculation\// },
   // What a model is, before it is loaded.
   { name: 'inspect', test: /src\/sdk\/inspect\.ts/ },
+  // Software devices do without.
+  { name: 'few-rows', test: /few-rows/ },
+  // For requests with tools.
+  { name: 'tools', test: /openai\/tools\// },
   { name: 'torch', test: /src\/formats\/torch\.ts/ },
   // Once for a device.
   { name: 'fastest', test: /(fastest-form|form-variants|tuned-forms|form-memory)\.ts/ },

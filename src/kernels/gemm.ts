@@ -1,4 +1,3 @@
-import { fewRowsShader } from '../../shaders/few-rows.wgsl.js'
 import { gemmShader } from '../../shaders/gemm.wgsl.js'
 import {
   columnsPerLane,
@@ -13,9 +12,12 @@ import type { CompiledKernel } from '../gpu/pipelines.js'
 /** Groups below which a GPU is not full: smaller tiles then do the same work in more of them. */
 const ENOUGH_GROUPS = 128
 
-function shaderOf(o: GemmOptions): string {
+/** Devices without forms along k do without the code for them. */
+async function shaderOf(o: GemmOptions): Promise<string> {
   const { along } = o.form
-  return along ? fewRowsShader({ ...o, form: { ...o.form, along } }) : gemmShader(o)
+  if (!along) return gemmShader(o)
+  const { fewRowsShader } = await import('../../shaders/few-rows.wgsl.js')
+  return fewRowsShader({ ...o, form: { ...o.form, along } })
 }
 
 /**
@@ -26,7 +28,7 @@ export async function gemmKernel(gpu: GpuDevice, { forms, ...options }: GemmChoi
   const z = options.epilogue === 'add-masked' ? 'read' : 'none'
   const bindings = ['read', 'read', 'read', 'read', 'write', 'uniform', z] as const
   const kernels = await Promise.all(
-    forms.map((form) => gpu.pipelines.compile('gemm', shaderOf({ ...options, form }), bindings)),
+    forms.map(async (form) => gpu.pipelines.compile('gemm', await shaderOf({ ...options, form }), bindings)),
   )
   const gridOf = (form: GemmForm, { rows }: Extent): Grid => [
     Math.ceil(options.n / (columnsPerLane({ form, epilogue: options.epilogue }) * form.lanesX)),

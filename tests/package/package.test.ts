@@ -200,7 +200,9 @@ describe('an application that bundles it', () => {
     /** Loaded when somebody asks for it, with what it may have at most. */
     const EXTRAS = {
       grammar: 15,
-      batch: 5,
+      batch: 6,
+      tools: 5,
+      'few-rows': 2,
       torch: 4,
       activations: 3,
       fastest: 3,
