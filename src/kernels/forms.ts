@@ -86,7 +86,7 @@ function gpuForms(matvec: KernelForms['matvec'], adds: MatvecForm['adds']): Kern
   }
 }
 
-/** Best first. `serial-rows` was measured on lavapipe, the others on an H200 (see BENCH.md). */
+/** Best first. `serial-rows` was measured on lavapipe, the others on an H200 and an H100 (see BENCH.md). */
 export const KERNEL_FORMS: readonly Form<KernelForms>[] = [
   {
     name: 'serial-rows',
