@@ -177,7 +177,7 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
         const names = await page.$$eval('#chart figure:first-child .map-legend li', (all) =>
           all.map((one) => one.textContent),
         )
-        const expected = policies().flatMap(({ share }) => (share ? [share] : []))
+        const expected = policies().filter(({ share, needs }) => share && needs !== 'weights')
         expect(names.length).toBe(expected.length)
         for (const name of ['SkipGPT', 'AdaSkip', 'AdaSkip, offline only', 'SLEB', 'By lot'])
           expect(names).toContain(`${name}, routers 25 %, with LoRA`)
