@@ -38,6 +38,7 @@ export class Batch {
   #program: { readonly arena: ParamsArena; readonly reach: number; readonly ready: Promise<BatchProgram> } | undefined
   #rope: GPUBuffer | undefined
   #groups: readonly Group[] = []
+  #last: Promise<unknown> = Promise.resolve()
 
   constructor(
     private readonly engine: Engine,
@@ -71,7 +72,14 @@ export class Batch {
    * Submits `steps` decode steps of members that have joined, and tells of each how to read its records. One that cannot take part is told why, and the
    * others go on.
    */
-  async decode(members: readonly Member[], steps: number): Promise<PromiseSettledResult<Read>[]> {
+  decode(members: readonly Member[], steps: number): Promise<PromiseSettledResult<Read>[]> {
+    // In turn: what one binds the next one may let go.
+    const next = this.#last.then(() => this.#decode(members, steps))
+    this.#last = next.catch(() => undefined)
+    return next
+  }
+
+  async #decode(members: readonly Member[], steps: number): Promise<PromiseSettledResult<Read>[]> {
     const shares = await Promise.allSettled(
       members.map((member) => member.share(this.#buffers, this.#rows.get(member) as number, steps)),
     )
@@ -79,7 +87,8 @@ export class Batch {
     const program = reach > 0 ? await this.#ready(reach) : undefined
     let begun: readonly PromiseSettledResult<Share>[] = shares
     let groups: readonly GroupLayers[] = []
-    for (let count = -1; count !== fulfilled(begun).length; ) {
+    let count: number
+    do {
       count = fulfilled(begun).length
       const going = begun.flatMap((share, i) =>
         share.status === 'fulfilled'
@@ -89,7 +98,7 @@ export class Batch {
       groups = await this.#grouped(going)
       // One that is gone meanwhile takes its cache with it: the others are grouped anew.
       begun = begun.map(beginning)
-    }
+    } while (fulfilled(begun).length < count)
     const going = fulfilled(begun)
     if (!program || going.length === 0) return begun as PromiseRejectedResult[]
     // Rows in between that nobody has are computed for nothing.
@@ -144,7 +153,6 @@ export class Batch {
   #forget(): void {
     for (const { arena } of this.#groups) arena.destroy()
     this.#groups = []
-
     this.#program?.arena.destroy()
     this.#program = undefined
     if (this.#rope) this.engine.gpu.memory.destroy(this.#rope)
