@@ -103,16 +103,16 @@ async function train(begun: Begun, resume: boolean): Promise<void> {
 async function follow(now: Training): Promise<void> {
   try {
     await now.end()
-    const { run, reached } = now
-    say(
-      now.done === run.total
-        ? `Done: ${reached}. Try it, measure it, or download it below.`
-        : `Stopped after ${reached}; what there is can be tried, measured and downloaded.`,
-    )
   } finally {
     if (now.run.stage === 'routers') trained = (await now.run.export()).get(ROUTERS)
     await keepRun()
+    showButtons()
   }
+  say(
+    now.done === now.run.total
+      ? `Done: ${now.reached}. Try it, measure it, or download it below.`
+      : `Stopped after ${now.reached}; what there is can be tried, measured and downloaded.`,
+  )
 }
 
 function stepped(): void {
