@@ -39,7 +39,7 @@ export default defineConfig({
     target: 'es2022',
     rolldownOptions: {
       input: Object.fromEntries(
-        ['index.html', 'compare.html', ...EXAMPLES, 'offline-worker.ts'].map((file) => [
+        ['index.html', 'compare.html', 'tune.html', ...EXAMPLES, 'offline-worker.ts'].map((file) => [
           file.replace(/\.\w+$/, ''),
           path.join(import.meta.dirname, 'demo', file),
         ]),

@@ -16,8 +16,9 @@ export function resultsJson({ state, runs }: Comparison, swept: readonly ModelSw
 }
 
 /** Hands the browser a file to save. */
-export function save(name: string, text: string): void {
-  const url = URL.createObjectURL(new Blob([text], { type: 'application/json' }))
+export function save(name: string, content: string | Uint8Array<ArrayBuffer>): void {
+  const type = name.endsWith('.json') ? 'application/json' : 'application/octet-stream'
+  const url = URL.createObjectURL(new Blob([content], { type }))
   const link = create('a')
   link.href = url
   link.download = name

@@ -36,7 +36,7 @@ export class ModelShelf {
       dtype: setting.dtype,
       ...(profile && { profile }),
       signal,
-      onProgress: (progress) => onProgress(describe(progress)),
+      onProgress: (progress) => onProgress(describeLoad(progress)),
       onWarning: warn,
     })
     this.#held = { key, profile, model }
@@ -55,11 +55,13 @@ export class ModelShelf {
   }
 }
 
-function describe({ phase, loaded, total }: LoadProgress): string {
+/** How a load stands, in words. */
+export function describeLoad({ phase, loaded, total }: LoadProgress): string {
   return total > 0 ? `${DOING[phase]}, ${bytes(loaded)} of ${bytes(total)}` : DOING[phase]
 }
 
-function pebble(folder: string): URL {
+/** The embedded model, or a folder of it. */
+export function pebble(folder: string): URL {
   return new URL(`models/pebble/${folder}`, document.baseURI)
 }
 

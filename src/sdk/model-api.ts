@@ -20,6 +20,8 @@ import type { TuneOptions, TuneRun } from './tune-api.js'
 export interface EvaluateOptions {
   /** What to skip. Default: nothing. */
   policy?: PolicyRequest | string
+  /** Ids behind which nothing counts, as `TuneRun.evaluate` counts its windows: what follows an end was not drawn from what is before it. */
+  ends?: ReadonlySet<number>
   signal?: AbortSignal
   /** Windows done and to do. */
   onProgress?: (done: number, all: number) => void
@@ -104,7 +106,10 @@ export interface Model {
    * empty cache. Default: text that the model samples itself. What comes back is plain data, for the option `profile` of `loadModel`.
    * @throws `bad-option` (no tokens, unknown ids), `context-full`, `aborted`, `device-lost`, `disposed`.
    */
-  calibrate(windows?: readonly (readonly number[])[], options?: Omit<EvaluateOptions, 'policy'>): Promise<SkipProfile>
+  calibrate(
+    windows?: readonly (readonly number[])[],
+    options?: Omit<EvaluateOptions, 'policy' | 'ends'>,
+  ): Promise<SkipProfile>
 
   /**
    * Trains SkipGPT routers, or a LoRA under them, on the GPU: on a text, or on what the model samples itself. The run begins at once and goes on while

@@ -215,12 +215,12 @@ export class Connection {
 
   /** Teacher-forced loss; see `Model.evaluate`. */
   private async evaluate(
-    args: { model: number; windows: readonly (readonly number[])[]; policy: PolicyRequest },
+    args: { model: number; windows: readonly (readonly number[])[]; policy: PolicyRequest; ends?: ReadonlySet<number> },
     { signal, emit }: Incoming,
   ): Promise<unknown> {
-    const { model, windows, policy } = args
+    const { model, windows, ...options } = args
     const onProgress = (done: number, all: number) => emit({ done, all })
-    return this.#model(model).evaluate(windows, { policy, signal, onProgress })
+    return this.#model(model).evaluate(windows, { ...options, signal, onProgress })
   }
 
   /** Tells the page what changed of a session and of its model. */

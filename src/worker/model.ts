@@ -94,7 +94,7 @@ export class WorkerModel implements Model, SessionOwner {
   async evaluate(windows: readonly (readonly number[])[], options: EvaluateOptions = {}): Promise<Evaluation> {
     this.check()
     const policy = policyRequest(options.policy, this)
-    return this.#study('evaluate', { model: this.number, windows, policy }, options)
+    return this.#study('evaluate', { model: this.number, windows, policy, ends: options.ends }, options)
   }
 
   async profile({ policy, signal, onProgress, ...rest }: ProfileOptions = {}): Promise<ProfileResult> {
