@@ -12,6 +12,9 @@ const fasterOn = {
   lavapipe: tests('golden', 'shared', 'pebble'),
   swiftshader: tests('golden', 'own', 'gguf'),
 }
+/** Pages that train or measure for minutes; of a page that others use too, only what takes long. */
+const longPages = tests('browser', 'tune')
+const partlyLong = tests('browser', 'compare')
 const goldenOps = tests('kernels', 'golden-ops')
 
 const onAdapter = (name: string, adapter: 'lavapipe' | 'swiftshader', include: string[], exclude: string[] = []) => ({
@@ -33,14 +36,25 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['tests/**/*.test.ts'],
-          exclude: ['tests/long/**', 'node_modules/**', ...gpuTests, ...fasterOn.lavapipe, ...fasterOn.swiftshader],
+          exclude: [
+            ...['tests/long/**', 'node_modules/**', ...gpuTests],
+            ...[...fasterOn.lavapipe, ...fasterOn.swiftshader, ...longPages],
+          ],
         },
       },
       onAdapter('kernels-lavapipe', 'lavapipe', [...gpuTests, ...fasterOn.lavapipe], goldenOps),
       onAdapter('kernels-swiftshader', 'swiftshader', [...gpuTests, ...fasterOn.swiftshader]),
       onAdapter('long-lavapipe', 'lavapipe', [...fasterOn.swiftshader, ...goldenOps]),
       onAdapter('long-swiftshader', 'swiftshader', fasterOn.lavapipe),
-      { extends: true, test: { name: 'long', include: ['tests/long/**/*.test.ts'], testTimeout: 1_800_000 } },
+      {
+        extends: true,
+        test: {
+          name: 'long',
+          include: ['tests/long/**/*.test.ts', ...longPages, ...partlyLong],
+          env: { SKIPSTONE_LONG: '1' },
+          testTimeout: 1_800_000,
+        },
+      },
     ],
   },
 })

@@ -15,6 +15,9 @@ import { accessibilityFindings, launchChromium, picture } from './chromium-pages
 const ROOT = path.join(import.meta.dirname, '../..')
 const executablePath = findChromium()
 
+/** What takes minutes on a busy machine runs among the long tests. */
+const LONG = process.env.SKIPSTONE_LONG === '1'
+
 /** Long enough for a software adapter to compile all shaders on a busy machine. */
 const SLOW = 90_000
 /** Short, so that finding the threshold for a budget is. */
@@ -166,7 +169,7 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
       await page.setViewportSize({ width: 1440, height: 900 })
     })
 
-    it(
+    it.runIf(LONG)(
       'charts loss and speed against skipping, for every policy that needs no more weights',
       async () => {
         await page.click('#sweep')
@@ -280,7 +283,7 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
       expect(await page.isHidden('#setting-1-lora')).toBe(true)
     })
 
-    it('measures a skip profile, keeps it in a file and reads it again', async () => {
+    it.runIf(LONG)('measures a skip profile, keeps it in a file and reads it again', async () => {
       await follow(page, '#prompt=Once+upon+a+time&tokens=2&s=adaskip.25.none.plain.stored&s=dense.0.none.plain.stored')
       expect(await page.getAttribute('#save-profile', 'aria-disabled')).toBe('true')
       await tabTo(page, 'calibrate')
