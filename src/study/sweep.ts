@@ -89,7 +89,8 @@ export async function sweep(
 ): Promise<Sweep> {
   const { shares = SHARES, seeds = 3, rounds = 3, contextLength, resolve, signal, onProgress } = options
   const abort = signal ? { signal } : {}
-  const names = options.policies ?? policies().flatMap(({ policy, share }) => (share ? [policy] : []))
+  const names =
+    options.policies ?? policies().flatMap(({ policy, share, needs }) => (share && needs !== 'weights' ? [policy] : []))
   const asked = names.map((name) => ({ name, of: saysShare(name) ? [undefined] : shares }))
   const points = asked.reduce((sum, { of }) => sum + of.length, 0)
   const all = 1 + points + (rounds > 0 ? rounds + 1 : 0)

@@ -215,7 +215,7 @@ describe('an application that bundles it', () => {
       rows: 1,
       study: 6,
       tuning: 20,
-      sweep: 3,
+      sweep: 4,
     }
     const extraOf = ({ moduleIds }: Rolldown.OutputChunk) =>
       Object.keys(EXTRAS).find((name) => moduleIds.some((id) => id.endsWith(`/chunks/${name}.js`)))

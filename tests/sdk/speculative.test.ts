@@ -117,7 +117,7 @@ describeSdk.anywhere('self-speculation', (bench) => {
       ['speculative:length=4', 'bad-option'],
       ['speculative:draft=4', 'bad-option'],
       ['speculative:draft=nothing', 'unknown-policy'],
-      ['speculative:draft=dlo', 'unsupported'],
+      ['speculative:draft=dllm', 'unsupported'],
       ['speculative:draft=unified;speed=2', 'bad-option'],
       ['speculative:draft=unified;speedup', 'bad-option'],
       ['speculative:draft=unified,speedup=2', 'bad-option'],
