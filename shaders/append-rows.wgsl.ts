@@ -1,7 +1,7 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
-import { eps } from './snippets/norm.js'
 import { loopBound } from './snippets/plan.js'
 import { unroll } from './snippets/reduce.js'
+import { headScale, ropePair } from './snippets/rope-pair.js'
 
 export interface AppendRowsOptions {
   kvHeads: number
@@ -30,6 +30,7 @@ export interface AppendRowsOptions {
  */
 export function appendRowsShader(o: AppendRowsOptions): string {
   const half = o.headDim / 2
+  const pair = { ...o, source: 'source' }
   return wgsl`
 struct Params { norm: u32, rows: vec4u }
 @group(0) @binding(0) var<storage, read> plan: array<u32>;
@@ -57,21 +58,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     for (var c = lane; c < bound(${o.headDim}u); c += 64u) { put(cache, place + c, source[origin + c]); }
     return;
   }
-  var scale = 1.0;
-  #if ${o.qkNorm}
-  var squares = 0.0;
-  for (var c = 0u; c < bound(${o.headDim}u); c++) { let v = source[origin + c]; squares += v * v; }
-  scale = 1.0 / sqrt(squares / ${o.headDim}.0 + ${eps(o.eps)});
-  #endif
+  ${headScale(pair)}
   for (var c = lane; c < bound(${half}u); c += 64u) {
-    var a = source[origin + c] * scale;
-    var b = source[origin + ${half}u + c] * scale;
-    #if ${o.qkNorm}
-    a *= vectors[params.norm + c / 4u][c % 4u];
-    b *= vectors[params.norm + (c + ${half}u) / 4u][(c + ${half}u) % 4u];
-    #endif
-    let cosine = rope[position * ${o.headDim}u + c];
-    let sine = rope[position * ${o.headDim}u + ${half}u + c];
+    ${ropePair(pair)}
     put(cache, place + c, a * cosine - b * sine);
     put(cache, place + ${half}u + c, b * cosine + a * sine);
   }

@@ -1,6 +1,7 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
 import { loopBound } from './snippets/plan.js'
 import { workgroupReduce } from './snippets/reduce.js'
+import { sigmoid } from './snippets/sigmoid.js'
 
 export interface GateScoresOptions {
   /** Values of a gate, and words between rows. */
@@ -34,6 +35,7 @@ struct Params { sublayer: u32 }
 @group(0) @binding(4) var<uniform> params: Params;
 ${loopBound}
 ${workgroupReduce(64, ['sum'])}
+${sigmoid}
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -41,8 +43,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let row = group.x * ${stride}u;
   var sum = 0.0;
   for (var i = lane; i < bound(${outputs}u); i += 64u) {
-    // Further below, exp leaves what a float holds, and g is 0 to every digit anyway.
-    let g = 1.0 / (1.0 + exp(-max(gates[row + i], -80.0)));
+    let g = sigmoid(gates[row + i]);
     gates[row + i] = g;
     sum += g;
   }

@@ -1,6 +1,7 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
 import { loopBound } from './snippets/plan.js'
 import { workgroupReduce } from './snippets/reduce.js'
+import { sigmoid } from './snippets/sigmoid.js'
 
 /**
  * One decision for a sequence (MindSkip, arXiv 2410.13184): sigmoid(mean over the rows of v) − threshold becomes the margin of every row of the chunk
@@ -24,6 +25,7 @@ struct Params { sublayer: u32 }
 @group(0) @binding(4) var<uniform> params: Params;
 ${loopBound}
 ${workgroupReduce(64, ['sum'])}
+${sigmoid}
 
 @compute @workgroup_size(64)
 fn main(@builtin(local_invocation_index) lane: u32) {
@@ -32,7 +34,7 @@ fn main(@builtin(local_invocation_index) lane: u32) {
   var sum = 0.0;
   for (var row = lane; row < bound(rows); row += 64u) { sum += gates[row]; }
   let mean = workgroupSum(lane, sum) / f32(max(rows, 1u));
-  let pooled = 1.0 / (1.0 + exp(-max(mean, -80.0))) - thresholds[params.sublayer];
+  let pooled = sigmoid(mean) - thresholds[params.sublayer];
   let kept = z[first];
   // Row 0 is written when everybody has read it.
   workgroupBarrier();

@@ -1,6 +1,6 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
-import { eps } from './snippets/norm.js'
 import { loopBound, type Positions, planRows, positionOf, type Rows } from './snippets/plan.js'
+import { headScale, ropePair } from './snippets/rope-pair.js'
 
 export interface RopeRowsOptions {
   heads: number
@@ -32,7 +32,7 @@ export function ropeRowsShader(o: RopeRowsOptions): string {
   const half = o.headDim / 2
   const isQuery = o.target === 'query'
   const stride = isQuery ? (o.stride ?? o.heads * o.headDim) : 2 * o.kvHeads * o.headDim
-  const source = isQuery ? 'out' : 'source'
+  const pair = { ...o, source: isQuery ? 'out' : 'source' }
   return wgsl`
 struct Params { slot: u32, norm: u32 }
 @group(0) @binding(0) var<storage, read> plan: array<u32>;
@@ -61,21 +61,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     return;
   }
   #endif
-  var scale = 1.0;
-  #if ${o.qkNorm}
-  var squares = 0.0;
-  for (var c = 0u; c < bound(${o.headDim}u); c++) { let v = ${source}[origin + c]; squares += v * v; }
-  scale = 1.0 / sqrt(squares / ${o.headDim}.0 + ${eps(o.eps)});
-  #endif
+  ${headScale(pair)}
   for (var c = 0u; c < bound(${half}u); c++) {
-    var a = ${source}[origin + c] * scale;
-    var b = ${source}[origin + ${half}u + c] * scale;
-    #if ${o.qkNorm}
-    a *= vectors[params.norm + c / 4u][c % 4u];
-    b *= vectors[params.norm + (c + ${half}u) / 4u][(c + ${half}u) % 4u];
-    #endif
-    let cosine = rope[position * ${o.headDim}u + c];
-    let sine = rope[position * ${o.headDim}u + ${half}u + c];
+    ${ropePair(pair)}
     out[place + c] = a * cosine - b * sine;
     out[place + ${half}u + c] = b * cosine + a * sine;
   }

@@ -29,7 +29,7 @@ const workerAddress = {
 
 /** Kernels that the first token of a model does without; those of training come last. */
 const OTHERS_KERNELS =
-  /packed-|few-rows|merge-splits|batch-row|append-rows|form-variants|read-sum|nll|compare-states|scale-rows|gate-scores|add-gated|pool-gates|carry-margins|forced-mask|-backward|adamw|squares-sum|attention-sequences|cross-entropy|gate-(apply|sample)|gumbel|product-strided|step-(losses|settings)|swiglu|snippets\/sequences/
+  /packed-|few-rows|reference\/(adjust-logits|sampling)|merge-splits|batch-row|append-rows|form-variants|read-sum|nll|compare-states|scale-rows|gate-scores|add-gated|pool-gates|carry-margins|forced-mask|-backward|adamw|squares-sum|attention-sequences|cross-entropy|gate-(apply|sample)|gumbel|product-strided|step-(losses|settings)|swiglu|snippets\/sequences/
 
 /**
  * What a page loads together lies together, which compresses better; each chunk has what its modules import and those before it do not
@@ -73,7 +73,7 @@ const CHUNKS = [
     name: 'policies',
     test: /src\/skip\/(gate|dlo|mindskip|quantile|makers|forced|first|random|unified|shortgpt|sleb|adaskip|speculative|litestage|static-set)\.ts/,
   },
-  { name: 'speculation', test: /src\/runtime\/speculation\// },
+  { name: 'speculation', test: /src\/runtime\/speculation\/|reference\/(adjust-logits|sampling)/ },
   // What a model is, before it is loaded.
   { name: 'inspect', test: /src\/sdk\/inspect\.ts/ },
   // Software devices do without.

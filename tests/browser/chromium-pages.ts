@@ -5,28 +5,56 @@ import path from 'node:path'
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright'
 import { build } from 'vite'
 import { type PageServer, startPageServer } from '../../src/node/page-server.js'
+import { copyPebble } from '../fixtures/pebble.js'
 
 const CONFIG = path.join(import.meta.dirname, '../../vite.config.ts')
 
 export interface BuiltPages {
   /** Deleted at the end. */
   readonly temporary: string
-  /** Below the folder /demo/. */
   readonly server: PageServer
   close(): Promise<void>
 }
 
 /** The pages as they are built, on a server of this machine. */
-export async function serveBuiltPages(): Promise<BuiltPages> {
+export function serveBuiltPages(): Promise<BuiltPages> {
+  return serve('/demo/', () => undefined)
+}
+
+/** The same below a folder, since pages work under any path, with a Pebble of a short context, which takes less time. */
+export function serveWithShortPebble(context: number): Promise<BuiltPages> {
+  return serve('/some/where/', (outDir) => {
+    const pebble = path.join(outDir, 'models/pebble')
+    rmSync(pebble, { recursive: true })
+    copyPebble(pebble, context)
+  })
+}
+
+async function serve(below: string, change: (outDir: string) => void): Promise<BuiltPages> {
   const temporary = mkdtempSync(path.join(tmpdir(), 'skipstone-pages-'))
   const outDir = path.join(temporary, 'pages')
   await build({ configFile: CONFIG, logLevel: 'error', build: { outDir } })
-  const server = await startPageServer({ folders: new Map([['/demo/', `${outDir}/`]]) })
+  change(outDir)
+  const server = await startPageServer({ folders: new Map([[below, `${outDir}/`]]) })
   const close = async () => {
     await server.close()
     rmSync(temporary, { recursive: true })
   }
   return { temporary, server, close }
+}
+
+/** Presses Tab until the element with this id has the focus. */
+export async function tabTo(page: Page, id: string): Promise<void> {
+  for (let i = 0; i < 40; i++) {
+    await page.keyboard.press('Tab')
+    if ((await page.evaluate(() => document.activeElement?.id)) === id) return
+  }
+  throw new Error(`The tab key does not reach #${id}.`)
+}
+
+/** Pixels by which the page is wider than the window. */
+export function overflow(page: Page): Promise<number> {
+  return page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
 }
 
 /** A picture of the page for people to look at, where SKIPSTONE_SCREENSHOTS names a folder. */

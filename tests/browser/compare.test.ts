@@ -1,18 +1,20 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
+import { readFileSync } from 'node:fs'
 import type { Browser, BrowserContext, Page } from 'playwright'
-import { build } from 'vite'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { policies, type SkipProfile, type Sweep } from '../../src/index.js'
 import { findChromium } from '../../src/node/browsers.js'
-import { type PageServer, startPageServer } from '../../src/node/page-server.js'
-import { copyPebble } from '../fixtures/pebble.js'
-import { accessibilityFindings, launchChromium, picture } from './chromium-pages.js'
+import {
+  accessibilityFindings,
+  type BuiltPages,
+  launchChromium,
+  overflow,
+  picture,
+  serveWithShortPebble,
+  tabTo,
+} from './chromium-pages.js'
 
 // The compare page as it is built, in Chromium on its software adapter, under a policy that allows nothing inline.
 
-const ROOT = path.join(import.meta.dirname, '../..')
 const executablePath = findChromium()
 
 /** What takes minutes on a busy machine runs among the long tests. */
@@ -25,8 +27,7 @@ const CONTEXT = 16
 const DENSE = 's=dense.30.25.lora.stored'
 const SKIPGPT = 's=skipgpt.30.25.lora.stored'
 
-let temporary: string
-let server: PageServer
+let pages: BuiltPages
 let browser: Browser
 /** What any page printed as an error, less what its test takes away again. */
 let errors: string[] = []
@@ -41,20 +42,13 @@ interface Results {
 // On CI a browser that is missing is a failure; elsewhere the tests are reported as not run.
 describe.skipIf(executablePath === undefined && process.env.CI === undefined)('the compare page', () => {
   beforeAll(async () => {
-    temporary = mkdtempSync(path.join(tmpdir(), 'skipstone-compare-'))
-    const outDir = path.join(temporary, 'pages')
-    await build({ configFile: path.join(ROOT, 'vite.config.ts'), logLevel: 'error', build: { outDir } })
-    rmSync(path.join(outDir, 'models/pebble'), { recursive: true })
-    copyPebble(path.join(outDir, 'models/pebble'), CONTEXT)
-    // Below a folder: the pages work under any path.
-    server = await startPageServer({ folders: new Map([['/some/where/', `${outDir}/`]]) })
-    browser = await launchChromium(executablePath!, temporary)
+    pages = await serveWithShortPebble(CONTEXT)
+    browser = await launchChromium(executablePath!, pages.temporary)
   })
 
   afterAll(async () => {
     await browser?.close()
-    await server?.close()
-    if (temporary) rmSync(temporary, { recursive: true })
+    await pages?.close()
   })
 
   afterEach(() => {
@@ -349,11 +343,11 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
       await page.check('#model-address')
       await page.click('#compare')
       expect(await page.textContent('#alert')).toBe('Enter the address of a folder of model files.')
-      await page.fill('#model-url', `${server.origin}/nothing/`)
+      await page.fill('#model-url', `${pages.server.origin}/nothing/`)
       await page.keyboard.press('Enter')
       await finished(page)
       expect(await page.textContent('#alert')).toBe(
-        `There is no config.json in ${server.origin}/nothing/; check that this is the model's folder.`,
+        `There is no config.json in ${pages.server.origin}/nothing/; check that this is the model's folder.`,
       )
       expect(await page.isHidden('#setting-2-routers')).toBe(true)
       errors = errors.filter((error) => !/Failed to load resource.* 404/.test(error))
@@ -370,7 +364,7 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
     expect(await page.getAttribute('#compare', 'aria-disabled')).toBe('true')
     await page.click('text=Back to the demo page')
     await page.click('text=Compare settings side by side')
-    expect(page.url()).toBe(`${server.origin}/some/where/compare.html`)
+    expect(page.url()).toBe(`${pages.server.origin}/some/where/compare.html`)
     await context.close()
   })
 })
@@ -388,7 +382,7 @@ async function open(context: BrowserContext, hash: string, script?: () => void):
     await route.fulfill({ response, headers })
   })
   if (script) await page.addInitScript(script)
-  await page.goto(`${server.origin}/some/where/compare.html${hash}`)
+  await page.goto(`${pages.server.origin}/some/where/compare.html${hash}`)
   return page
 }
 
@@ -424,14 +418,6 @@ async function finished(page: Page, timeout = SLOW): Promise<void> {
   await page.waitForSelector('#compare[aria-disabled="false"]', { timeout })
 }
 
-async function tabTo(page: Page, id: string): Promise<void> {
-  for (let i = 0; i < 40; i++) {
-    await page.keyboard.press('Tab')
-    if ((await page.evaluate(() => document.activeElement?.id)) === id) return
-  }
-  throw new Error(`The tab key does not reach #${id}.`)
-}
-
 const text = (setting: number) => `.column:nth-child(${setting}) .output`
 
 async function figures(page: Page, setting: number): Promise<Record<string, string>> {
@@ -456,9 +442,4 @@ async function asked(page: Page): Promise<Record<string, string>> {
     ]),
   )
   return Object.fromEntries(fields)
-}
-
-/** Pixels by which the page is wider than the window. */
-function overflow(page: Page): Promise<number> {
-  return page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
 }

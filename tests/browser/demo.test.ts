@@ -4,7 +4,14 @@ import type { Browser, BrowserContextOptions, Page } from 'playwright'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { findChromium } from '../../src/node/browsers.js'
 import { copyPebble, PEBBLE } from '../fixtures/pebble.js'
-import { accessibilityFindings, type BuiltPages, launchChromium, picture, serveBuiltPages } from './chromium-pages.js'
+import {
+  accessibilityFindings,
+  type BuiltPages,
+  launchChromium,
+  picture,
+  serveBuiltPages,
+  tabTo,
+} from './chromium-pages.js'
 
 // The demo page as it is built, in Chromium on its software adapter.
 
@@ -530,14 +537,6 @@ async function beforeWorker(page: Page, script: string): Promise<void> {
 /** Waits until the page can generate again. */
 async function finished(page: Page): Promise<void> {
   await page.waitForSelector('#generate[aria-disabled="false"]', { timeout: SLOW })
-}
-
-async function tabTo(page: Page, id: string): Promise<void> {
-  for (let i = 0; i < 30; i++) {
-    await page.keyboard.press('Tab')
-    if ((await page.evaluate(() => document.activeElement?.id)) === id) return
-  }
-  throw new Error(`The tab key does not reach #${id}.`)
 }
 
 function shown(page: Page): Promise<{ text: string | null; level: string | undefined; prompt: boolean }[]> {

@@ -1,13 +1,16 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
+import { readFileSync } from 'node:fs'
 import type { Browser, BrowserContext, Page } from 'playwright'
-import { build } from 'vite'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { findChromium } from '../../src/node/browsers.js'
-import { type PageServer, startPageServer } from '../../src/node/page-server.js'
-import { copyPebble } from '../fixtures/pebble.js'
-import { accessibilityFindings, launchChromium, picture } from './chromium-pages.js'
+import {
+  accessibilityFindings,
+  type BuiltPages,
+  launchChromium,
+  overflow,
+  picture,
+  serveWithShortPebble,
+  tabTo,
+} from './chromium-pages.js'
 
 // The tune page as it is built, in Chromium on its software adapter, under a policy that allows nothing inline.
 
@@ -22,8 +25,7 @@ const TEXT =
     3,
   )
 
-let temporary: string
-let server: PageServer
+let pages: BuiltPages
 let browser: Browser
 /** What any page printed as an error. */
 let errors: string[] = []
@@ -31,21 +33,13 @@ let errors: string[] = []
 // On CI a browser that is missing is a failure; elsewhere the tests are reported as not run.
 describe.skipIf(executablePath === undefined && process.env.CI === undefined)('the tune page', () => {
   beforeAll(async () => {
-    temporary = mkdtempSync(path.join(tmpdir(), 'skipstone-tune-'))
-    const outDir = path.join(temporary, 'pages')
-    const configFile = path.join(import.meta.dirname, '../../vite.config.ts')
-    await build({ configFile, logLevel: 'error', build: { outDir } })
-    rmSync(path.join(outDir, 'models/pebble'), { recursive: true })
-    copyPebble(path.join(outDir, 'models/pebble'), CONTEXT)
-    // Below a folder: the pages work under any path.
-    server = await startPageServer({ folders: new Map([['/some/where/', `${outDir}/`]]) })
-    browser = await launchChromium(executablePath!, temporary)
+    pages = await serveWithShortPebble(CONTEXT)
+    browser = await launchChromium(executablePath!, pages.temporary)
   })
 
   afterAll(async () => {
     await browser?.close()
-    await server?.close()
-    if (temporary) rmSync(temporary, { recursive: true })
+    await pages?.close()
   })
 
   afterEach(() => {
@@ -103,6 +97,8 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
         expect.stringMatching(/^Temperature τ after step \d+: of the decisions from 5\.000 to/),
       ])
       await page.click('#curves summary')
+      // They are made when the browser tells that it was opened, a little later.
+      await page.waitForSelector('#curves tbody tr')
       expect(await page.locator('#curves tbody tr').count()).toBeGreaterThan(2)
       expect(await page.locator('#rates svg').getAttribute('aria-label')).toMatch(/^Attention: \d+ % on average.*MLP/)
       expect(await page.locator('#rates .bar-frame').count()).toBe(28)
@@ -242,7 +238,7 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
     await page.click('text=Train routers for a model')
     await page.click('text=Back to the demo page')
     await page.click('text=Train routers for a model')
-    expect(page.url()).toBe(`${server.origin}/some/where/tune.html`)
+    expect(page.url()).toBe(`${pages.server.origin}/some/where/tune.html`)
     await context.close()
   })
 })
@@ -260,7 +256,7 @@ async function open(context: BrowserContext, script?: () => void): Promise<Page>
     await route.fulfill({ response, headers })
   })
   if (script) await page.addInitScript(script)
-  await page.goto(`${server.origin}/some/where/tune.html`)
+  await page.goto(`${pages.server.origin}/some/where/tune.html`)
   return page
 }
 
@@ -303,17 +299,4 @@ async function download(page: Page, name: string): Promise<Buffer> {
   const [file] = await Promise.all([page.waitForEvent('download'), page.click(`text=Download ${name}`)])
   expect(file.suggestedFilename()).toBe(name)
   return readFileSync(await file.path())
-}
-
-async function tabTo(page: Page, id: string): Promise<void> {
-  for (let i = 0; i < 60; i++) {
-    if ((await page.evaluate(() => document.activeElement?.id)) === id) return
-    await page.keyboard.press('Tab')
-  }
-  throw new Error(`The tab key does not reach #${id}.`)
-}
-
-/** Pixels by which the page is wider than the window. */
-function overflow(page: Page): Promise<number> {
-  return page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
 }

@@ -49,7 +49,11 @@ export function keptTokens(logits: ArrayLike<number>, options: SamplingOptions):
   )
 }
 
-function penaliseSeen(logits: ArrayLike<number>, options: SamplingOptions): Float64Array {
+/** The repetition penalty. logits [vocab] -> [vocab] */
+export function penaliseSeen(
+  logits: ArrayLike<number>,
+  options: Pick<SamplingOptions, 'repetitionPenalty' | 'seen'>,
+): Float64Array {
   const { repetitionPenalty: penalty = 1, seen = () => false } = options
   return Float64Array.from(logits, (l, id) => {
     if (!seen(id)) return l

@@ -32,7 +32,7 @@ export async function gateDeciding(
   const [attention, mlp] = await Promise.all(
     (['attention', 'mlp'] as const).map((kind) => {
       const gates = scoring[kind]
-      return gates && (gates.pools ? pooledKernels : gateKernels)(target, gates, kind, when)
+      return gates && gateKernels(target, gates, kind, when)
     }),
   )
   return (engine, arena, buffers, layer, routed) => {
@@ -46,33 +46,19 @@ export async function gateDeciding(
   }
 }
 
-async function gateKernels(target: Target, gates: Gates, kind: Kind) {
+/**
+ * A gate's values, what they decide, and the list of rows that run. Of a gate that pools, what begins a sequence decides: a step obeys, and in a
+ * batch each sequence has brought what it obeys.
+ */
+async function gateKernels(target: Target, gates: Gates, kind: Kind, { phase, positions }: When) {
   const { gpu, shape, capacity } = target
-  const { outputs, tie } = gates
-  const stride = gateStride(outputs, shape.d4)
-  const [values, score, compact] = await Promise.all([
-    gateValues(target, gates, kind),
-    gateScoresKernel(gpu, { outputs, stride, capacity, tieRuns: tie === 'runs' }),
-    compactKernel(gpu, { capacity, count: 1 }),
-  ])
-  return (engine: Engine, arena: ParamsArena, buffers: RoutingBuffers, layer: number): Dispatch[] => {
-    const { plan, thresholds, z } = buffers
-    const { gates: g } = gateResources(engine, gates)
-    const at = { sublayer: sublayerOf(layer, kind) }
-    return [
-      ...values(engine, arena, buffers, layer),
-      score(arena, { plan, gates: g, thresholds, z }, at),
-      compact(arena, { z, plan }, at),
-    ]
-  }
-}
-
-/** What begins a sequence decides. A step obeys; in a batch, each sequence has brought what it obeys. */
-async function pooledKernels(target: Target, gates: Gates, kind: Kind, { phase, positions }: When) {
-  const { gpu, capacity } = target
-  const [values, pool, compact] = await Promise.all([
-    phase === 'prefill' ? gateValues(target, gates, kind) : undefined,
-    positions === 'consecutive' ? poolGatesKernel(gpu, { capacity }) : undefined,
+  const { outputs, tie, pools } = gates
+  const score = () =>
+    gateScoresKernel(gpu, { outputs, stride: gateStride(outputs, shape.d4), capacity, tieRuns: tie === 'runs' })
+  const pool = () => (positions === 'consecutive' ? poolGatesKernel(gpu, { capacity }) : undefined)
+  const [values, decide, compact] = await Promise.all([
+    pools && phase !== 'prefill' ? undefined : gateValues(target, gates, kind),
+    pools ? pool() : score(),
     compactKernel(gpu, { capacity, count: 1 }),
   ])
   return (engine: Engine, arena: ParamsArena, buffers: RoutingBuffers, layer: number): Dispatch[] => {
@@ -81,7 +67,7 @@ async function pooledKernels(target: Target, gates: Gates, kind: Kind, { phase, 
     const at = { sublayer: sublayerOf(layer, kind) }
     return [
       ...(values?.(engine, arena, buffers, layer) ?? []),
-      ...(pool ? [pool(arena, { plan, gates: g, thresholds, z }, at)] : []),
+      ...(decide ? [decide(arena, { plan, gates: g, thresholds, z }, at)] : []),
       compact(arena, { z, plan }, at),
     ]
   }

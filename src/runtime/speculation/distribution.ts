@@ -1,4 +1,6 @@
+import { adjustLogits } from '../../kernels/reference/adjust-logits.js'
 import { argmax } from '../../kernels/reference/argmax.js'
+import { penaliseSeen } from '../../kernels/reference/sampling.js'
 import type { Sampling } from '../sampling.js'
 
 /** What the choice of a token depends on, besides logits. */
@@ -54,23 +56,15 @@ function nucleus(ascending: Float64Array, o: { best: number; least: number; shar
 }
 
 function adjusted(logits: Float32Array, { sampling, seen, counts, allowed }: Choice): Float64Array {
-  const { logitBias = {}, presencePenalty: presence = 0, frequencyPenalty: frequency = 0 } = sampling
-  const { repetitionPenalty: penalty } = sampling
-  const out = Float64Array.from(logits)
-  for (const [id, bias] of Object.entries(logitBias)) out[Number(id)] = (out[Number(id)] as number) + bias
-  if (presence !== 0 || frequency !== 0) {
-    for (const [id, count] of counts) out[id] = (out[id] as number) - frequency * count - (count > 0 ? presence : 0)
-  }
-  if (allowed) {
-    for (let id = 0; id < out.length; id++) {
-      if ((((allowed[id >> 5] as number) >>> (id & 31)) & 1) === 0) out[id] = Number.NEGATIVE_INFINITY
-    }
-  }
-  if (penalty !== 1) {
-    for (let id = 0; id < out.length; id++) {
-      const logit = out[id] as number
-      if (seen(id)) out[id] = logit > 0 ? logit / penalty : logit * penalty
-    }
-  }
-  return out
+  const { logitBias: bias, presencePenalty: presence = 0, frequencyPenalty: frequency = 0 } = sampling
+  const { repetitionPenalty } = sampling
+  const isAdjusted = bias !== undefined || presence !== 0 || frequency !== 0 || allowed !== undefined
+  const out = isAdjusted
+    ? adjustLogits(logits, {
+        ...{ presence, frequency, count: (id) => counts.get(id) ?? 0 },
+        ...(bias && { bias }),
+        ...(allowed && { allowed: (id: number) => (((allowed[id >> 5] as number) >>> (id & 31)) & 1) === 1 }),
+      })
+    : Float64Array.from(logits)
+  return repetitionPenalty === 1 ? out : penaliseSeen(out, { repetitionPenalty, seen })
 }
