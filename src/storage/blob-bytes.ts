@@ -1,3 +1,6 @@
+/** Readers at work. Chromium collects one that nothing but its own read keeps alive, and then that read never ends. */
+const reading = new Set<ReadableStreamBYOBReader>()
+
 /**
  * The bytes of a blob. With `into`, they are read into that buffer where it is large enough: it is detached, and the result lies in the
  * buffer that took over its memory. Whatever else gives a blob's bytes leaves a copy of them to the garbage collector, which comes late:
@@ -6,7 +9,19 @@
 export async function readBlob(blob: Blob, into?: ArrayBuffer): Promise<Uint8Array<ArrayBuffer>> {
   const reader = byteReader(blob)
   if (!reader) return new Uint8Array(await blob.arrayBuffer())
-  const { size } = blob
+  reading.add(reader)
+  try {
+    return await readAll(reader, blob.size, into)
+  } finally {
+    reading.delete(reader)
+  }
+}
+
+async function readAll(
+  reader: ReadableStreamBYOBReader,
+  size: number,
+  into: ArrayBuffer | undefined,
+): Promise<Uint8Array<ArrayBuffer>> {
   let buffer = into && into.byteLength >= size ? into : new ArrayBuffer(size)
   for (let filled = 0; filled < size; ) {
     const { done, value } = await reader.read(new Uint8Array(buffer, filled, size - filled))

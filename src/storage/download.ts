@@ -3,11 +3,11 @@ import { readBlob } from './blob-bytes.js'
 import { marksOf } from './chunk-marks.js'
 import type { ChunkStore } from './chunk-store.js'
 import { carries, discard, type HttpFolder, totalSize } from './http-folder.js'
-import { chunkRange, type Ledger, missingChunks } from './ledger.js'
+import { type ChunkMarks, chunkRange, type Ledger, missingChunks } from './ledger.js'
 import { validatorOf } from './remote-file.js'
 import { withRetries } from './retry.js'
 
-/** Requests under way at a time; each holds one chunk in memory. */
+/** Requests under way at a time. */
 const PARALLEL = 4
 
 export interface DownloadOptions {
@@ -38,17 +38,24 @@ export async function download(
   const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal
   const queue = wanted.values()
   let rangesIgnored = false
+  // What comes lies outside of the page as blobs; one at a time is brought into its memory, to be hashed.
+  let turn = Promise.resolve(new ArrayBuffer(Math.min(ledger.chunkBytes, ledger.size)))
+  const marksInTurn = async (chunk: Blob): Promise<ChunkMarks> => {
+    const marked = turn.then(async (buffer) => {
+      const bytes = await readBlob(chunk, buffer)
+      return { marks: await marksOf(bytes), buffer: bytes.buffer }
+    })
+    turn = marked.then(({ buffer }) => buffer)
+    return (await marked).marks
+  }
   const work = async () => {
-    let buffer = new ArrayBuffer(Math.min(ledger.chunkBytes, ledger.size))
     for (const index of queue) {
       const chunk = await fetchChunk(folder, ledger, index, signal)
       if (chunk === 'whole') {
         rangesIgnored = true
         return stop.abort()
       }
-      const bytes = await readBlob(chunk, buffer)
-      await keep(store, ledger, index, chunk, bytes)
-      buffer = bytes.buffer
+      await keep(store, ledger, index, chunk, await marksInTurn(chunk))
       options.onBytes?.(chunk.size)
     }
   }
@@ -72,14 +79,8 @@ export async function download(
   if (first) throw first
 }
 
-async function keep(
-  store: ChunkStore,
-  ledger: Ledger,
-  index: number,
-  chunk: Blob,
-  bytes: Uint8Array<ArrayBuffer>,
-): Promise<void> {
-  if (!(await store.put(ledger, index, chunk, await marksOf(bytes)))) throw new FileChanged()
+async function keep(store: ChunkStore, ledger: Ledger, index: number, chunk: Blob, marks: ChunkMarks): Promise<void> {
+  if (!(await store.put(ledger, index, chunk, marks))) throw new FileChanged()
 }
 
 /**
@@ -161,7 +162,7 @@ async function streamWhole(
     const flush = async () => {
       if (open || wanted.has(index)) {
         const bytes = chunk.subarray(0, filled)
-        await keep(store, ledger, index, new Blob([bytes]), bytes)
+        await keep(store, ledger, index, new Blob([bytes]), await marksOf(bytes))
         wanted.delete(index)
         onBytes?.(filled)
         progressed()

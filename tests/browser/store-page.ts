@@ -49,6 +49,23 @@ const actions = {
     return bytes
   },
 
+  /** As `read`, again and again while garbage is collected all the time. Needs a browser that exposes `gc`. */
+  async readUnderCollection({ url, times }: { url: string; times: number }): Promise<number> {
+    let reading = true
+    const collect = async () => {
+      while (reading) {
+        ;(globalThis as unknown as { gc: () => void }).gc()
+        await new Promise((resolve) => setTimeout(resolve))
+      }
+    }
+    const collecting = collect()
+    let bytes = 0
+    for (let i = 0; i < times; i++) bytes += await actions.read({ url })
+    reading = false
+    await collecting
+    return bytes
+  },
+
   /** Damages a stored chunk without telling its ledger. */
   async damage({ url, index }: { url: string; index: number }): Promise<void> {
     const { store } = await open(url)

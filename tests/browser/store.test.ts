@@ -21,7 +21,13 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
     context = await chromium.launchPersistentContext(world.profile, {
       executablePath: executablePath!,
       chromiumSandbox: process.getuid?.() !== 0,
-      args: ['--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-quic'],
+      args: [
+        '--disable-background-networking',
+        '--disable-component-update',
+        '--disable-sync',
+        '--disable-quic',
+        '--js-flags=--expose-gc',
+      ],
     })
     page = await open()
   })
@@ -61,6 +67,11 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
     expect([a.hash, b.hash]).toEqual([world.hash, world.hash])
     expect(world.server.starts(MODEL_FILE)).toHaveLength(6)
     await other.close()
+  })
+
+  it('reads to the end, whenever garbage is collected', async () => {
+    await act(page, 'fetch', { url: world.url })
+    expect(await act(page, 'readUnderCollection', { url: world.url, times: 10 })).toBe(10 * SIZE)
   })
 
   it('finds a damaged chunk and fetches that one', async () => {
