@@ -2,7 +2,7 @@
 
     python3 reference_training.py REFERENCE MODEL FOLDER
 
-FOLDER has task.json and the first values, routers.safetensors or lora/. Prints one JSON object.
+FOLDER has task.json and the first values, routers.safetensors and of a LoRA lora/, and may have what Skipstone trained, trained/. Prints one JSON object.
 """
 import json
 import os
@@ -94,11 +94,14 @@ else:
     history = train(params, loss_of, rate_at)
 
 result = dict(history=history, held=measured(policy))
+trained = os.path.join(folder, 'trained')
 # What Skipstone made of the same, in this implementation.
-if task['stage'] == 'routers':
-    result['theirs'] = measured(SkipGPT(load_safetensors(os.path.join(folder, 'trained', 'routers.safetensors'))))
+if not os.path.exists(trained):
+    pass
+elif task['stage'] == 'routers':
+    result['theirs'] = measured(SkipGPT(load_safetensors(os.path.join(trained, 'routers.safetensors'))))
 else:
-    model.load_lora(os.path.join(folder, 'trained'))
+    model.load_lora(trained)
     result['theirs'] = measured(policy)
 model.lora = {}
 result['dense'] = measured(Dense())
