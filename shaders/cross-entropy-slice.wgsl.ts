@@ -12,13 +12,14 @@ export interface CrossEntropyOptions {
 }
 
 /**
- * Cross-entropy over the vocabulary in slices, first pass: the largest logit, the sum of exponentials relative to it (online softmax), and the
- * target's logit of each row, after the slice with the tokens params.first .. + width. Those below params.begin were in an earlier slice.
+ * Cross-entropy over the vocabulary in slices: the largest logit, the sum of exponentials relative to it (online softmax, Milakov & Gimelshein
+ * 2018), and the target's logit of each row, after the slice with the tokens params.first .. + width. Those below params.begin were in an earlier
+ * slice; what was added up over them is worth `share` of that by now.
  *
  *   plan     u32, read
  *   logits   f32 [capacity, stride]
  *   targets  u32 [capacity]; NO_TARGET where a row has none
- *   sums     f32 [capacity] of (largest, sum, target's logit, -), read and written; params.begin = 0 begins anew
+ *   sums     f32 [capacity] of (largest, sum, target's logit, share), read and written; params.begin = 0 begins anew
  *
  * Dispatch: (rows, 1, 1) groups of 64.
  */
@@ -54,7 +55,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let target_ = targets[row];
   var own = before.z;
   if (target_ >= params.begin && target_ < params.first + ${o.width}u) { own = logits[origin + target_ - params.first]; }
-  sums[row] = vec4f(both, before.y * exp(before.x - both) + sum * exp(largest - both), own, 0.0);
+  let share = exp(before.x - both);
+  sums[row] = vec4f(both, before.y * share + sum * exp(largest - both), own, share);
 }
 `
 }

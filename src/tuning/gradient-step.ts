@@ -90,12 +90,12 @@ export class GradientStep {
 
   /** @throws `bad-option` for ids or noise of another size, or where no row has a target; `device-lost`. */
   run(input: StepInput): Promise<StepLosses> {
-    return this.#run(input, [...this.parts.forward, ...this.parts.backward])
+    return this.#run(input, [...this.parts.layers, this.parts.losses.withGradients, ...this.parts.backward])
   }
 
   /** The forward pass alone: gradients stay as they are. @throws as `run`. */
   measure(input: StepInput): Promise<StepLosses> {
-    return this.#run(input, this.parts.forward)
+    return this.#run(input, [...this.parts.layers, this.parts.losses.alone])
   }
 
   destroy(): void {
@@ -236,24 +236,24 @@ async function assemble(
   const { vectors } = weights
   const x = activations.inputs[0] as GPUBuffer
   const last = activations.inputs[config.layers] as GPUBuffer
-  const { forward, backward } = head(arena, {
+  const crossEntropy = head(arena, {
     ...activations,
     ...{ vectors, head: weights.head, state: a.u, dState: a.du },
   })
   return {
     activations,
     sample: gumbel(arena, { seed: activations.noiseSeed, noise: activations.noise }),
-    forward: [
+    layers: [
       [embed(arena, { plan, ids, table: weights.embedding, x })],
       ...layers.map((layer) => layer.forward),
-      [
-        norm(arena, { plan, x: last, vectors, u: a.u }, { slot: 0, norm: weights.finalNorm }),
-        ...forward,
-        losses(arena, activations),
-      ],
+      [norm(arena, { plan, x: last, vectors, u: a.u }, { slot: 0, norm: weights.finalNorm })],
     ],
+    losses: {
+      alone: [...crossEntropy.losses, losses(arena, activations)],
+      withGradients: [...crossEntropy.both, losses(arena, activations)],
+    },
     backward: [
-      [...backward, normBack(arena, { plan, x: last, vectors, dy: a.du, dx }, { norm: weights.finalNorm })],
+      [normBack(arena, { plan, x: last, vectors, dy: a.du, dx }, { norm: weights.finalNorm })],
       ...layers.map((layer) => layer.backward).toReversed(),
     ],
   }

@@ -3,8 +3,9 @@ import type { WeightDtype } from '../../shaders/snippets/weights.js'
 import type { GpuDevice } from '../gpu/device.js'
 import type { Dispatch, ParamsArena } from '../gpu/dispatch.js'
 import { gemmKernel } from '../kernels/gemm.js'
-import { crossEntropyBackwardKernel } from './kernels/cross-entropy-backward.js'
+import { crossEntropyGradientKernel } from './kernels/cross-entropy-gradient.js'
 import { crossEntropySliceKernel } from './kernels/cross-entropy-slice.js'
+import { crossEntropyWeightsKernel } from './kernels/cross-entropy-weights.js'
 import { linearBackwardKernel } from './kernels/linear-backward.js'
 
 export interface HeadOptions {
@@ -39,45 +40,43 @@ export function logitsStride({ vocab, slice }: Pick<HeadOptions, 'vocab' | 'slic
 }
 
 /**
- * Cross-entropy with the head in slices of the vocabulary: logits are never whole. Forward goes through the slices for each row's sum of
- * exponentials, backward makes them again from the last one, which is still there, to the first.
+ * Cross-entropy with the head in slices of the vocabulary: logits are never whole, and made once. `losses` goes through the slices for each row's
+ * sum of exponentials. `both` adds up the gradient at the same time, relative to the largest logit so far, as flash attention adds up values.
  */
 export async function crossEntropyHead(gpu: GpuDevice, { d4, vocab, dtype, forms, slice }: HeadOptions) {
   const width = Math.min(vocab, slice)
   const stride = logitsStride({ vocab, slice })
   const product = { k4: d4, n: width, outputStride: stride, dtype, bias: false, rows: 'all', gather: false } as const
-  const [logits, sums, gradient, back, backAdd] = await Promise.all([
+  const [logits, sums, weights, back, backOn, gradient] = await Promise.all([
     gemmKernel(gpu, { ...product, epilogue: 'store', forms }, 'gemm head'),
     crossEntropySliceKernel(gpu, { width, stride }),
-    crossEntropyBackwardKernel(gpu, { width, stride }),
+    crossEntropyWeightsKernel(gpu, { width, stride }),
     linearBackwardKernel(gpu, { n: width, k4: d4, dtype, epilogue: 'store' }),
-    linearBackwardKernel(gpu, { n: width, k4: d4, dtype, epilogue: 'add' }),
+    linearBackwardKernel(gpu, { n: width, k4: d4, dtype, epilogue: 'add-to-share' }),
+    crossEntropyGradientKernel(gpu, { k4: d4, dtype }),
   ])
   // The last slice is as wide as the others and goes back over tokens that were counted.
   const slices = Array.from({ length: Math.ceil(vocab / width) }, (_, i) => {
     return { first: Math.min(i * width, vocab - width), begin: i * width }
   })
-  return (arena: ParamsArena, b: HeadBuffers): { forward: Dispatch[]; backward: Dispatch[] } => {
+  return (arena: ParamsArena, b: HeadBuffers): { losses: Dispatch[]; both: Dispatch[] } => {
     const { plan } = b
-    const make = (first: number) =>
-      logits(
-        arena,
-        { plan, x: b.state, weights: b.head, vectors: b.vectors, y: b.logits },
-        { slot: 0, firstRow: first, bias: 0, z: 0 },
-      )
+    const products = { plan, x: b.state, weights: b.head, vectors: b.vectors, y: b.logits }
+    const counted = (part: (typeof slices)[number]) => [
+      logits(arena, products, { slot: 0, firstRow: part.first, bias: 0, z: 0 }),
+      sums(arena, b, part),
+    ]
+    const gradients = { plan, dy: b.logits, weights: b.head, dx: b.dState, sums: b.sums }
     return {
-      forward: slices.flatMap((part) => [make(part.first), sums(arena, b, part)]),
-      backward: slices
-        .toReversed()
-        .flatMap((part, i) => [
-          ...(i === 0 ? [] : [make(part.first)]),
-          gradient(arena, b, part),
-          (i === 0 ? back : backAdd)(
-            arena,
-            { plan, dy: b.logits, weights: b.head, dx: b.dState },
-            { firstRow: part.first },
-          ),
+      losses: slices.flatMap(counted),
+      both: [
+        ...slices.flatMap((part, i) => [
+          ...counted(part),
+          weights(arena, b, part),
+          (i === 0 ? back : backOn)(arena, gradients, { firstRow: part.first }),
         ]),
+        gradient(arena, b),
+      ],
     }
   }
 }

@@ -1,4 +1,4 @@
-import { it } from 'vitest'
+import { expect, it } from 'vitest'
 import { NO_TARGET } from '../../shaders/cross-entropy-slice.wgsl.js'
 import { KERNEL_FORMS } from '../../src/kernels/forms.js'
 import { crossEntropyHead, logitsStride } from '../../src/tuning/head.js'
@@ -48,8 +48,11 @@ gpuSuite('cross-entropy over slices of the vocabulary', (bench) => {
       gates: bench.upload(gates),
       losses: bench.poisoned(4),
     }
-    const { forward, backward } = head(bench.arena, buffers)
-    await bench.run([...forward, losses(bench.arena, buffers), ...backward], { rows: CAPACITY })
+    const parts = head(bench.arena, buffers)
+    await bench.run([...parts.losses, losses(bench.arena, buffers)], { rows: CAPACITY })
+    const alone = await bench.floats(buffers.losses)
+    await bench.run([...parts.both, losses(bench.arena, buffers)], { rows: CAPACITY })
+    expect([...(await bench.floats(buffers.losses))]).toEqual([...alone])
 
     const live = state.subarray(0, ROWS * D)
     const expected = crossEntropy(live, stored, targets.subarray(0, ROWS), scale, D)
