@@ -87,6 +87,7 @@ export function readFlexiDepth(
  * The released model has them in its second half. Keys and values are made for every token, as the paper has it, so that later tokens see
  * those that skipped. Departures: `head · dec` is one vector, rounded to f32 once; and the threshold, fixed at 0.5 there, is an option here. A
  * gate still scales as it was trained to, so that another threshold than 0.5 is another network than the trained one.
+ * Adapters stay on the GPU as long as the model, and count in no budget for its weights (`gpuBudget`).
  */
 export function flexidepth({ threshold }: { readonly threshold: number }, gates: Gates): SkipPolicy {
   return {
