@@ -5,6 +5,8 @@ export interface CompactOptions {
   capacity: number
   /** Neighbouring sublayers that one dispatch compacts. */
   count: 1 | 2
+  /** Of two sublayers with the same decisions, the second one lists the rows that do not run. */
+  complement?: boolean
 }
 
 /**
@@ -17,6 +19,7 @@ export interface CompactOptions {
  * are scanned (Hillis & Steele 1986) one after the other with a running offset.
  */
 export function compactShader(o: CompactOptions): string {
+  const listed = (z: string) => (o.complement ? `(${z} >= 0.0) == (group.x == 0u)` : `${z} >= 0.0`)
   return wgsl`
 struct Params { sublayer: u32 }
 @group(0) @binding(0) var<storage, read> z: array<f32>;
@@ -35,7 +38,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   var offset = 0u;
   for (var first = 0u; first < rows; first += 256u) {
     let row = first + lane;
-    let execute = select(0u, 1u, row < rows && z[sublayer * ${o.capacity}u + min(row, ${o.capacity - 1}u)] >= 0.0);
+    let execute = select(0u, 1u, row < rows && ${listed(`z[sublayer * ${o.capacity}u + min(row, ${o.capacity - 1}u)]`)});
     ranks[lane] = execute;
     workgroupBarrier();
     for (var step = 1u; step < 256u; step <<= 1u) {

@@ -29,7 +29,7 @@ const workerAddress = {
 
 /** Kernels that the first token of a model does without; those of training come last. */
 const OTHERS_KERNELS =
-  /packed-|few-rows|reference\/(adjust-logits|sampling)|merge-splits|batch-row|append-rows|form-variants|read-sum|nll|compare-states|scale-rows|gate-scores|add-gated|pool-gates|carry-margins|forced-mask|-backward|adamw|squares-sum|attention-sequences|cross-entropy|gate-(apply|sample)|gumbel|product-strided|step-(losses|settings)|swiglu|snippets\/sequences/
+  /packed-|few-rows|reference\/(adjust-logits|sampling)|merge-splits|batch-row|append-rows|form-variants|read-sum|nll|compare-states|scale-rows|gate-scores|gate-bottleneck|add-gated|pool-gates|carry-margins|forced-mask|-backward|adamw|squares-sum|attention-sequences|cross-entropy|gate-(apply|sample)|gumbel|product-strided|step-(losses|settings)|swiglu|snippets\/sequences/
 
 /**
  * What a page loads together lies together, which compresses better; each chunk has what its modules import and those before it do not
@@ -67,12 +67,14 @@ const CHUNKS = [
   // For models with gates of their own.
   {
     name: 'gates',
-    test: /src\/runtime\/gates\/|\/(gate-scores|add-gated|pool-gates|carry-margins)\.|policy-tensors/,
+    test: /src\/runtime\/gates\/(?!layer-|adapter)|\/(gate-scores|add-gated|pool-gates|carry-margins)\.|policy-tensors/,
   },
   {
     name: 'policies',
     test: /src\/skip\/(gate|dlo|mindskip|quantile|makers|forced|first|random|unified|shortgpt|sleb|adaskip|speculative|litestage|static-set)\.ts/,
   },
+  // Gates of whole layers, with what tokens get instead.
+  { name: 'layers', test: /src\/runtime\/gates\/(layer-|adapter)|gate-bottleneck|skip\/flexidepth/ },
   { name: 'speculation', test: /src\/runtime\/speculation\/|reference\/(adjust-logits|sampling)/ },
   // What a model is, before it is loaded.
   { name: 'inspect', test: /src\/sdk\/inspect\.ts/ },

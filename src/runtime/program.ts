@@ -51,7 +51,10 @@ export type Deciding = (
   buffers: RoutingBuffers,
   layer: number,
   routed: { readonly attention: boolean; readonly mlp: boolean },
-) => Pick<LayerProgram, 'entry' | 'afterAttention'>
+) => Pick<LayerProgram, 'entry' | 'afterAttention'> & {
+  /** Where the plan lists the rows that run the MLP, if not in a slot of its own. */
+  readonly mlpSlot?: number
+}
 
 /** How the last product of a sublayer, for the rows of a chunk, joins the residual stream. */
 export interface Joining {

@@ -38,9 +38,8 @@ export async function routingKernels(
   return (engine, arena, buffers, layer) => {
     const isRouted = (sublayer: number) => policy.decide(sublayer, phase) === 'routed'
     const routed = { attention: isRouted(2 * layer), mlp: isRouted(2 * layer + 1) }
-    const decided = decide(engine, arena, buffers, layer, routed)
     const attentionSlot = planSlot(2 * layer, capacity)
-    const mlpSlot = planSlot(2 * layer + 1, capacity)
+    const { mlpSlot = planSlot(2 * layer + 1, capacity), ...decided } = decide(engine, arena, buffers, layer, routed)
     const attention = obeyOf(variant, 2 * layer, phase)
     const mlp = obeyOf(variant, 2 * layer + 1, phase)
     const need = (obey: Obey, slot: number): Need => (obey === 'skip' ? { word: slot } : 'all')

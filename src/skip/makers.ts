@@ -29,6 +29,7 @@ export interface Makers {
   gateskip: Maker<{ skip: number | undefined; threshold: number | undefined }>
   dlo: Maker<{ threshold: number; factor: number; gap: number }>
   mindskip: Maker<{ threshold: number; form: 'sequence' | 'token' }>
+  flexidepth: Maker<{ threshold: number }>
   speculative: Maker<{ draft: PolicyRequest; length: Drafts['length'] }>
 }
 
@@ -59,6 +60,11 @@ export const MAKERS: Makers = {
   async mindskip(options, context) {
     const read = async () => readMindSkip(await context.tensors(MINDSKIP_TENSORS), context)
     return mindskip(options, await context.once('mindskip', read))
+  },
+  async flexidepth(options, context) {
+    const { FLEXIDEPTH_TENSORS, flexidepth, readFlexiDepth } = await import('./flexidepth.js')
+    const read = async () => readFlexiDepth(await context.tensors(FLEXIDEPTH_TENSORS), context)
+    return flexidepth(options, await context.once('flexidepth', read))
   },
   speculative: async ({ draft, length }, { resolve, layers }) =>
     speculative({ draft: await resolve(draft), length, layers }),

@@ -15,7 +15,7 @@ export type Phase = 'prefill' | 'decode'
  *
  * `routers`: learned SkipGPT routers on the raw residual stream; the MLP's router reads the layer entry or the state
  * after attention. `lot`: a uniform number in [0, 1) drawn from (seed, position, sublayer). `gates`: the mean of a gate, which may scale what
- * the sublayer adds too; sublayers of a kind that has none are not routed.
+ * the sublayer adds too. Sublayers of a kind that has none are not routed, but for attentions where one gate decides for a whole layer (`ofLayers`).
  */
 export type Scoring =
   | { readonly kind: 'routers'; readonly routers: RouterWeights; readonly mlpInput: 'entry' | 'post-attention' }

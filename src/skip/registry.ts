@@ -90,6 +90,7 @@ const POLICIES: Readonly<Record<string, AnyEntry>> = {
     options: { threshold: finite(0.5), form: oneOf('sequence', 'token') },
     needs: 'weights',
   }),
+  flexidepth: lazy('flexidepth', { options: { threshold: finite(0.5) }, needs: 'weights' }),
   speculative: lazy('speculative', {
     options: { draft: innerPolicy, length: count('adaptive') },
     inner: 'draft',
@@ -105,7 +106,7 @@ function atMostOne(policy: string, options: Readonly<Record<string, unknown>>): 
 }
 
 /** Policies that the design names and that a later version brings. */
-const PLANNED = ['dllm', 'flexidepth']
+const PLANNED = ['dllm']
 
 /** Names of the policies that run. */
 export const POLICY_NAMES = Object.keys(POLICIES)

@@ -49,4 +49,22 @@ gpuSuite('compact', (bench) => {
       await fc.assert(fc.asyncProperty(chunk, check), { numRuns: 40, seed: 1 })
     })
   })
+
+  it.each([0, 1, 255, 256, 257, CAPACITY])('of %i rows, those that run and those that do not', async (rows) => {
+    const prng = new Prng(rows)
+    for (const share of [0, 0.3, 1]) {
+      const mask = Array.from({ length: rows }, () => prng.uniform() < share)
+      const z = new Float32Array(4 * CAPACITY).fill(1)
+      for (const sublayer of [1, 2]) {
+        mask.forEach((runs, row) => {
+          z[sublayer * CAPACITY + row] = runs ? (row % 2 === 0 ? 0 : 1e-30) : row % 3 === 0 ? -1e-30 : Number.NaN
+        })
+      }
+      const kernel = await compactKernel(bench.gpu, { capacity: CAPACITY, count: 2, complement: true })
+      const plan = (execute: readonly (readonly boolean[])[]) => planOf({ rows, capacity: CAPACITY, execute })
+      const buffers = { z: bench.upload(z), plan: bench.inout(plan([[], [], [], []])) }
+      await bench.run([kernel(bench.arena, buffers, { sublayer: 1 })], { rows })
+      expect(await bench.words(buffers.plan)).toEqual(plan([[], mask, mask.map((runs) => !runs), []]))
+    }
+  })
 })

@@ -10,7 +10,7 @@ import { findChromium, findFirefox } from '../../src/node/browsers.js'
 import { runCommandLine } from '../../src/node/command-line.js'
 import type { StagesResult } from '../../src/node/commands/stages.js'
 import type { Sweep } from '../../src/study/sweep.js'
-import { dloTensors, gateSkipTensors, mindSkipTensors, tensorFile } from '../fixtures/gates.js'
+import { dloTensors, flexiDepthTensors, gateSkipTensors, mindSkipTensors, tensorFile } from '../fixtures/gates.js'
 import { copyPebble } from '../fixtures/pebble.js'
 import { randomGguf } from '../fixtures/random-gguf.js'
 import { TINY } from '../fixtures/tiny-model.js'
@@ -272,7 +272,11 @@ describe('convert', () => {
 
   it('writes gates and routers of other policies, and leaves out the rest of a checkpoint', async () => {
     const gates = gateSkipTensors(TINY, { form: 'scalar', seed: 1 })
-    const routers = new Map([...dloTensors(TINY, [0], 2), ...mindSkipTensors(TINY, [1], 3)])
+    const routers = new Map([
+      ...dloTensors(TINY, [0], 2),
+      ...mindSkipTensors(TINY, [1], 3),
+      ...flexiDepthTensors(TINY, [1], 4, { biases: true }),
+    ])
     const model = new Map([['layers.0.block.mlp.up_proj.weight', { shape: [1], data: new Float32Array(1) }]])
     const wrapped = [...gates].map(([name, tensor]) => [`base_model.model.${name}`, tensor] as const)
     const bare = [...routers].map(([name, tensor]) => [name.replace('model.', ''), tensor] as const)

@@ -210,6 +210,7 @@ describe('an application that bundles it', () => {
       streaming: 4,
       policies: 4,
       gates: 4,
+      layers: 3,
       inspect: 2,
       speculation: 4,
       rows: 1,

@@ -1,4 +1,7 @@
 import { gateScores } from '../../src/kernels/reference/gates.js'
+import { linear } from '../../src/kernels/reference/linear.js'
+import { rmsNorm } from '../../src/kernels/reference/rms-norm.js'
+import { swiglu } from '../../src/kernels/reference/swiglu.js'
 import type { ReferenceGate, ReferenceTensors } from './model.js'
 
 const keyOf = (sublayer: number) => `model.layers.${sublayer >> 1}.gate_${sublayer % 2 === 0 ? 'attention' : 'mlp'}`
@@ -52,5 +55,39 @@ export function mindSkipGates(tensors: ReferenceTensors, pools: boolean, thresho
         pools,
       }
     )
+  }
+}
+
+/** FlexiDepth's layers: one gate, of what attention reads, for both sublayers, and an adapter for tokens that skip them. `model` has the norms. */
+export function flexiDepthGates(tensors: ReferenceTensors, model: ReferenceTensors, eps: number, threshold = 0.5) {
+  return (sublayer: number): ReferenceGate | undefined => {
+    const prefix = `model.layers.${sublayer >> 1}`
+    if (!tensors.has(`${prefix}.router.router_enc.weight`)) return undefined
+    const norm = (x: Float64Array, name: string) =>
+      rmsNorm(x, model.get(`${prefix}.${name}.weight`)!.data, eps, 1, x.length)
+    const project = (x: Float64Array, name: string) => {
+      const { shape, data } = tensors.get(`${prefix}.${name}.weight`)!
+      return linear(x, data, 1, x.length, shape[0]!, tensors.get(`${prefix}.${name}.bias`)?.data)
+    }
+    const gate = (entry: Float64Array) => {
+      const units = project(norm(entry, 'input_layernorm'), 'router.router_enc')
+      const normed = rmsNorm(units, tensors.get(`${prefix}.router.router_norm.weight`)!.data, eps, 1, units.length)
+      const [logit] = project(project(normed.map(Math.tanh), 'router.router_dec'), 'router.router_head')
+      return Float64Array.of(1 / (1 + Math.exp(-logit!)))
+    }
+    const adapter = (x: Float64Array) => {
+      const v = norm(x, 'post_attention_layernorm')
+      const inner = swiglu(project(v, 'router_proj.gate_proj'), project(v, 'router_proj.down_proj'))
+      return project(inner, 'router_proj.up_proj')
+    }
+    return {
+      reads: 'entry',
+      gate,
+      runs: (score) => score > threshold,
+      ...(sublayer % 2 === 1 && {
+        output: (g: number) => g,
+        instead: (x: Float64Array, g: number) => adapter(x).map((value) => (1 - g) * value),
+      }),
+    }
   }
 }

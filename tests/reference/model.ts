@@ -37,6 +37,8 @@ export interface ReferenceGate {
   runs: (score: number, position: number) => boolean
   /** Times this, channel by channel. Default: nothing. */
   output?: (g: number) => number
+  /** Added to a row [d] of the stream that skips the sublayer, with this score. Default: nothing. */
+  instead?: (x: Float64Array, score: number) => Float64Array
   /** One decision, of the mean of what an empty cache is fed first; `gate` gets that. */
   pools?: boolean
 }
@@ -122,7 +124,9 @@ export class ReferenceModel {
           ? this.decideByGate(index, { entry, x }, options.gates(index), cache, result)
           : { run: this.decide(index, routerInput, options, cache, result), factors: undefined }
         const branch = kind === 0 ? this.attentionBranch(layer, x, run, cache) : this.mlpBranch(layer, x, run)
-        x = scaleSkipped(addRows(x, compact(run).active, branch, d, factors), run, options.scale?.(index))
+        const instead = options.gates?.(index)?.instead
+        const kept = instead ? addInstead(x, run, (row, r) => instead(row, result.z[index]![r]!)) : x
+        x = scaleSkipped(addRows(kept, compact(run).active, branch, d, factors), run, options.scale?.(index))
         result.hidden.push(x)
       }
       sublayer(0, entry)
@@ -288,6 +292,22 @@ function takeRows(x: Float64Array, rows: ArrayLike<number>, d: number): Float64A
 function scaleSkipped(x: Float64Array, run: Uint8Array, scale = 1): Float64Array {
   const d = x.length / run.length
   return x.map((value, i) => (run[Math.floor(i / d)] ? value : scale * value))
+}
+
+/** A copy of x [T, d] with what rows that do not run get instead. */
+function addInstead(
+  x: Float64Array,
+  run: Uint8Array,
+  instead: (row: Float64Array, r: number) => Float64Array,
+): Float64Array {
+  const d = x.length / run.length
+  const sum = x.slice()
+  for (let r = 0; r < run.length; r++) {
+    if (run[r]) continue
+    const added = instead(x.subarray(r * d, (r + 1) * d), r)
+    for (let j = 0; j < d; j++) sum[r * d + j]! += added[j]!
+  }
+  return sum
 }
 
 /** A copy of x [.., d] with row i of `delta` added to row `rows[i]`, times the factors of that row. */

@@ -7,11 +7,12 @@ import { GREEDY, type Sampling } from '../../src/runtime/sampling.js'
 import type { Sequence } from '../../src/runtime/sequence.js'
 import { dense } from '../../src/skip/dense.js'
 import { dlo, readDlo } from '../../src/skip/dlo.js'
+import { flexidepth, readFlexiDepth } from '../../src/skip/flexidepth.js'
 import { forced } from '../../src/skip/forced.js'
 import { gateskip, readGateSkip } from '../../src/skip/gateskip.js'
 import { mindskip, readMindSkip } from '../../src/skip/mindskip.js'
 import { skipgptPolicy } from '../../src/skip/skipgpt.js'
-import { dloTensors, gateSkipTensors, mindSkipTensors } from '../fixtures/gates.js'
+import { dloTensors, flexiDepthTensors, gateSkipTensors, mindSkipTensors } from '../fixtures/gates.js'
 import { randomIds, TINY, TINY_CONTEXT } from '../fixtures/tiny-model.js'
 import { bits, describeRuntime, leftOut } from './support.js'
 
@@ -30,6 +31,7 @@ const gated = await gateskip(
   () => Promise.reject(new Error('nothing to calibrate')),
 )
 const scaled = dlo({ threshold: 0.5, factor: 2, gap: 0.5 }, readDlo(dloTensors(TINY, [0, 2], 52), TINY))
+const adapted = flexidepth({ threshold: 0.5 }, readFlexiDepth(flexiDepthTensors(TINY, [0, 2], 54), TINY))
 const once = mindskip({ threshold: 0.5, form: 'sequence' }, readMindSkip(mindSkipTensors(TINY, [0, 1, 2], 53), TINY))
 
 interface Run {
@@ -78,6 +80,7 @@ describeRuntime('sequences that generate at the same time', (bench) => {
     ],
     ['with gates', () => gated],
     ['with routers that scale MLPs', () => scaled],
+    ['with adapters for what is skipped', () => adapted],
     ['with routers that decide once for each', () => once],
   ] as const)('%s', (_, policy) => {
     it('get the tokens, bits and margins that each gets alone, and share steps', async () => {

@@ -5,12 +5,13 @@ import { GREEDY } from '../../src/runtime/sampling.js'
 import { Sequence } from '../../src/runtime/sequence.js'
 import { dense } from '../../src/skip/dense.js'
 import { dlo, readDlo } from '../../src/skip/dlo.js'
+import { flexidepth, readFlexiDepth } from '../../src/skip/flexidepth.js'
 import { gateskip, readGateSkip } from '../../src/skip/gateskip.js'
 import { mindskip, readMindSkip } from '../../src/skip/mindskip.js'
 import type { SkipPolicy } from '../../src/skip/policy.js'
-import { dloTensors, gateSkipTensors, mindSkipTensors } from '../fixtures/gates.js'
-import { randomIds, TINY, TINY_CONTEXT } from '../fixtures/tiny-model.js'
-import { dloGates, gateSkipGates, gateSkipThreshold, mindSkipGates } from '../reference/gates.js'
+import { dloTensors, flexiDepthTensors, gateSkipTensors, mindSkipTensors } from '../fixtures/gates.js'
+import { randomIds, TINY, TINY_CONTEXT, tinyModel } from '../fixtures/tiny-model.js'
+import { dloGates, flexiDepthGates, gateSkipGates, gateSkipThreshold, mindSkipGates } from '../reference/gates.js'
 import type { ForwardOptions } from '../reference/model.js'
 import {
   bits,
@@ -58,6 +59,20 @@ function mindSkipCase(form: 'token' | 'sequence'): Case {
   }
 }
 
+function flexiDepthCase(
+  layers: readonly number[],
+  threshold: number,
+  options: Parameters<typeof flexiDepthTensors>[3] & { readonly seed: number },
+): Case {
+  const tensors = flexiDepthTensors(TINY, layers, options.seed, options)
+  const { config } = reference(tinyModel())
+  return {
+    policy: flexidepth({ threshold }, readFlexiDepth(tensors, TINY)),
+    forward: { gates: flexiDepthGates(tensors, tinyModel().tensors, config.rmsNormEps, threshold) },
+    threshold: () => threshold,
+  }
+}
+
 /** One attention of three runs for this prompt, and another for that. */
 const ONCE = mindSkipCase('sequence')
 
@@ -67,6 +82,11 @@ const CASES: Readonly<Record<string, Case>> = {
   'gates of MLPs alone': await gateSkipCase({ form: 'vector', seed: 44, kinds: ['mlp'] }),
   'a router for every MLP': dloCase([0, 1, 2], { threshold: 0.5, factor: 2, gap: 0.05 }),
   'routers for some attentions': mindSkipCase('token'),
+  'a router and an adapter for every layer': flexiDepthCase([0, 1, 2], 0.5, { seed: 58 }),
+  'routers and adapters for some layers, with biases, in bf16': flexiDepthCase([0, 2], 0.45, {
+    ...{ seed: 59, biases: true, bf16: true },
+    ...{ units: 70, inner: 50 },
+  }),
   'routers for some MLPs, and another line': dloCase([0, 2], { threshold: 0.4, factor: 1.4, gap: 1.5 }),
 }
 
@@ -113,6 +133,16 @@ describeRuntime('gates', (bench, gpu) => {
       await generate(sequence, randomIds(9, 47), 12)
       sequence.rewind(0)
       expect(await generate(sequence, ids, 12)).toEqual(first)
+    })
+
+    it('go on in a copy as in what was copied', async () => {
+      const sequence = bench().sequence(policy)
+      const more = randomIds(9, 60).slice(1)
+      await generate(sequence, ids, 6)
+      const copy = sequence.clone()
+      const copied = await generate(copy, more, 8)
+      expect(await generate(sequence, more, 8)).toEqual(copied)
+      copy.destroy()
     })
 
     it('read a prompt in parts', async () => {

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { sampleText } from '../../src/study/budget.js'
-import { dloTensors, gateSkipTensors, mindSkipTensors, tensorFile } from '../fixtures/gates.js'
+import { dloTensors, flexiDepthTensors, gateSkipTensors, mindSkipTensors, tensorFile } from '../fixtures/gates.js'
 import { MemorySource } from '../fixtures/memory-source.js'
 import { randomIds, TINY, TINY_CONTEXT, tinyModel } from '../fixtures/tiny-model.js'
-import { dloGates, gateSkipGates, mindSkipGates } from '../reference/gates.js'
+import { dloGates, flexiDepthGates, gateSkipGates, mindSkipGates } from '../reference/gates.js'
 import { reference } from '../runtime/support.js'
 import { describeSdk, expectError, generated } from './support.js'
 
@@ -11,11 +11,15 @@ const IDS = randomIds(15, 81)
 const GATES = gateSkipTensors(TINY, { form: 'vector', seed: 61 })
 const ROUTERS = dloTensors(TINY, [0, 1, 2], 62)
 const ATTENTION = mindSkipTensors(TINY, [0, 1, 2], 63)
-const ALL = new Map([...GATES, ...ROUTERS, ...ATTENTION])
+const LAYERS = flexiDepthTensors(TINY, [1, 2], 64)
+const ALL = new Map([...GATES, ...ROUTERS, ...ATTENTION, ...LAYERS])
 const routersOf = (tensors: typeof GATES) => new MemorySource(new Map([['routers.safetensors', tensorFile(tensors)]]))
+const inCheckpoint = (type: string) => ({ checkpoint: { extra: ALL, routerFile: false, config: { model_type: type } } })
 
 describeSdk('models with gates', (bench) => {
   const model = reference(tinyModel())
+  const layersAt = (threshold: number) =>
+    flexiDepthGates(LAYERS, tinyModel().tensors, model.config.rmsNormEps, threshold)
   const expected = {
     gateskip: model.greedy(IDS, 10, { gates: gateSkipGates(GATES, () => 0.5) }).tokens,
     'gateskip:threshold=0.45': model.greedy(IDS, 10, { gates: gateSkipGates(GATES, () => 0.45) }).tokens,
@@ -24,18 +28,18 @@ describeSdk('models with gates', (bench) => {
       gates: dloGates(ROUTERS, { threshold: 0.4, factor: 1, gap: 0.5 }),
     }).tokens,
     mindskip: model.greedy(IDS, 10, { gates: mindSkipGates(ATTENTION, true) }).tokens,
+    flexidepth: model.greedy(IDS, 10, { gates: layersAt(0.5) }).tokens,
+    'flexidepth:threshold=0.6': model.greedy(IDS, 10, { gates: layersAt(0.6) }).tokens,
     'mindskip:form=token': model.greedy(IDS, 10, { gates: mindSkipGates(ATTENTION, false) }).tokens,
   }
 
   describe.each([
-    [
-      'in the checkpoint',
-      { checkpoint: { extra: ALL, routerFile: false, config: { model_type: 'llama_dlo_exattn' } } },
-    ],
+    ['in a checkpoint of DLO', inCheckpoint('llama_dlo_exattn')],
+    ['in a checkpoint of FlexiDepth', inCheckpoint('ddllama')],
     ['in a file beside it', { routers: routersOf(ALL) }],
     [
       'of one policy in a file, and of the other in the checkpoint',
-      { routers: routersOf(GATES), checkpoint: { extra: new Map([...ROUTERS, ...ATTENTION]) } },
+      { routers: routersOf(GATES), checkpoint: { extra: new Map([...ROUTERS, ...ATTENTION, ...LAYERS]) } },
     ],
   ])('%s', (_, options) => {
     it('generate as the reference does', async () => {
@@ -64,18 +68,18 @@ describeSdk('models with gates', (bench) => {
     loaded.model.dispose()
   })
 
-  it('share steps under one policy, and give their memory back with the model', async () => {
-    const { model } = await bench().load({ routers: routersOf(GATES) })
-    using first = model.createSession({ policy: 'gateskip' })
-    using second = model.createSession({ policy: 'gateskip' })
+  it.each(['gateskip', 'flexidepth'] as const)('of %s share steps, and give their memory back', async (policy) => {
+    const { model } = await bench().load({ routers: routersOf(ALL) })
+    using first = model.createSession({ policy })
+    using second = model.createSession({ policy })
     const runs = await Promise.all([first, second].map((session) => generated(session, IDS, { maxTokens: 10 })))
-    for (const { tokens } of runs) expect(tokens).toEqual(expected.gateskip)
+    for (const { tokens } of runs) expect(tokens).toEqual(expected[policy])
     model.dispose()
     expect(model.gpuBytes).toBe(0)
   })
 
   it('are refused where they are missing, or of another model', async () => {
-    for (const policy of ['gateskip', 'gateskip:skip=0.2', 'dlo', 'mindskip']) {
+    for (const policy of ['gateskip', 'gateskip:skip=0.2', 'dlo', 'mindskip', 'flexidepth']) {
       using session = bench().session({ policy })
       await expectError(generated(session, IDS, { maxTokens: 2 }), 'missing-weights')
       await expectError(bench().model.evaluate([IDS], { policy }), 'missing-weights')
@@ -87,10 +91,13 @@ describeSdk('models with gates', (bench) => {
     await bench().stillWorks()
   })
 
-  it.each(['gateskip:skip=0.2,threshold=0.5', 'gateskip:skip=1.2', 'dlo:threshold=x', 'mindskip:form=block'])(
-    '%s is refused',
-    async (policy) => {
-      await expectError(() => bench().session({ policy }), 'bad-option')
-    },
-  )
+  it.each([
+    'gateskip:skip=0.2,threshold=0.5',
+    'gateskip:skip=1.2',
+    'dlo:threshold=x',
+    'flexidepth:skip=0.2',
+    'mindskip:form=block',
+  ])('%s is refused', async (policy) => {
+    await expectError(() => bench().session({ policy }), 'bad-option')
+  })
 })

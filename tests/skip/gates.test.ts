@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import { dlo, readDlo } from '../../src/skip/dlo.js'
+import { flexidepth, readFlexiDepth } from '../../src/skip/flexidepth.js'
 import type { GateTensors } from '../../src/skip/gate-tensors.js'
 import { gateskip, readGateSkip } from '../../src/skip/gateskip.js'
 import { mindskip, readMindSkip } from '../../src/skip/mindskip.js'
 import { calibratedThresholds, quantile } from '../../src/skip/quantile.js'
-import { dloTensors, gateSkipTensors, mindSkipTensors, type Tensors } from '../fixtures/gates.js'
+import { dloTensors, flexiDepthTensors, gateSkipTensors, mindSkipTensors, type Tensors } from '../fixtures/gates.js'
 
 const SIZE = { layers: 2, hiddenSize: 8 }
 const NAME = 'model.layers.1.gate_mlp'
@@ -126,6 +127,121 @@ describe('routers of MindSkip', () => {
     failing(read, new Map(), 'missing-weights', 'model.layers.0.router.weight')
     failing(read, mindSkipTensors(SIZE, [2], 1), 'wrong-model', 'model.layers.2.router')
     failing(read, mindSkipTensors({ ...SIZE, hiddenSize: 9 }, [0], 1), 'wrong-model', '[1, 9]')
+  })
+})
+
+describe('routers and adapters of FlexiDepth', () => {
+  const read = (tensors: GateTensors) => readFlexiDepth(tensors, SIZE)
+  const PREFIX = 'model.layers.1'
+  const changed = (change: (tensors: Tensors) => void): Tensors => {
+    const its = flexiDepthTensors(SIZE, [0, 1], 1, { biases: true })
+    change(its)
+    return its
+  }
+  const filled = (shape: number[], value = 0) => {
+    const data = new Float32Array(shape.reduce((product, n) => product * n, 1)).fill(value)
+    return { shape, data }
+  }
+
+  it('are of some layers, and decide whole ones', () => {
+    const policy = flexidepth({ threshold: 0.5 }, read(flexiDepthTensors(SIZE, [1], 1)))
+    expect([0, 1, 2, 3].map((i) => policy.decide(i, 'decode'))).toEqual(['run', 'run', 'routed', 'routed'])
+    expect(policy.name).toBe('flexidepth')
+    const other = flexidepth({ threshold: 0.6 }, read(flexiDepthTensors(SIZE, [1], 1)))
+    expect(other.name).toBe('flexidepth:threshold=0.6')
+    expect([2, 3].map((i) => other.threshold(i))).toEqual([0.6, 0.6])
+  })
+
+  it('have one vector for what leads back and the head, and one matrix for gate and up', () => {
+    const tensors = flexiDepthTensors(SIZE, [0, 1], 1, { biases: true })
+    const values = (part: string) => tensors.get(`${PREFIX}.${part}`)!.data
+    const { layers, ofLayers, ...others } = read(tensors)
+    const { heads, adapters, ...sizes } = ofLayers!
+    expect(others).toEqual({ reads: 'normed', outputs: 5, tie: 'skips', output: { offset: 0, gain: 1 } })
+    expect(layers[1]).toEqual({
+      weight: values('router.router_enc.weight'),
+      bias: values('router.router_enc.bias'),
+    })
+    const [head, back] = [values('router.router_head.weight'), values('router.router_dec.weight')]
+    for (let j = 0; j < 5; j++) {
+      const sum = [...head].reduce((total, value, i) => total + value * back[i * 5 + j]!, 0)
+      expect(heads[1]!.weight[j]).toBeCloseTo(sum, 6)
+    }
+    const shift = [...head].reduce((total, value, i) => total + value * values('router.router_dec.bias')[i]!, 0)
+    expect(heads[1]!.bias).toBeCloseTo(shift + values('router.router_head.bias')[0]!, 6)
+    expect(heads[1]!.norm).toEqual(values('router.router_norm.weight'))
+    const part = (name: string) => [
+      ...values(`router_proj.gate_proj.${name}`),
+      ...values(`router_proj.down_proj.${name}`),
+    ]
+    expect(sizes).toEqual({ units: 7, dtype: 'f32' })
+    expect([...adapters[1]!.gateUp.weight]).toEqual(part('weight'))
+    expect([...adapters[1]!.gateUp.bias]).toEqual(part('bias'))
+    expect(adapters[1]!.down.weight).toEqual(values('router_proj.up_proj.weight'))
+  })
+
+  it('may be without biases, which are then 0', () => {
+    const { layers, ofLayers } = read(flexiDepthTensors(SIZE, [0, 1], 1))
+    const { heads, adapters } = ofLayers!
+    expect(layers[0]!.bias).toEqual(new Float32Array(5))
+    expect(heads[0]!.bias).toBe(0)
+    expect(adapters[0]!.gateUp.bias).toEqual(new Float32Array(14))
+    expect(adapters[0]!.down.bias).toEqual(new Float32Array(8))
+  })
+
+  it('take half of the memory where bf16 holds every value of an adapter', () => {
+    const tensors = flexiDepthTensors(SIZE, [0, 1], 1, { bf16: true })
+    expect(read(tensors).ofLayers!.dtype).toBe('bf16')
+    for (const name of ['gate_proj', 'down_proj', 'up_proj']) {
+      const its = flexiDepthTensors(SIZE, [0, 1], 1, { bf16: true })
+      its.get(`${PREFIX}.router_proj.${name}.weight`)!.data[3] = 0.1
+      expect(read(its).ofLayers!.dtype, name).toBe('f32')
+    }
+  })
+
+  it.each([
+    ['none', new Map(), 'missing-weights', 'flexidepth'],
+    ['a layer too many', flexiDepthTensors(SIZE, [2], 1), 'wrong-model', 'model.layers.2.router'],
+    ['another width', flexiDepthTensors({ ...SIZE, hiddenSize: 9 }, [0], 1), 'wrong-model', '[5, 9]'],
+    ['a router without its norm', changed((t) => t.delete(`${PREFIX}.router.router_norm.weight`)), 'bad-file', 'norm'],
+    ['a router without its head', changed((t) => t.delete(`${PREFIX}.router.router_head.weight`)), 'bad-file', 'head'],
+    ['a router alone', new Map([...flexiDepthTensors(SIZE, [0], 1)].slice(0, 4)), 'bad-file', 'router_proj.gate_proj'],
+    ['an adapter alone', new Map([...flexiDepthTensors(SIZE, [0], 1)].slice(4)), 'bad-file', 'router.router_enc'],
+    [
+      'no units',
+      changed((t) => t.set('model.layers.0.router.router_enc.weight', filled([0, 8]))),
+      'bad-file',
+      'router.router_enc',
+    ],
+    [
+      'units that differ from layer to layer',
+      changed((t) => t.set(`${PREFIX}.router_proj.gate_proj.weight`, filled([6, 8]))),
+      'bad-file',
+      '[6, 8]',
+    ],
+    [
+      'a bias of another length',
+      changed((t) => t.set(`${PREFIX}.router_proj.up_proj.bias`, filled([7]))),
+      'wrong-model',
+      'up_proj.bias',
+    ],
+    [
+      'a value that is no number',
+      changed((t) => t.set(`${PREFIX}.router_proj.up_proj.weight`, filled([8, 7], Number.NaN))),
+      'bad-file',
+      'NaN',
+    ],
+    [
+      'a product that no f32 holds',
+      changed((t) => {
+        t.set(`${PREFIX}.router.router_head.weight`, filled([1, 8], 1e30))
+        t.set(`${PREFIX}.router.router_dec.weight`, filled([8, 5], 1e30))
+      }),
+      'bad-file',
+      'too large',
+    ],
+  ] as const)('%s', (_, its, code, part) => {
+    failing(read, its, code, part)
   })
 })
 

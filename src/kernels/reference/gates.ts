@@ -1,4 +1,5 @@
 import { linear } from './linear.js'
+import { rmsNorm } from './rms-norm.js'
 
 /**
  * Gates of every row, and their means.
@@ -48,4 +49,20 @@ export function addGated(
 export function pooledGate(values: ArrayLike<number>): number {
   const sum = Array.from(values).reduce((total, value) => total + value, 0)
   return 1 / (1 + Math.exp(-sum / values.length))
+}
+
+/**
+ * Gates of a hidden layer: `sigmoid(weight · tanh(norm ⊙ v / rms(v)) + bias)` for every row.
+ *
+ * v [rows, units], norm [units], weight [units] -> [rows]
+ */
+export function bottleneckGates(
+  v: ArrayLike<number>,
+  { norm, weight, bias }: { norm: ArrayLike<number>; weight: ArrayLike<number>; bias: number },
+  eps: number,
+  rows: number,
+): Float64Array {
+  const units = norm.length
+  const inner = rmsNorm(v, norm, eps, rows, units).map(Math.tanh)
+  return linear(inner, weight, rows, units, 1, [bias]).map((logit) => 1 / (1 + Math.exp(-logit)))
 }

@@ -19,8 +19,8 @@ export function findArchitecture(config: JsonObject): Architecture {
   const modelType = optional(config, 'model_type')
   const classes = optional(config, 'architectures')
   const className = Array.isArray(classes) ? classes[0] : undefined
-  const found = Object.values(ARCHITECTURES).find(({ id, alias, className: known }) =>
-    modelType === undefined ? className === known : modelType === id || modelType === alias,
+  const found = Object.values(ARCHITECTURES).find(({ id, aliases, className: known }) =>
+    modelType === undefined ? className === known : modelType === id || aliases?.some((alias) => alias === modelType),
   )
   if (found) return found
   throw new SkipstoneError(

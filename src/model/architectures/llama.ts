@@ -5,7 +5,7 @@ import type { Architecture } from './types.js'
 /** Llama 1 to 3.2, TinyLlama, SmolLM and SmolLM2. */
 export const llama: Architecture = {
   id: 'llama',
-  alias: 'llama_dlo_exattn',
+  aliases: ['llama_dlo_exattn', 'ddllama'],
   className: 'LlamaForCausalLM',
   features(config) {
     const attentionBias = optionalBoolean(config, 'attention_bias', 'config.json') ?? false

@@ -48,8 +48,8 @@ export interface TensorNames {
 
 /** Everything in which one supported architecture differs from another. Functions read a parsed `config.json`. */
 export interface Architecture {
-  /** Another `model_type` of the same model, with routers beside it. */
-  readonly alias?: string
+  /** Other `model_type`s of the same model, with routers beside it. */
+  readonly aliases?: readonly string[]
   /** Also the `model_type` of its configurations. */
   readonly id: ArchitectureId
   /** The entry of `architectures` in its configurations. */

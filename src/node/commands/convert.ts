@@ -8,6 +8,7 @@ import { readAdapterFile } from '../../model/adapter.js'
 import { ROUTER_FILE } from '../../sdk/routers.js'
 import { directSource } from '../../sdk/sources.js'
 import { DLO_TENSORS } from '../../skip/dlo.js'
+import { FLEXIDEPTH_TENSORS } from '../../skip/flexidepth.js'
 import { GATESKIP_TENSORS } from '../../skip/gateskip.js'
 import { MINDSKIP_TENSORS } from '../../skip/mindskip.js'
 import type { CommandContext } from './context.js'
@@ -44,7 +45,13 @@ export async function convertCommand(context: CommandContext, options: { out: st
 }
 
 /** Names of what decides: SkipGPT's routers, and those and the gates of other policies. */
-const ROUTER_TENSORS = [/\.router_(attention|mlp)\./, GATESKIP_TENSORS, DLO_TENSORS, MINDSKIP_TENSORS]
+const ROUTER_TENSORS = [
+  /\.router_(attention|mlp)\./,
+  GATESKIP_TENSORS,
+  DLO_TENSORS,
+  MINDSKIP_TENSORS,
+  FLEXIDEPTH_TENSORS,
+]
 
 /** The official key. */
 function routerName(name: string): string | undefined {

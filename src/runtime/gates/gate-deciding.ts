@@ -2,17 +2,14 @@ import type { Positions } from '../../../shaders/snippets/plan.js'
 import type { Dispatch, ParamsArena } from '../../gpu/dispatch.js'
 import { compactKernel } from '../../kernels/compact.js'
 import { gateScoresKernel } from '../../kernels/gate-scores.js'
-import { gemmKernel } from '../../kernels/gemm.js'
 import { poolGatesKernel } from '../../kernels/pool-gates.js'
-import { rmsNormKernel } from '../../kernels/rms-norm.js'
 import type { Gates } from '../../skip/gates.js'
 import type { Phase, Scoring } from '../../skip/policy.js'
 import type { Engine } from '../engine.js'
 import type { Deciding, RoutingBuffers } from '../program.js'
 import type { Target } from '../target.js'
 import { gateResources, gateStride } from './gate-resources.js'
-
-type Kind = 'attention' | 'mlp'
+import { gateValues, type Kind } from './gate-values.js'
 
 /** What is decided: rows of a prompt or of a step, of one sequence or of a batch. */
 interface When {
@@ -29,6 +26,8 @@ export async function gateDeciding(
   scoring: Extract<Scoring, { kind: 'gates' }>,
   when: When,
 ): Promise<Deciding> {
+  const { ofLayers } = scoring.mlp ?? {}
+  if (scoring.mlp && ofLayers) return (await import('./layer-deciding.js')).layerDeciding(target, scoring.mlp, ofLayers)
   const [attention, mlp] = await Promise.all(
     (['attention', 'mlp'] as const).map((kind) => {
       const gates = scoring[kind]
@@ -51,10 +50,9 @@ export async function gateDeciding(
  * batch each sequence has brought what it obeys.
  */
 async function gateKernels(target: Target, gates: Gates, kind: Kind, { phase, positions }: When) {
-  const { gpu, shape, capacity } = target
+  const { gpu, capacity } = target
   const { outputs, tie, pools } = gates
-  const score = () =>
-    gateScoresKernel(gpu, { outputs, stride: gateStride(outputs, shape.d4), capacity, tieRuns: tie === 'runs' })
+  const score = () => gateScoresKernel(gpu, { outputs, stride: gateStride(outputs), capacity, tieRuns: tie === 'runs' })
   const pool = () => (positions === 'consecutive' ? poolGatesKernel(gpu, { capacity }) : undefined)
   const [values, decide, compact] = await Promise.all([
     pools && phase !== 'prefill' ? undefined : gateValues(target, gates, kind),
@@ -69,49 +67,6 @@ async function gateKernels(target: Target, gates: Gates, kind: Kind, { phase, po
       ...(values?.(engine, arena, buffers, layer) ?? []),
       ...(decide ? [decide(arena, { plan, gates: g, thresholds, z }, at)] : []),
       compact(arena, { z, plan }, at),
-    ]
-  }
-}
-
-/** W t + b of every row. */
-async function gateValues({ gpu, shape, choice }: Target, gates: Gates, kind: Kind) {
-  const { outputs, reads } = gates
-  const { d4, config } = shape
-  const { hiddenSize: d, rmsNormEps: eps } = config
-  const [norm, product] = await Promise.all([
-    reads === 'normed' ? rmsNormKernel(gpu, { d, d4, eps, rows: 'all' }) : undefined,
-    gemmKernel(
-      gpu,
-      {
-        k4: d4,
-        n: outputs,
-        outputStride: gateStride(outputs, d4),
-        dtype: 'f32',
-        bias: true,
-        rows: 'all',
-        gather: false,
-        epilogue: 'store',
-        forms: choice.form.value.gemms,
-      },
-      'gemm gate',
-    ),
-  ])
-  return (engine: Engine, arena: ParamsArena, { plan }: RoutingBuffers, layer: number): Dispatch[] => {
-    const { x, u } = engine.scratch
-    const { vectors, layers } = engine.weights
-    const { weights, biases, firstBias, gates: y } = gateResources(engine, gates)
-    const w = layers[layer]
-    const weight = weights[layer]
-    // A policy routes only what it has gates for.
-    if (!w || !weight) return []
-    const its = kind === 'mlp' ? w.postNorm : w.inputNorm
-    return [
-      ...(norm ? [norm(arena, { plan, x, vectors, u }, { slot: 0, norm: its })] : []),
-      product(
-        arena,
-        { plan, x: norm ? u : x, weights: weight, vectors: biases, y },
-        { slot: 0, firstRow: 0, bias: firstBias[layer] ?? 0, z: 0 },
-      ),
     ]
   }
 }

@@ -17,8 +17,8 @@ export interface GateResources {
 const kept = new WeakMap<Engine, { readonly gates: Map<Gates['layers'], GateResources>; readonly branch: GPUBuffer }>()
 
 /** Words between rows of gates. */
-export function gateStride(outputs: number, d4: number): number {
-  return outputs === 1 ? 1 : 4 * d4
+export function gateStride(outputs: number): number {
+  return outputs === 1 ? 1 : 4 * Math.ceil(outputs / 4)
 }
 
 /** The gates on the engine's device: uploaded once, and there for as long as the engine. */
@@ -37,7 +37,7 @@ export function gateResources(engine: Engine, { layers, outputs }: Gates): GateR
     weights: layers.map((gate) => gate && own(gpu.memory.upload('gate', paddedRows(gate.weight, outputs, shape.d4)))),
     biases: own(gpu.memory.upload('gate biases', biases.concatenate())),
     firstBias,
-    gates: own(gpu.memory.storage('gates', 4 * capacity * gateStride(outputs, shape.d4))),
+    gates: own(gpu.memory.storage('gates', 4 * capacity * gateStride(outputs))),
   }
   gates.set(layers, made)
   return made
@@ -59,7 +59,7 @@ function keptOf(engine: Engine) {
 }
 
 /** [rows, d], as products read it: every row begins at a whole vec4. */
-function paddedRows(matrix: Float32Array, rows: number, d4: number): Float32Array<ArrayBuffer> {
+export function paddedRows(matrix: Float32Array, rows: number, d4: number): Float32Array<ArrayBuffer> {
   const d = matrix.length / rows
   const padded = new Float32Array(rows * 4 * d4)
   for (let row = 0; row < rows; row++) padded.set(matrix.subarray(row * d, (row + 1) * d), row * 4 * d4)

@@ -5,18 +5,21 @@ import type { Joining } from '../program.js'
 import type { Target } from '../target.js'
 import { branchOf, gateResources } from './gate-resources.js'
 
-/** The product goes beside the stream, and is added with its gate. */
+/** The product goes beside the stream, and is added with its gate. Where gates are of whole layers, rows that skip get an adapter's behind it. */
 export async function gatedJoining(
-  { gpu, shape, capacity }: Target,
+  target: Target,
   gates: Gates,
   obey: Obey,
   kind: 'attention' | 'mlp',
 ): Promise<Joining> {
+  const { gpu, shape, capacity } = target
   const masked = obey === 'masked'
+  const { ofLayers } = gates
+  const adapt = ofLayers && (await (await import('./adapter-rows.js')).adapterRows(target, ofLayers))
   const { offset, gain } = gates.output ?? { offset: 1, gain: 0 }
   const add = await addGatedKernel(gpu, {
     d4: shape.d4,
-    gate: gates.outputs === 1 ? 'scalar' : 'vector',
+    gate: gates.outputs === 1 || adapt ? 'scalar' : 'vector',
     rows: masked ? 'all' : 'active',
     masked,
   })
@@ -24,10 +27,13 @@ export async function gatedJoining(
     epilogue: 'store',
     into: branchOf,
     after(engine, arena, { plan, z }, { layer, slot }) {
-      const { gates: g } = gateResources(engine, gates)
+      const g = adapt?.gatesOn(engine) ?? gateResources(engine, gates).gates
       const sublayer = 2 * layer + (kind === 'mlp' ? 1 : 0)
       const bound = { plan, branch: branchOf(engine), gates: g, x: engine.scratch.x, z }
-      return [add(arena, bound, { slot, z: sublayer * capacity, offset, gain })]
+      return [
+        add(arena, bound, { slot, z: sublayer * capacity, offset, gain }),
+        ...(adapt?.rows(engine, arena, { plan, z }, layer) ?? []),
+      ]
     },
   }
 }
