@@ -118,6 +118,7 @@ async function load(
     config,
     generation,
     routers,
+    merged: adapter !== undefined,
     tensors: async (names) => (await import('./policy-tensors.js')).policyTensors(names, checkpoint, routerFiles),
     profile,
     storedProfile: () => optionalJson(files, 'skip-profile.json', undefined),

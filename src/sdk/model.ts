@@ -30,6 +30,8 @@ export interface ModelParts {
   readonly config: ModelConfig
   readonly generation: GenerationConfig
   readonly routers: RouterWeights | undefined
+  /** Whether a LoRA was merged while it loaded. */
+  readonly merged: boolean
   readonly tensors: PolicyContext['tensors']
   /** Checked. */
   readonly profile: SkipProfile | undefined

@@ -14,7 +14,11 @@ export interface TuneHost {
   routers: RouterWeights | undefined
   /** What was measured for them. */
   calibrator: Calibrator | undefined
-  readonly parts: { readonly warn: (message: string) => void }
+  readonly parts: {
+    readonly warn: (message: string) => void
+    /** Whether a LoRA was merged while the model loaded. */
+    readonly merged: boolean
+  }
   engine(): Promise<Engine>
   /** @throws `bad-option` for ids that the model does not have. */
   checkIds(ids: readonly number[]): void

@@ -98,11 +98,18 @@ function lengthOf(data: TuneData | undefined): number | undefined {
 
 function startingRouters(
   shape: RuntimeShape,
-  { routers }: TuneHost,
+  { routers, parts }: TuneHost,
   { stage, seed }: TrainingSettings,
   existing: TuneOptions['existing'],
 ): ParameterTensor[] {
   if (stage === 'lora') {
+    // What is exported would fit the merged weights only, and a model loads with one LoRA.
+    if (parts.merged) {
+      throw new SkipstoneError(
+        'unsupported',
+        'This model was loaded with a LoRA, and one trained on top of it could not be loaded again, as a model takes one LoRA. Load the model without it, or merge it into the checkpoint first.',
+      )
+    }
     if (routers) return unfoldRouters(routers)
     throw new SkipstoneError(
       'missing-weights',

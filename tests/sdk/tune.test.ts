@@ -86,6 +86,9 @@ describeSdk('tuning', (bench) => {
     const { nll, skip } = await adapted.model.evaluate(run.held, { policy: 'skipgpt' })
     expect(measured.adapted!.nll).toBeCloseTo(nll, 4)
     expect(measured.adapted!.skip.total).toBeCloseTo(skip.total, 5)
+    // A second LoRA would fit the merged weights, which nothing can load again; routers are loaded with the first.
+    await expectError(adapted.model.tune({ ...OPTIONS, stage: 'lora' }), 'unsupported')
+    await (await adapted.model.tune({ ...OPTIONS, steps: 1 })).done
     adapted.model.dispose()
     await expectError(run.use(), 'unsupported')
   })
