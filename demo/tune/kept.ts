@@ -1,10 +1,13 @@
 import { createStore, del, get, set, type UseStore } from 'idb-keyval'
+import { forgetRun } from '../../src/index.js'
 import { warn } from '../messages.js'
 import type { TuneRequest } from './request.js'
 
 /** What the page remembers of its last run. What the run has reached, the library keeps itself. */
 export interface Kept {
   readonly request: TuneRequest
+  /** Under which the library keeps what it has reached. Earlier pages did not note it. */
+  readonly key?: string
   /** Steps that the page has seen, and those that there will be. */
   readonly steps: number
   readonly total: number
@@ -40,6 +43,8 @@ export async function keep(kept: Kept): Promise<void> {
   }
 }
 
-export async function drop(): Promise<void> {
+/** Also what the library keeps: after a reload there is no run that could be asked to. */
+export async function drop(kept: Kept | undefined): Promise<void> {
+  if (kept?.key !== undefined) await forgetRun(kept.key)
   await del(STATE, store()).catch(() => undefined)
 }

@@ -135,7 +135,7 @@ async function pause(now: Training): Promise<void> {
 async function keepRun(): Promise<void> {
   if (!training) return
   const { begun, done, run } = training
-  kept = { ...begun, steps: done, total: run.total }
+  kept = { ...begun, key: run.key, steps: done, total: run.total }
   await keep(kept)
 }
 
@@ -257,7 +257,7 @@ buttons.goOn.addEventListener('click', () => {
 })
 buttons.forget.addEventListener('click', async () => {
   await training?.run.forget()
-  await drop()
+  await drop(kept)
   kept = undefined
   showButtons()
   say('The run is forgotten.')

@@ -81,6 +81,8 @@ export interface TuneEvaluation {
 
 /** A training run. Iterating gives its steps, from the first one. */
 export interface TuneRun extends AsyncIterable<TuneStep> {
+  /** Under which the browser's database keeps it, for `forgetRun`. */
+  readonly key: string
   readonly stage: Stage
   /** How many steps it will have. */
   readonly total: number

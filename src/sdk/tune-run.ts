@@ -51,6 +51,10 @@ export class EngineTuneRun implements TuneRun {
     this.done.catch(() => undefined)
   }
 
+  get key(): string {
+    return this.parts.key
+  }
+
   get stage() {
     return this.parts.inputs.settings.stage
   }
@@ -136,7 +140,7 @@ export class EngineTuneRun implements TuneRun {
 
   async forget(): Promise<void> {
     this.#saves = false
-    await tuningMemory.delete(this.parts.key)
+    await tuningMemory.delete(this.key)
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<TuneStep, void> {

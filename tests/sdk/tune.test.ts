@@ -1,7 +1,7 @@
 import 'fake-indexeddb/auto'
 import { createStore, entries, get, set } from 'idb-keyval'
 import { expect, it, vi } from 'vitest'
-import type { TuneOptions, TuneStep } from '../../src/index.js'
+import { forgetRun, type TuneOptions, type TuneStep } from '../../src/index.js'
 import { tuningMemory } from '../../src/storage/tuning-memory.js'
 import { WorkerModel } from '../../src/worker/model.js'
 import { MemorySource } from '../fixtures/memory-source.js'
@@ -144,6 +144,7 @@ describeSdk('tuning', (bench) => {
       await expectError(cut.done, 'disposed')
       const again = await bench().load()
       const resumed = await again.model.tune(options)
+      expect(resumed.key).toBe(cut.key)
       expect(resumed.steps.length).toBe(4)
       await resumed.done
       expect(resumed.steps).toHaveLength(9)
@@ -245,4 +246,13 @@ it('keeps nothing, and fails at nothing, where there is no IndexedDB', async () 
   await tuningMemory.set('key', 1)
   vi.unstubAllGlobals()
   expect(await tuningMemory.get('key')).toBeUndefined()
+})
+
+it('forgets a run whose page is gone', async () => {
+  await tuningMemory.set('gone', { step: 3 })
+  await tuningMemory.set('other', { step: 4 })
+  await forgetRun('gone')
+  expect(await tuningMemory.get('gone')).toBeUndefined()
+  expect(await tuningMemory.get('other')).toEqual({ step: 4 })
+  await forgetRun('other')
 })
