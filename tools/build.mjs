@@ -89,6 +89,8 @@ const CHUNKS = [
     name: 'tuning',
     test: /src\/(tuning\/|sdk\/tune(-run)?\.ts|storage\/tuning-memory|formats\/safetensors-writer)|\/shaders\//,
   },
+  // Both ends of training in a worker.
+  { name: 'tuning-port', test: /src\/(worker\/(tune-run|tuning)|sdk\/tune-steps)\.ts/ },
   // For models that are larger than their budget.
   { name: 'streaming', test: /(weight-stream|streamed-step|residency)\.ts/ },
 ].map((group, i, all) => ({ ...group, priority: all.length - i }))

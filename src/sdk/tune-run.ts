@@ -6,9 +6,10 @@ import { tuningMemory } from '../storage/tuning-memory.js'
 import { type Evaluation, evaluate } from '../study/evaluate.js'
 import { adapterFiles, routerFiles, type TunedFiles } from '../tuning/export.js'
 import type { ParameterTensor } from '../tuning/parameters.js'
-import { type TrainedStep, type TrainingInputs, TrainingRun, type TrainingState } from '../tuning/training-run.js'
+import { type TrainingInputs, TrainingRun, type TrainingState } from '../tuning/training-run.js'
 import type { TuneEvaluation, TuneOptions, TuneRun, TuneStep } from './tune-api.js'
 import type { TuneHost } from './tune-host.js'
+import { followSteps } from './tune-steps.js'
 
 const SAVE_EVERY = 25
 
@@ -143,14 +144,18 @@ export class EngineTuneRun implements TuneRun {
     await tuningMemory.delete(this.key)
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<TuneStep, void> {
-    for (let next = 0; ; next++) {
-      while (next >= this.steps.length) {
-        if (!this.#run) return this.done
-        await new Promise<void>((resolve) => this.#waiting.push(resolve))
-      }
-      yield this.steps[next] as TrainedStep
-    }
+  [Symbol.asyncIterator](): AsyncGenerator<TuneStep, void> {
+    return followSteps<TuneStep>(this)
+  }
+
+  /** @internal */
+  get hasEnded(): boolean {
+    return this.#run === undefined
+  }
+
+  /** @internal */
+  changed(): Promise<void> {
+    return new Promise((resolve) => this.#waiting.push(resolve))
   }
 
   async #train(run: TrainingRun): Promise<void> {

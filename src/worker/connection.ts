@@ -22,6 +22,7 @@ import type {
   PolicyArgs,
   SessionNote,
   SweepArgs,
+  TuneArgs,
   WarningNote,
   WireSource,
 } from './protocol.js'
@@ -84,6 +85,10 @@ export class Connection {
       sweep: of(({ model, windows, options }: SweepArgs, { signal, emit }) => {
         const onProgress = (done: number, all: number) => emit({ done, all })
         return this.#model(model).sweep(windows, { ...options, signal, onProgress })
+      }),
+      tune: of(async (args: TuneArgs, incoming) => {
+        const { answerTuning } = await import('./tuning.js')
+        return answerTuning(this.#held(args.model), args, incoming, () => this.#tellModel(args.model))
       }),
       encode: of(({ model, text, options }: { model: number; text: string; options?: object }) =>
         this.#model(model).text.encode(text, options),
@@ -245,9 +250,13 @@ export class Connection {
   }
 
   #model(number: number): EngineModel {
+    return this.#held(number).model
+  }
+
+  #held(number: number): Held {
     const held = this.#models.get(number)
     if (!held) throw new SkipstoneError('disposed', 'This model was disposed of: load it again.')
-    return held.model
+    return held
   }
 
   #open(number: number): Open {

@@ -1,5 +1,4 @@
 import type { WeightDtype } from '../../shaders/snippets/weights.js'
-import { SkipstoneError } from '../errors.js'
 import type { ModelConfig } from '../model/config.js'
 import type { GenerationConfig } from '../model/generation-config.js'
 import type { Embeddable, EmbedInput, EmbedOptions } from '../sdk/embed-request.js'
@@ -11,6 +10,7 @@ import { TextCompletions } from '../sdk/openai/text-completions.js'
 import type { SessionOptions } from '../sdk/options.js'
 import { modelDisposed, policyRequest, type SessionParts, sessionParts } from '../sdk/session-request.js'
 import type { SessionState } from '../sdk/session-state.js'
+import type { TuneOptions, TuneRun } from '../sdk/tune-api.js'
 import type { SkipProfile } from '../skip/profile.js'
 import type { Evaluation } from '../study/evaluate.js'
 import type { ProfileResult } from '../study/profile.js'
@@ -35,7 +35,7 @@ interface Progressing {
 export class WorkerModel implements Model, SessionOwner {
   readonly config: ModelConfig
   readonly generation: GenerationConfig
-  readonly hasRouters: boolean
+  hasRouters: boolean
   readonly text: WorkerText
   readonly chat = { completions: new ChatCompletions(this) }
   readonly completions = new TextCompletions(this)
@@ -121,8 +121,14 @@ export class WorkerModel implements Model, SessionOwner {
     return this.#study('calibrate', { model: this.number, windows } satisfies CalibrateArgs, options)
   }
 
-  async tune(): Promise<never> {
-    throw new SkipstoneError('unsupported', 'Models in workers cannot be tuned yet: load it with "skipstone".')
+  async tune(options: TuneOptions = {}): Promise<TuneRun> {
+    this.check()
+    const { tuneInWorker } = await import('./tune-run.js')
+    const routed = () => {
+      this.hasRouters = true
+    }
+    const { channel, number: model } = this
+    return tuneInWorker({ channel, model, run: this.numbers.next(), routed, check: () => this.check() }, options)
   }
 
   async sweep(

@@ -8,6 +8,7 @@ import type { ChatOptions, LoadOptions, LoadProgress } from '../sdk/options.js'
 import type { PolicyRequest } from '../sdk/policies.js'
 import type { SessionParts } from '../sdk/session-request.js'
 import type { StateChange } from '../sdk/session-state.js'
+import type { TuneOptions, TuneRun } from '../sdk/tune-api.js'
 import type { ByteRange } from '../storage/source.js'
 import type { SweepOptions } from '../study/sweep.js'
 import type { ChatMessage } from '../text/chat-template.js'
@@ -72,6 +73,22 @@ export interface SweepArgs {
   readonly windows: readonly (readonly number[])[]
   readonly options: Omit<SweepOptions, 'signal' | 'onProgress'>
 }
+
+/** A run of training, by the number that its page gave it. */
+export interface TuneArgs {
+  readonly model: number
+  readonly run: number
+  readonly request: TuneRequest
+}
+
+export type TuneRequest =
+  | { readonly ask: 'begin'; readonly options: Omit<TuneOptions, 'signal' | 'onStep' | 'onProgress'> }
+  /** Every step is an event; it ends as the run does, and aborting it aborts the run. */
+  | { readonly ask: 'follow' }
+  | { readonly ask: 'pause' | 'resume' | 'stop' | 'rates' | 'evaluate' | 'export' | 'use' | 'forget' }
+
+/** What a page has of a run from its beginning. */
+export type TuneBegun = Pick<TuneRun, 'key' | 'stage' | 'total' | 'held' | 'steps'>
 
 export interface GenerateArgs {
   readonly session: number

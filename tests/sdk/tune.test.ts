@@ -1,9 +1,8 @@
 import 'fake-indexeddb/auto'
-import { createStore, entries, get, set } from 'idb-keyval'
+import { clear, createStore, entries, get, set } from 'idb-keyval'
 import { expect, it, vi } from 'vitest'
 import { forgetRun, type TuneOptions, type TuneStep } from '../../src/index.js'
 import { tuningMemory } from '../../src/storage/tuning-memory.js'
-import { WorkerModel } from '../../src/worker/model.js'
 import { MemorySource } from '../fixtures/memory-source.js'
 import { randomIds } from '../fixtures/tiny-model.js'
 import { describeSdk, expectError, generated } from './support.js'
@@ -11,14 +10,14 @@ import { describeSdk, expectError, generated } from './support.js'
 const windows = Array.from({ length: 12 }, (_, i) => randomIds(10, 40 + i))
 const OPTIONS: TuneOptions = { target: 0.3, data: { windows }, steps: 9, batch: 2, existing: 'replace', saveEvery: 0 }
 
-describeSdk('tuning', (bench) => {
+describeSdk.anywhere('tuning', (bench) => {
   const model = () => bench().model
 
   it('trains routers, tells its steps, and frees what it held', async () => {
-    const bytes = model().gpuBytes
+    const bytes = await bench().gpuBytes()
     const told: TuneStep[] = []
     const run = await model().tune({ ...OPTIONS, onStep: (step) => void told.push(step) })
-    expect(model().gpuBytes).toBeGreaterThan(bytes)
+    expect(await bench().gpuBytes()).toBeGreaterThan(bytes)
     expect(run).toMatchObject({ stage: 'routers', total: 9 })
     expect(run.held).toEqual(windows.slice(-1))
     const seen: TuneStep[] = []
@@ -28,7 +27,7 @@ describeSdk('tuning', (bench) => {
     expect(told).toEqual(seen)
     expect(run.steps).toEqual(seen)
     expect(seen.every(({ loss, crossEntropy, executeRate }) => loss >= crossEntropy && executeRate > 0)).toBe(true)
-    expect(model().gpuBytes).toBe(bytes)
+    expect(await bench().gpuBytes()).toBe(bytes)
     expect(await run.rates()).toBeUndefined()
     await bench().stillWorks()
   })
@@ -75,9 +74,9 @@ describeSdk('tuning', (bench) => {
     const run = await model().tune({ ...OPTIONS, stage: 'lora', learningRate: 0.02, rank: 3, alpha: 6 })
     const begin = await run.evaluate()
     await run.done
-    const bytes = model().gpuBytes
+    const bytes = await bench().gpuBytes()
     const measured = await run.evaluate()
-    expect(model().gpuBytes).toBe(bytes)
+    expect(await bench().gpuBytes()).toBe(bytes)
     expect(measured.routed).toBe(begin.routed)
     expect(measured.adapted!.nll).not.toBeCloseTo(measured.routed, 3)
     const files = await run.export()
@@ -118,12 +117,12 @@ describeSdk('tuning', (bench) => {
     await run.pause()
     abort.abort()
     await expectError(run.done, 'aborted')
-    const bytes = model().gpuBytes
+    const bytes = await bench().gpuBytes()
     expect((await run.export()).size).toBe(1)
     await expectError(async () => {
       for await (const _ of run);
     }, 'aborted')
-    expect(model().gpuBytes).toBe(bytes)
+    expect(await bench().gpuBytes()).toBe(bytes)
     await expectError(model().tune({ ...OPTIONS, data: 'self', sampled: 50, signal: AbortSignal.abort() }), 'aborted')
   })
 
@@ -182,6 +181,7 @@ describeSdk('tuning', (bench) => {
   })
 
   it('trains on text that the model writes itself, once', async () => {
+    await clear(createStore('skipstone-tuning', 'runs'))
     const progress: number[] = []
     const options: TuneOptions = {
       ...{ ...OPTIONS, data: 'self', steps: 2, context: 16, sampled: 11 },
@@ -233,10 +233,6 @@ describeSdk('tuning', (bench) => {
     expect((await broken.export()).size).toBe(2)
     await bench().stillWorks()
   })
-})
-
-it('is not there for models in workers yet', async () => {
-  await expectError(WorkerModel.prototype.tune(), 'unsupported')
 })
 
 it('keeps nothing, and fails at nothing, where there is no IndexedDB', async () => {
