@@ -1,5 +1,5 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
-import { TIE_MARGIN } from './gate-scores.wgsl.js'
+import { skipTies } from './gate-scores.wgsl.js'
 import { eps } from './snippets/norm.js'
 import { loopBound } from './snippets/plan.js'
 import { workgroupReduce } from './snippets/reduce.js'
@@ -59,7 +59,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     gates[group.x] = g;
     for (var sublayer = params.sublayer; sublayer < params.sublayer + 2u; sublayer++) {
       let margin = g - thresholds[sublayer];
-      z[sublayer * ${o.capacity}u + group.x] = select(margin, ${TIE_MARGIN}f, margin == 0.0);
+      z[sublayer * ${o.capacity}u + group.x] = ${skipTies('margin')};
     }
   }
 }

@@ -15,6 +15,11 @@ export interface GateScoresOptions {
 /** What the margin of a tie becomes where a tie does not run: the plan and the bits take z >= 0 for running. */
 export const TIE_MARGIN = -1e-30
 
+/** WGSL of a margin of which a tie does not run. */
+export function skipTies(margin: string): string {
+  return `select(${margin}, ${TIE_MARGIN}f, ${margin} == 0.0)`
+}
+
 /**
  * Gates and their scores (GateSkip, arXiv 2510.13876): g = sigmoid(v) in place, z = mean(g) − threshold, for every row.
  *
@@ -49,7 +54,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   }
   let margin = workgroupSum(lane, sum) / ${outputs}.0 - thresholds[params.sublayer];
   if (lane == 0u) {
-    z[params.sublayer * ${capacity}u + group.x] = ${tieRuns ? 'margin' : `select(margin, ${TIE_MARGIN}f, margin == 0.0)`};
+    z[params.sublayer * ${capacity}u + group.x] = ${tieRuns ? 'margin' : skipTies('margin')};
   }
 }
 `

@@ -116,8 +116,8 @@ export interface Model {
    * sessions generate; both are then slower. A run that was cut off goes on where it was kept. What it makes is exported as files, and
    * routers can be tried at once.
    * @throws `bad-option` (an option out of range, a text shorter than a batch, a model that has routers already), `missing-weights` (a LoRA without
-   * routers), `unsupported` (a model in a worker, weights that stream, no BOS, a LoRA
-   * for a model that was loaded with one), `out-of-memory` with what would fit, `aborted`, `device-lost`, `disposed`.
+   * routers), `unsupported` (weights that stream, no BOS, a LoRA for a model that was loaded with one), `out-of-memory` with what would fit, `aborted`,
+   * `device-lost`, `disposed`.
    */
   tune(options?: TuneOptions): Promise<TuneRun>
 

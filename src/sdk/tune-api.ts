@@ -108,6 +108,6 @@ export interface TuneRun extends AsyncIterable<TuneStep> {
   export(): Promise<ReadonlyMap<string, Uint8Array<ArrayBuffer>>>
   /** Gives the model the present routers: sessions made from now on can use the policy `skipgpt` with them. For the stage `routers`. */
   use(): Promise<void>
-  /** Removes what the browser's database keeps of this run. */
+  /** Removes what the browser's database keeps of this run; `forgetRun` does it by `key`. */
   forget(): Promise<void>
 }

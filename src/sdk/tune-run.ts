@@ -9,7 +9,7 @@ import type { ParameterTensor } from '../tuning/parameters.js'
 import { type TrainingInputs, TrainingRun, type TrainingState } from '../tuning/training-run.js'
 import type { TuneEvaluation, TuneOptions, TuneRun, TuneStep } from './tune-api.js'
 import type { TuneHost } from './tune-host.js'
-import { followSteps } from './tune-steps.js'
+import { StepReaders } from './tune-steps.js'
 
 const SAVE_EVERY = 25
 
@@ -38,8 +38,7 @@ export class EngineTuneRun implements TuneRun {
   #go = () => {}
   /** Whoever uses the GPU side of the run waits for who did before. */
   #last: Promise<unknown> = Promise.resolve()
-  /** Wakes up who waits for a step. */
-  readonly #waiting: (() => void)[] = []
+  readonly #readers = new StepReaders()
 
   constructor(
     private readonly parts: TuneRunParts,
@@ -145,17 +144,11 @@ export class EngineTuneRun implements TuneRun {
   }
 
   [Symbol.asyncIterator](): AsyncGenerator<TuneStep, void> {
-    return followSteps<TuneStep>(this)
-  }
-
-  /** @internal */
-  get hasEnded(): boolean {
-    return this.#run === undefined
-  }
-
-  /** @internal */
-  changed(): Promise<void> {
-    return new Promise((resolve) => this.#waiting.push(resolve))
+    return this.#readers.read(
+      () => this.steps,
+      () => this.#run === undefined,
+      this.done,
+    )
   }
 
   async #train(run: TrainingRun): Promise<void> {
@@ -171,7 +164,7 @@ export class EngineTuneRun implements TuneRun {
         host.check()
         if (this.#stopped) break
         const step = await this.#alone(() => run.step())
-        this.#tell()
+        this.#readers.tell()
         onStep?.(step)
         if (saveEvery > 0 && run.history.length % saveEvery === 0) await this.#alone(() => this.#keep(run))
       }
@@ -184,7 +177,7 @@ export class EngineTuneRun implements TuneRun {
       this.#state = run.good
       this.#run = undefined
       run.destroy()
-      this.#tell()
+      this.#readers.tell()
     }
   }
 
@@ -207,10 +200,6 @@ export class EngineTuneRun implements TuneRun {
     const mine = this.#last.then(() => work(this.#run))
     this.#last = mine.catch(() => undefined)
     return mine
-  }
-
-  #tell(): void {
-    for (const wake of this.#waiting.splice(0)) wake()
   }
 
   #tensors(state: TrainingState): ParameterTensor[] {

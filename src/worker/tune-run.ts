@@ -1,5 +1,5 @@
 import type { TuneEvaluation, TuneOptions, TuneRun, TuneStep } from '../sdk/tune-api.js'
-import { followSteps } from '../sdk/tune-steps.js'
+import { StepReaders } from '../sdk/tune-steps.js'
 import type { Channel } from './channel.js'
 import type { TuneArgs, TuneBegun, TuneRequest } from './protocol.js'
 
@@ -32,8 +32,7 @@ export class WorkerTuneRun implements TuneRun {
   readonly steps: TuneStep[]
   readonly done: Promise<void>
   #ended = false
-  #changed: Promise<void> = Promise.resolve()
-  #tell = () => {}
+  readonly #readers = new StepReaders()
 
   constructor(
     private readonly owner: TuneOwner,
@@ -45,17 +44,16 @@ export class WorkerTuneRun implements TuneRun {
     this.total = total
     this.held = held
     this.steps = [...steps]
-    this.#wait()
     const onEvent = (step: TuneStep) => {
       // Those of an earlier run come again.
       if (step.step < this.steps.length) return
       this.steps.push(step)
-      this.#wake()
+      this.#readers.tell()
       onStep?.(step)
     }
     this.done = ask<void>(owner, { ask: 'follow' }, { signal, onEvent }).finally(() => {
       this.#ended = true
-      this.#wake()
+      this.#readers.tell()
     })
     // Whoever waits for it is told.
     this.done.catch(() => undefined)
@@ -95,29 +93,15 @@ export class WorkerTuneRun implements TuneRun {
   }
 
   [Symbol.asyncIterator](): AsyncGenerator<TuneStep, void> {
-    const hasEnded = () => this.#ended
-    return followSteps({
-      ...{ steps: this.steps, done: this.done, changed: () => this.#changed },
-      get hasEnded() {
-        return hasEnded()
-      },
-    })
+    return this.#readers.read(
+      () => this.steps,
+      () => this.#ended,
+      this.done,
+    )
   }
 
   #ask<T>(what: Exclude<TuneRequest['ask'], 'begin'>, signal?: AbortSignal): Promise<T> {
     return ask<T>(this.owner, { ask: what }, { signal })
-  }
-
-  #wait(): void {
-    this.#changed = new Promise((resolve) => {
-      this.#tell = resolve
-    })
-  }
-
-  #wake(): void {
-    const tell = this.#tell
-    this.#wait()
-    tell()
   }
 }
 

@@ -43,11 +43,8 @@ async function begin(
   { signal, emit }: Incoming,
 ): Promise<Open> {
   const abort = new AbortController()
-  const stop = () => abort.abort()
-  signal.addEventListener('abort', stop)
   const onProgress = (done: number, all: number) => emit({ done, all })
-  const run = await model.tune({ ...options, signal: abort.signal, onProgress })
-  signal.removeEventListener('abort', stop)
+  const run = await model.tune({ ...options, signal: AbortSignal.any([signal, abort.signal]), onProgress })
   return { run, abort }
 }
 

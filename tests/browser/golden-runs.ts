@@ -1,10 +1,8 @@
-import path from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type BrowserBackend, type BrowserPage, openPage } from '../../src/node/browser-page.js'
-import { buildPageBundle } from '../../src/node/page-bundle.js'
-import { type PageServer, startPageServer } from '../../src/node/page-server.js'
-import { loadModelGolden, type ModelMode, sharedDir, sharedPresent } from '../fixtures/golden.js'
+import type { PageServer } from '../../src/node/page-server.js'
+import { loadModelGolden, type ModelMode, sharedPresent } from '../fixtures/golden.js'
+import { startSharedPages } from '../fixtures/shared-pages.js'
 import { SHARED_LOADS, type SHARED_MODELS, sharedCase } from '../golden/cases.js'
 import { compareRun, type Outcome } from '../golden/compare.js'
 import type { PageLoad } from './golden-page.js'
@@ -28,16 +26,7 @@ export function describeGoldenRuns(
     let server: PageServer
     let page: BrowserPage
     beforeAll(async () => {
-      const entry = path.join(path.dirname(fileURLToPath(import.meta.url)), 'golden-page.ts')
-      const html =
-        '<!doctype html><meta charset="utf-8"><title>golden</title><script type="module" src="/page.js"></script>'
-      server = await startPageServer({
-        files: new Map([
-          ['/', { type: 'text/html', body: html }],
-          ['/page.js', { type: 'text/javascript', body: await buildPageBundle(entry) }],
-        ]),
-        folders: new Map([['/shared/', sharedDir]]),
-      })
+      server = await startSharedPages('golden-page.ts')
       page = await openPage(backend, `${server.origin}/`, { adapter: 'auto' })
     })
     afterAll(async () => {

@@ -116,7 +116,7 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
   })
 
   it('survives its process: killed at random moments, it goes on', async () => {
-    await downloadUnderKills(2, 12 * CHUNK_BYTES)
+    await downloadUnderKills(3, 12 * CHUNK_BYTES)
   }, 180_000)
 })
 

@@ -2,13 +2,11 @@ import { spawnSync } from 'node:child_process'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { sharedDir, sharedPresent } from '../fixtures/golden.js'
+import { pythonWith } from '../fixtures/python.js'
 
 const SCRIPTS = path.join(import.meta.dirname, '../../tools/train')
 
-/** A Python that has what the scripts need. */
-const python = ['python3', '/usr/bin/python3'].find(
-  (name) => spawnSync(name, ['-c', 'import torch, numpy, regex']).status === 0,
-)
+const python = pythonWith('torch', 'numpy', 'regex')
 
 describe.skipIf(!python)('the training scripts', () => {
   it('repeat their loss curves, resume, and agree with golden losses and gradients', () => {

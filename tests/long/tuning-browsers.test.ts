@@ -5,21 +5,21 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openPage } from '../../src/node/browser-page.js'
 import { findChromium, findFirefox } from '../../src/node/browsers.js'
 import { DirectorySource } from '../../src/node/fs-source.js'
-import { buildPageBundle } from '../../src/node/page-bundle.js'
-import { type PageServer, startPageServer } from '../../src/node/page-server.js'
+import type { PageServer } from '../../src/node/page-server.js'
 import { loadEngineModel } from '../../src/sdk/load-model.js'
 import { sampleWindows } from '../../src/tuning/own-text.js'
 import type { Stage } from '../../src/tuning/settings.js'
 import type { TrainedStep } from '../../src/tuning/training-run.js'
 import type { PageRun } from '../browser/training-page.js'
 import { describeWithGpu } from '../fixtures/dawn.js'
-import { sharedDir } from '../fixtures/golden.js'
 import { type ReferenceRun, referencePython, STORIES, trainReference } from '../fixtures/reference-trainer.js'
+import { startSharedPages } from '../fixtures/shared-pages.js'
 import { firstValues } from '../tuning/first-values.js'
 
 // 20 steps in pages of browsers, beside the reference trainer under the same noise.
 
 const CHANGES = { batch: 2, length: 64, steps: 20 }
+
 /** Decisions of a step: two sublayers in each of the five layers. */
 const GATES = 2 * 5 * CHANGES.batch * CHANGES.length
 
@@ -60,15 +60,7 @@ if (!referencePython) {
         reference.set(stage, run)
       }
       model.dispose()
-      const entry = path.join(import.meta.dirname, '../browser/training-page.ts')
-      const html = '<!doctype html><meta charset="utf-8"><title>x</title><script type="module" src="/page.js"></script>'
-      server = await startPageServer({
-        files: new Map([
-          ['/', { type: 'text/html', body: html }],
-          ['/page.js', { type: 'text/javascript', body: await buildPageBundle(entry) }],
-        ]),
-        folders: new Map([['/shared/', sharedDir]]),
-      })
+      server = await startSharedPages('training-page.ts')
     }, PATIENCE)
     afterAll(async () => {
       await server?.close()

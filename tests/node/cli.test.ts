@@ -153,7 +153,7 @@ describe.skipIf(!findDriverManifest('lavapipe') && !strict)('commands on the emb
   it('sweeps policies over shares, on a text or on ids', async () => {
     const model = path.join(folder, 'short-context')
     copyPebble(model, 48)
-    const args = ['--model', model, ...here, ...routed, '--sweep', '--shares', '0.4', '--rounds', '1']
+    const args = ['--model', model, ...here, ...routed, '--sweep', '--shares', '0.2,0.4', '--rounds', '1']
     const prompt = ['--policies', 'dense,skipgpt', '--prompt', 'Hello', '--max-tokens', '4']
     const { value } = await json('compare', ...args, ...prompt)
     const { lines, dense } = value.sweep as Sweep
@@ -162,14 +162,14 @@ describe.skipIf(!findDriverManifest('lavapipe') && !strict)('commands on the emb
       ['skipgpt', true],
     ])
     expect(dense.speed!.decodeTokensPerSecond).toBeGreaterThan(0)
-    expect(lines[0]!.points.map(({ share }) => share)).toEqual([0.4])
+    expect(lines[0]!.points.map(({ share }) => share)).toEqual([0.2, 0.4])
     expect(value.runs).toHaveLength(2)
 
     writeFileSync(path.join(folder, 'windows.json'), JSON.stringify([[1, 5, 6, 7, 8, 9]]))
     const swept = ['--ids-file', 'windows.json', '--policies', 'first,random', '--seeds', '2', '--rounds', '0']
     const { stdout } = await skipstone('compare', ...args.slice(0, -2), ...swept)
     expect(stdout).toMatch(/^5 predicted tokens\n/)
-    expect(stdout).toMatch(/\| random \| 40.0 % \| 39.3 % \|.*\(\d+\.\d+–\d+\.\d+\)/)
+    expect(stdout).toMatch(/\| random \| 20.0 % \| 21.4 % \|.*\(\d+\.\d+–\d+\.\d+\)/)
     expect(await failure('compare', '--sweep')).toBe('bad-option')
     expect(await failure('compare', '--prompt', 'x')).toBe('bad-option')
   }, 300_000)

@@ -2,7 +2,6 @@ import type { RuntimeShape } from '../../src/runtime/shape.js'
 import { loadRouters } from '../../src/sdk/routers.js'
 import type { FileSource } from '../../src/storage/source.js'
 import { initialLora, initialRouters, unfoldRouters } from '../../src/tuning/initial.js'
-import type { ParameterTensor } from '../../src/tuning/parameters.js'
 import { defaultSettings, type TrainingSettings } from '../../src/tuning/settings.js'
 
 /** What a run of either stage begins with: routers of its own, or a LoRA of its own under those that lie in `trained`. */
@@ -12,6 +11,6 @@ export async function firstValues(shape: RuntimeShape, trained: FileSource, chan
   if (stage === 'routers') return { settings, routers: initialRouters(shape, 3) }
   const folded = await loadRouters(trained, shape.config, undefined)
   if (!folded) throw new Error(`${trained.description} has no routers.`)
-  const lora: ParameterTensor[] = initialLora(shape, settings, 4)
+  const lora = initialLora(shape, settings, 4)
   return { settings, routers: unfoldRouters(folded), lora, folded }
 }
