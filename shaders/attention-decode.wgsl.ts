@@ -1,4 +1,5 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
+import { isHole } from './snippets/hole.js'
 import { loopBound, loopEnd } from './snippets/plan.js'
 import { unroll, workgroupReduce } from './snippets/reduce.js'
 import { type Splits, splitLength } from './snippets/splits.js'
@@ -16,6 +17,8 @@ export interface AttentionDecodeOptions {
   headsPerGroup: number
   /** Loops over a head's values are unrolled: GPUs then load ahead; CPUs behind WebGPU only compile longer. */
   unrolled: boolean
+  /** Positions that are holes (snippets/hole.ts) are not seen. */
+  holes?: boolean
 }
 
 export interface AttentionBatch {
@@ -136,7 +139,7 @@ export function attentionDecodeShader(o: AttentionDecodeOptions): string {
       ${each((h) => `dots${h} = fma(query[${h * d4}u + i], k, dots${h});`)}
     }
     let count = min(${tile}u, end - first);
-    ${each((h) => `let score${h} = select(-3.0e38, dots${h}.x + dots${h}.y + dots${h}.z + dots${h}.w, position < end);`)}
+    ${each((h) => `let score${h} = select(-3.0e38, dots${h}.x + dots${h}.y + dots${h}.z + dots${h}.w, position < end${o.holes ? ` && !(${isHole(`${kv}[at]`)})` : ''});`)}
     ${o.unrolled ? sharedWeights(kv) : ownWeights(kv)}
   }
   ${each(

@@ -1,4 +1,5 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
+import { isHole } from './snippets/hole.js'
 import { loopBound, loopEnd, planRows, type Rows } from './snippets/plan.js'
 import { unroll } from './snippets/reduce.js'
 
@@ -9,6 +10,8 @@ export interface AttentionPrefillOptions {
   rows: Rows
   /** Loops over a head's values and over keys are unrolled: GPUs then load ahead; CPUs behind WebGPU take minutes to compile that. */
   unrolled: boolean
+  /** Positions that are holes (snippets/hole.ts) are not seen. */
+  holes?: boolean
 }
 
 const THREADS = 64
@@ -92,7 +95,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       unroll(
         scoredKeys,
         (j) =>
-          `scores[(queryLane + ${8 * r}u) * ${KEYS}u + keyLane + ${8 * j}u] = select(-3.0e38, s${r}_${j}.x + s${r}_${j}.y + s${r}_${j}.z + s${r}_${j}.w, key${j} <= position${r});`,
+          `scores[(queryLane + ${8 * r}u) * ${KEYS}u + keyLane + ${8 * j}u] = select(-3.0e38, s${r}_${j}.x + s${r}_${j}.y + s${r}_${j}.z + s${r}_${j}.w, key${j} <= position${r}${o.holes ? ` && !(${isHole(`kv[k${j}]`)})` : ''});`,
       ),
     )}
     workgroupBarrier();
@@ -102,7 +105,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       let keep = exp(maximum[lane] - highest);
       var total = weight[lane] * keep;
       for (var j = 0u; j < ${loopEnd(KEYS, o.unrolled)}; j++) {
-        // A masked score lies so far below that its weight is exactly 0: key 0 is visible to every query.
+        // A masked score lies so far below that its weight is exactly 0: some key is visible to every query.
         let p = exp(scores[lane * ${KEYS}u + j] - highest);
         scores[lane * ${KEYS}u + j] = p;
         total += p;

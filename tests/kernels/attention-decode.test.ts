@@ -3,6 +3,7 @@ import type { AttentionDecodeOptions } from '../../shaders/attention-decode.wgsl
 import { planSlot } from '../../shaders/snippets/plan.js'
 import { attentionDecodeKernel } from '../../src/kernels/attention-decode.js'
 import { attention } from '../../src/kernels/reference/attention.js'
+import { fillSkipped } from '../../src/kernels/reference/fill-skipped.js'
 import { Prng } from '../fixtures/prng.js'
 import { expectClose, gpuSuite, noise, POISON, planOf, range, takeRows } from '../gpu/testing.js'
 
@@ -57,18 +58,48 @@ const VARIANTS: AttentionDecodeOptions[] = [
     headsPerGroup: 1,
     unrolled: true,
   },
+  {
+    heads: 6,
+    kvHeads: 2,
+    headDim: 20,
+    splits: { most: 20, tile: 64, least: 64 },
+    obeys: 'plan',
+    headsPerGroup: 3,
+    unrolled: false,
+    holes: true,
+  },
+  {
+    heads: 4,
+    kvHeads: 2,
+    headDim: 64,
+    splits: { most: 16, tile: 64, least: 64 },
+    obeys: 'nothing',
+    headsPerGroup: 2,
+    unrolled: true,
+    holes: true,
+  },
 ]
+
+/** Some that begin parts, and all of a part: positions 64 to 127. */
+const HOLES = new Set([3, 7, ...range(64).map((i) => 64 + i), 191, 192, 256])
 
 gpuSuite('attention-decode', (bench) => {
   describe.each(VARIANTS)(
-    '$heads/$kvHeads heads of $headDim, tiles of $splits.tile, $headsPerGroup together',
+    '$heads/$kvHeads heads of $headDim, tiles of $splits.tile, $headsPerGroup together, holes: $holes',
     (variant) => {
       const { heads, kvHeads, headDim } = variant
       const { most: splits, tile, least } = variant.splits
       const prng = new Prng(headDim)
       const kvWidth = kvHeads * headDim
       const q = noise(prng, heads * headDim, 2)
-      const kv = noise(prng, LONGEST * 2 * kvWidth)
+      const holes = new Set(variant.holes ? HOLES : [])
+      const kv = Float32Array.from(
+        fillSkipped(
+          noise(prng, LONGEST * 2 * kvWidth),
+          { skips: range(LONGEST).map((i) => holes.has(i)), positions: range(LONGEST) },
+          variant,
+        ),
+      )
       const sumWords = heads * splits * headDim
 
       const run = async (o: { rows?: number; word?: number; context: number; longest?: number }) => {
@@ -105,7 +136,7 @@ gpuSuite('attention-decode', (bench) => {
         const rows = range(context)
         const k = takeRows(kv, rows, kvWidth, 2 * kvWidth)
         const v = takeRows(kv.subarray(kvWidth), rows, kvWidth, 2 * kvWidth)
-        const expected = attention(q, k, v, [context - 1], heads, kvHeads, headDim)
+        const expected = attention(q, k, v, [context - 1], heads, kvHeads, headDim, holes)
         expectClose(combine(await bench.floats(splitSums), words), expected)
 
         const length = Math.max(least, tile * Math.ceil(Math.ceil(context / tile) / splits))

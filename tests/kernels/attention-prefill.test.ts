@@ -2,6 +2,7 @@ import { describe, it } from 'vitest'
 import { planSlot } from '../../shaders/snippets/plan.js'
 import { attentionPrefillKernel } from '../../src/kernels/attention-prefill.js'
 import { attention } from '../../src/kernels/reference/attention.js'
+import { fillSkipped } from '../../src/kernels/reference/fill-skipped.js'
 import { Prng } from '../fixtures/prng.js'
 import { activeRows, expectClose, gpuSuite, noise, planOf, range, takeRows } from '../gpu/testing.js'
 
@@ -12,9 +13,15 @@ const VARIANTS = [
   { heads: 2, kvHeads: 2, headDim: 4, rows: 'all', unrolled: true },
   { heads: 3, kvHeads: 1, headDim: 40, rows: 'active', unrolled: false },
   { heads: 4, kvHeads: 2, headDim: 64, rows: 'active', unrolled: false },
+  { heads: 6, kvHeads: 2, headDim: 20, rows: 'active', unrolled: false, holes: true },
+  { heads: 4, kvHeads: 2, headDim: 64, rows: 'active', unrolled: true, holes: true },
   // The largest, with smaller tiles.
   { heads: 2, kvHeads: 1, headDim: 256, rows: 'active', unrolled: false },
 ] as const
+
+/** Some that begin tiles, and all of a tile: the third one, of positions 64 to 95. */
+const HOLES = new Set([1, 2, 7, 31, 32, 33, ...range(14).map((i) => 64 + i)])
+const NONE = new Set<number>()
 
 const CHUNKS = [
   { name: 'every row of a first chunk', start: 0, mask: Array(CAPACITY).fill(1) },
@@ -25,37 +32,47 @@ const CHUNKS = [
 ]
 
 gpuSuite('attention-prefill', (bench) => {
-  describe.each(VARIANTS)('$heads/$kvHeads heads of $headDim, $rows rows, unrolled: $unrolled', (variant) => {
-    const { heads, kvHeads, headDim } = variant
-    const prng = new Prng(headDim)
-    const width = heads * headDim
-    const kvWidth = kvHeads * headDim
-    const q = noise(prng, CAPACITY * width, 2)
-    const kv = noise(prng, (CAPACITY + 10) * 2 * kvWidth)
-
-    it.each(CHUNKS)('$name', async ({ start, mask }) => {
-      const { gpu, arena } = bench
-      const from = variant.rows === 'active' ? activeRows(mask) : range(mask.length)
-      const kernel = await attentionPrefillKernel(gpu, variant)
-      const positions = start + mask.length
-      const buffers = {
-        plan: bench.upload(planOf({ rows: mask.length, start, capacity: CAPACITY, execute: [[1], mask] })),
-        q: bench.upload(q),
-        // Positions that are not yet in the cache hold what is no number.
-        kv: bench.upload(kv.map((value, i) => (i < positions * 2 * kvWidth ? value : Number.NaN))),
-        out: bench.poisoned(CAPACITY * width),
-      }
-      await bench.run([kernel(arena, buffers, { slot: planSlot(1, CAPACITY) })], { rows: CAPACITY })
-      const k = takeRows(kv, range(positions), kvWidth, 2 * kvWidth)
-      const v = takeRows(kv.subarray(kvWidth), range(positions), kvWidth, 2 * kvWidth)
-      const queries = q.subarray(0, from.length * width)
-      const at = from.map((row) => start + row)
-      const written = { from: 0, to: from.length * width }
-      expectClose(
-        (await bench.floats(buffers.out)).subarray(0, written.to),
-        attention(queries, k, v, at, heads, kvHeads, headDim),
+  describe.each(VARIANTS)(
+    '$heads/$kvHeads heads of $headDim, $rows rows, unrolled: $unrolled, holes: $holes',
+    (variant) => {
+      const { heads, kvHeads, headDim } = variant
+      const holes = 'holes' in variant ? HOLES : NONE
+      const prng = new Prng(headDim)
+      const width = heads * headDim
+      const kvWidth = kvHeads * headDim
+      const q = noise(prng, CAPACITY * width, 2)
+      const kv = Float32Array.from(
+        fillSkipped(
+          noise(prng, (CAPACITY + 10) * 2 * kvWidth),
+          { skips: range(CAPACITY + 10).map((i) => holes.has(i)), positions: range(CAPACITY + 10) },
+          variant,
+        ),
       )
-      await bench.expectUntouched(buffers.out, written)
-    })
-  })
+
+      it.each(CHUNKS)('$name', async ({ start, mask }) => {
+        const { gpu, arena } = bench
+        const from = variant.rows === 'active' ? activeRows(mask) : range(mask.length)
+        const kernel = await attentionPrefillKernel(gpu, variant)
+        const positions = start + mask.length
+        const buffers = {
+          plan: bench.upload(planOf({ rows: mask.length, start, capacity: CAPACITY, execute: [[1], mask] })),
+          q: bench.upload(q),
+          // Positions that are not yet in the cache hold what is no number.
+          kv: bench.upload(kv.map((value, i) => (i < positions * 2 * kvWidth ? value : Number.NaN))),
+          out: bench.poisoned(CAPACITY * width),
+        }
+        await bench.run([kernel(arena, buffers, { slot: planSlot(1, CAPACITY) })], { rows: CAPACITY })
+        const k = takeRows(kv, range(positions), kvWidth, 2 * kvWidth)
+        const v = takeRows(kv.subarray(kvWidth), range(positions), kvWidth, 2 * kvWidth)
+        const queries = q.subarray(0, from.length * width)
+        const at = from.map((row) => start + row)
+        const written = { from: 0, to: from.length * width }
+        expectClose(
+          (await bench.floats(buffers.out)).subarray(0, written.to),
+          attention(queries, k, v, at, heads, kvHeads, headDim, holes),
+        )
+        await bench.expectUntouched(buffers.out, written)
+      })
+    },
+  )
 })

@@ -2,7 +2,8 @@
  * Causal grouped-query attention of compacted queries over the whole cache:
  * `y[i,h] = sum_s softmax_s(q[i,h] · k[s,g] / sqrt(headDim)) * v[s,g]` for `s = 0 … qPos[i]`, `g = h / (heads / kvHeads)`.
  *
- * Queries carry their original positions, because skipped tokens leave gaps between them. Keys have none.
+ * Queries carry their original positions, because skipped tokens leave gaps between them. Keys have none, but for positions that are
+ * `holes`: nobody sees these.
  *
  * q [count, heads, headDim], k and v [positions, kvHeads, headDim], qPos [count] -> [count, heads, headDim]
  */
@@ -14,6 +15,7 @@ export function attention(
   heads: number,
   kvHeads: number,
   headDim: number,
+  holes: ReadonlySet<number> = new Set(),
 ): Float64Array {
   const count = qPos.length
   const headsPerKvHead = heads / kvHeads
@@ -30,7 +32,7 @@ export function attention(
         const key = (s * kvHeads + g) * headDim
         let dot = 0
         for (let j = 0; j < headDim; j++) dot += q[query + j]! * k[key + j]!
-        scores[s] = dot / Math.sqrt(headDim)
+        scores[s] = holes.has(s) ? -Infinity : dot / Math.sqrt(headDim)
         largest = Math.max(largest, scores[s]!)
       }
 
@@ -43,6 +45,7 @@ export function attention(
       for (let s = 0; s < keys; s++) {
         const value = (s * kvHeads + g) * headDim
         const probability = scores[s]! / total
+        if (probability === 0) continue
         for (let j = 0; j < headDim; j++) y[query + j]! += probability * v[value + j]!
       }
     }
