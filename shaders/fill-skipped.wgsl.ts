@@ -11,7 +11,7 @@ export interface FillSkippedOptions {
 }
 
 /**
- * What rows that skip an attention leave in its cache, at their positions (D-LLM, Wang et al. 2024, leaves holes; GateSkip, arXiv 2510.13876, copies).
+ * What rows that skip an attention leave in its cache, at their positions (D-LLM, Jiang et al. 2024, leaves holes; GateSkip, arXiv 2510.13876, copies).
  *
  *   plan   u32, read
  *   z      f32, read    row r skips where z[params.z + r] < 0

@@ -1,7 +1,7 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
 import { skipTies } from './gate-scores.wgsl.js'
 import { eps } from './snippets/norm.js'
-import { loopBound } from './snippets/plan.js'
+import { loopBound, type Positions, positionOf } from './snippets/plan.js'
 import { workgroupReduce } from './snippets/reduce.js'
 import { sigmoid } from './snippets/sigmoid.js'
 
@@ -12,11 +12,20 @@ export interface GateBottleneckOptions {
   /** Of the norm of the hidden layer. */
   eps: number
   capacity: number
+  activation: 'tanh' | 'silu'
+  /** Whether a gate at the threshold runs. */
+  tieRuns: boolean
+  /** Tokens at the beginning of a sequence whose gates are 1. */
+  initials: number
+  positions: Positions
 }
 
+/** Of `v`, in forms that are exact for arguments of any size on every device. */
+const ACTIVATIONS = { tanh: '2.0 * sigmoid(2.0 * v) - 1.0', silu: 'v * sigmoid(v)' }
+
 /**
- * One gate for both sublayers of a layer, of a hidden layer v (FlexiDepth, arXiv 2503.23798), for every row:
- * g = sigmoid(weight · tanh(norm ⊙ v / rms(v)) + bias), z = g − threshold. A tie does not run.
+ * One gate for both sublayers of a layer, of a hidden layer v (FlexiDepth, arXiv 2503.23798, with tanh; D-LLM, Jiang et al. 2024, with SiLU), for every
+ * row: g = sigmoid(weight · activation(norm ⊙ v / rms(v)) + bias), z = g − threshold.
  *
  *   plan        u32, read
  *   hidden      f32 [capacity, stride], read   v
@@ -40,6 +49,7 @@ struct Params { sublayer: u32, head: u32, bias: f32 }
 ${loopBound}
 ${workgroupReduce(64, ['sum'])}
 ${sigmoid}
+${positionOf(o.positions)}
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -50,16 +60,19 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let scale = 1.0 / sqrt(workgroupSum(lane, squares) / ${o.units}.0 + ${eps(o.eps)});
   var sum = 0.0;
   for (var i = lane; i < bound(${o.units}u); i += 64u) {
-    // tanh, in a form that is exact for arguments of any size on every device.
-    let unit = 2.0 * sigmoid(2.0 * hidden[row + i] * scale * vectors[params.head + i]) - 1.0;
-    sum = fma(unit, vectors[params.head + ${o.units}u + i], sum);
+    let v = hidden[row + i] * scale * vectors[params.head + i];
+    sum = fma(${ACTIVATIONS[o.activation]}, vectors[params.head + ${o.units}u + i], sum);
   }
+  #if ${o.initials === 0}
   let g = sigmoid(workgroupSum(lane, sum) + params.bias);
+  #else
+  let g = select(sigmoid(workgroupSum(lane, sum) + params.bias), 1.0, positionOf(group.x) < ${o.initials}u);
+  #endif
   if (lane == 0u) {
     gates[group.x] = g;
     for (var sublayer = params.sublayer; sublayer < params.sublayer + 2u; sublayer++) {
       let margin = g - thresholds[sublayer];
-      z[sublayer * ${o.capacity}u + group.x] = ${skipTies('margin')};
+      z[sublayer * ${o.capacity}u + group.x] = ${o.tieRuns ? 'margin' : skipTies('margin')};
     }
   }
 }

@@ -124,7 +124,7 @@ export async function decodeProgram(engine: Engine, arena: ParamsArena, inputs: 
     const mlp = of(r.mlp)
     const kv = cache.kv[layer] as GPUBuffer
     const slot = r.attentionSlot
-    const project = r.hasKeysValues ? (attention?.qkv ?? keysValues) : undefined
+    const project = r.keysValues ? (attention?.qkv ?? keysValues) : undefined
     return {
       ...r.program,
       attention: [

@@ -1,41 +1,57 @@
+import type { Rows } from '../../shaders/snippets/plan.js'
 import type { BoundBuffer, Dispatch, ParamsArena } from '../gpu/dispatch.js'
 import { rmsNormKernel } from '../kernels/rms-norm.js'
 import { ropeRowsKernel } from '../kernels/rope-rows.js'
 import type { LayerWeights } from '../model/weights.js'
+import type { SkipPolicy } from '../skip/policy.js'
 import type { Engine } from './engine.js'
 import { layerGemm, type RowsOf } from './layer-gemm.js'
 import type { Cache } from './sequence-buffers.js'
 import type { Target } from './target.js'
 
-/** Compiles what makes the keys and values of all rows of a chunk, `stride` values from one row to the next; the normalised rows stay in `scratch.u`. */
-export async function keysValuesRows(target: Target, stride = target.shape.kvWidth, of: RowsOf = 'prompt') {
+/** A layer, and its rows that get keys and values: all, or those of a slot of the plan. */
+export interface LayerRows {
+  readonly layer: number
+  readonly weights: LayerWeights
+  readonly rows: Rows
+  readonly slot: number
+}
+
+/**
+ * Compiles what makes the keys and values of a chunk's rows, all of them or those that attend, at their places, `stride` values from one row to the
+ * next; all normalised rows stay in `scratch.u`.
+ */
+export async function keysValuesRows(
+  target: Target,
+  { skipped }: SkipPolicy,
+  stride = target.shape.kvWidth,
+  of: RowsOf = 'prompt',
+) {
   const { gpu, shape } = target
   const { config, d4, kvWidth, queryWidth } = shape
-  const [norm, product] = await Promise.all([
+  const product = (rows: Rows) => {
+    const gather = rows === 'active'
+    const epilogue = gather ? 'scatter' : 'store'
+    const common = { k4: d4, n: kvWidth, outputStride: stride, bias: config.qkvBias, of }
+    return layerGemm(target, 'qkv', { ...common, rows, gather, epilogue })
+  }
+  const [norm, all, active] = await Promise.all([
     rmsNormKernel(gpu, { d: config.hiddenSize, d4, eps: config.rmsNormEps, rows: 'all' }),
-    layerGemm(target, 'qkv', {
-      k4: d4,
-      n: kvWidth,
-      outputStride: stride,
-      bias: config.qkvBias,
-      rows: 'all',
-      gather: false,
-      epilogue: 'store',
-      of,
-    }),
+    product('all'),
+    skipped && product('active'),
   ])
   return (
     { weights: { vectors }, scratch: { x, u } }: Engine,
     arena: ParamsArena,
     { plan, keysValues }: { readonly plan: GPUBuffer; readonly keysValues: GPUBuffer },
-    { layer, weights: w }: { readonly layer: number; readonly weights: LayerWeights },
+    { layer, weights: w, rows, slot }: LayerRows,
   ): Dispatch[] => [
     norm(arena, { plan, x, vectors, u }, { slot: 0, norm: w.inputNorm }),
-    product(layer)(
+    ((rows === 'active' && active) || all)(layer)(
       arena,
       { plan, x: u, weights: w.qkv, vectors, y: keysValues },
       // Biases of Q come first; the offset counts vec4s, and head sizes are multiples of four.
-      { slot: 0, firstRow: queryWidth, bias: w.qkvBias + queryWidth / 4, z: 0 },
+      { slot, firstRow: queryWidth, bias: w.qkvBias + queryWidth / 4, z: 0 },
     ),
   ]
 }

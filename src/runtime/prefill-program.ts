@@ -21,6 +21,8 @@ export async function prefillKernels(target: Target, variant: Variant, phase: Ph
   const { config, d4, queryWidth } = shape
   const { heads, kvHeads, headDim, hiddenSize: d, rmsNormEps: eps, qkNorm } = config
   const positions = 'consecutive'
+  const { skipped: left } = variant.policy
+  const holes = left === 'hole'
 
   const make = async (obey: Obey) => {
     const rows = obey === 'skip' ? 'active' : 'all'
@@ -36,7 +38,14 @@ export async function prefillKernels(target: Target, variant: Variant, phase: Ph
         epilogue: 'store',
       }),
       ropeRowsKernel(gpu, { heads, kvHeads, headDim, eps, qkNorm, rows, target: 'query', positions }),
-      attentionPrefillKernel(gpu, { heads, kvHeads, headDim, rows, unrolled: choice.form.value.attention.unrolled }),
+      attentionPrefillKernel(gpu, {
+        heads,
+        kvHeads,
+        headDim,
+        rows,
+        unrolled: choice.form.value.attention.unrolled,
+        holes,
+      }),
       layerGemm(target, 'o', {
         k4: queryWidth / 4,
         n: d,
@@ -50,15 +59,16 @@ export async function prefillKernels(target: Target, variant: Variant, phase: Ph
     ])
     return { query, turn, attention, output, join, mlp }
   }
-  const [of, skipped, route, embed, project, append] = await Promise.all([
+  const [of, skipped, route, embed, project, append, fill] = await Promise.all([
     perObey(variant, { sublayers: shape.sublayers, phase }, make),
     skippedSublayer(target, variant.policy),
     routingKernels(target, variant, { phase, singleRow: false, positions }),
     embedKernel(gpu, { width4: d4, stride4: d4, dtype: target.dtypes.embedding }),
-    keysValuesRows(target),
+    keysValuesRows(target, variant.policy),
     appendRows(target),
+    left && (await import('./gates/skipped-rows.js')).skippedRows(target, positions),
   ])
-  return { of, skipped, route, embed, project, append }
+  return { of, skipped, route, embed, project, append, fill }
 }
 
 /**
@@ -73,7 +83,7 @@ export async function prefillProgram(
   phase: Phase = 'prefill',
 ): Promise<Program> {
   const kernels = await prefillKernels(engine.target, inputs, phase)
-  const { of, skipped, route, project, append } = kernels
+  const { of, skipped, route, project, append, fill } = kernels
   const { weights, scratch, capacity } = engine
   const { buffers, cache } = inputs
 
@@ -88,9 +98,10 @@ export async function prefillProgram(
     const kv = cache.kv[layer] as GPUBuffer
     const slot = r.attentionSlot
     const at = { layer, weights: w }
-    const projected = () => [
-      ...project(engine, arena, { plan, keysValues }, at),
+    const projected = ({ rows, left }: NonNullable<typeof r.keysValues>) => [
+      ...project(engine, arena, { plan, keysValues }, { ...at, rows, slot }),
       append(engine, arena, { plan, cache, source: keysValues }, at),
+      ...(left && fill ? [fill(arena, { plan, z, cache }, { left, layer })] : []),
     ]
     const attended = (run: NonNullable<typeof attention>) => [
       run.query(layer)(
@@ -110,7 +121,7 @@ export async function prefillProgram(
     return {
       ...r.program,
       attention: [
-        ...(r.hasKeysValues ? projected() : []),
+        ...(r.keysValues ? projected(r.keysValues) : []),
         ...(attention ? attended(attention) : skipped(engine, arena, plan, 2 * layer)),
       ],
       mlp: mlp

@@ -1,6 +1,6 @@
 import { NO_TOKEN } from '../../shaders/sample.wgsl.js'
 import type { Phase, SkipPolicy } from '../skip/policy.js'
-import { makesKeysValues } from '../skip/static-skips.js'
+import { leftBySkipping, makesKeysValues } from '../skip/static-skips.js'
 import type { RuntimeShape } from './shape.js'
 
 /** What one fed position left behind. */
@@ -35,8 +35,13 @@ export interface KnownBits {
   readonly run: Uint32Array
   readonly routed: Uint32Array
   readonly anyRouted: boolean
-  /** By layer: whether its keys and values are made. */
-  readonly keysValues: readonly boolean[]
+  /** By layer: whether its keys and values are made; `executed`, where its attention runs. */
+  readonly keysValues: readonly (boolean | 'executed')[]
+}
+
+/** Whether sublayer `i` executed, from a position's bit words. */
+export function executed(bits: Uint32Array, i: number): boolean {
+  return (((bits[i >> 5] as number) >>> (i & 31)) & 1) === 1
 }
 
 /** Splits ring words into records. */
@@ -52,16 +57,17 @@ export function readRecords(
     const sampled = o.tokens === 'every' || (o.tokens === 'last' && i === count - 1)
     const token = words[first] as number
     const marginsAt = first + 1 + shape.bitWords
+    const bits = run.map((bits, i) => bits | ((words[first + 1 + i] as number) & (routed[i] as number)))
     return {
       token: sampled && token !== NO_TOKEN ? token : undefined,
-      bits: run.map((bits, i) => bits | ((words[first + 1 + i] as number) & (routed[i] as number))),
+      bits,
       margins:
         o.margins && anyRouted
           ? new Float32Array(
               words.buffer.slice(words.byteOffset + 4 * marginsAt, words.byteOffset + 4 * (first + o.stride)),
             )
           : undefined,
-      keysValues,
+      keysValues: keysValues.map((made, layer) => (made === 'executed' ? executed(bits, 2 * layer) : made)),
     }
   })
 }
@@ -76,10 +82,14 @@ export function knownBits({ sublayers, bitWords }: RuntimeShape, policy: SkipPol
     const bits = decision === 'run' ? run : routed
     bits[sublayer >> 5] = (bits[sublayer >> 5] as number) | (1 << (sublayer & 31))
   }
+  const keysValuesOf = (layer: number) => {
+    const isRouted = executed(routed, 2 * layer) && leftBySkipping(policy, layer) !== undefined
+    return isRouted ? ('executed' as const) : makesKeysValues(policy, layer, phase)
+  }
   return {
     run,
     routed,
     anyRouted: routed.some((word) => word !== 0),
-    keysValues: Array.from({ length: sublayers / 2 }, (_, layer) => makesKeysValues(policy, layer, phase)),
+    keysValues: Array.from({ length: sublayers / 2 }, (_, layer) => keysValuesOf(layer)),
   }
 }

@@ -1,11 +1,11 @@
 import type { Obey } from '../../shaders/snippets/obey.js'
-import { type Positions, planSlot } from '../../shaders/snippets/plan.js'
+import { type Positions, planSlot, type Rows } from '../../shaders/snippets/plan.js'
 import type { Dispatch, ParamsArena } from '../gpu/dispatch.js'
 import { compactKernel } from '../kernels/compact.js'
 import { routerLinearKernel } from '../kernels/router-linear.js'
 import { routerTwoLayerKernel } from '../kernels/router-two-layer.js'
 import type { Phase, Scoring, SkipPolicy } from '../skip/policy.js'
-import { makesKeysValues } from '../skip/static-skips.js'
+import { leftBySkipping, makesKeysValues } from '../skip/static-skips.js'
 import type { Engine } from './engine.js'
 import { obeyOf } from './per-obey.js'
 import type { Deciding, LayerProgram, Need, RoutingBuffers, Variant } from './program.js'
@@ -17,7 +17,8 @@ export interface LayerRouting {
   readonly mlp: Obey | undefined
   readonly attentionSlot: number
   readonly mlpSlot: number
-  readonly hasKeysValues: boolean
+  /** The rows that get keys and values of their own, and where the others leave something else. */
+  readonly keysValues: { readonly rows: Rows; readonly left: SkipPolicy['skipped'] } | undefined
   /** The dispatches that decide: at the layer's entry, and, for routers that read it, after attention. */
   readonly program: Pick<LayerProgram, 'entry' | 'afterAttention' | 'needs'>
 }
@@ -44,8 +45,10 @@ export async function routingKernels(
     const mlp = obeyOf(variant, 2 * layer + 1, phase)
     const need = (obey: Obey, slot: number): Need => (obey === 'skip' ? { word: slot } : 'all')
     const projects = makesKeysValues(policy, layer, phase)
+    const left = routed.attention ? leftBySkipping(policy, layer) : undefined
+    const rows: Rows = left && attention === 'skip' ? 'active' : 'all'
     const needs: LayerProgram['needs'] = {
-      ...(projects && { keysValues: 'all' }),
+      ...(projects && { keysValues: rows === 'all' ? 'all' : { word: attentionSlot } }),
       ...(attention && { attention: need(attention, attentionSlot) }),
       ...(mlp && { mlp: need(mlp, mlpSlot) }),
     }
@@ -54,7 +57,7 @@ export async function routingKernels(
       mlp,
       attentionSlot,
       mlpSlot,
-      hasKeysValues: projects,
+      keysValues: projects ? { rows, left } : undefined,
       program: { ...decided, needs },
     }
   }

@@ -16,7 +16,7 @@ import { LogitAdjustment } from './logit-adjustment.js'
 import { prefillProgram } from './prefill-program.js'
 import { inOrder, type Program, type ProgramInputs, sublayersInOrder } from './program.js'
 import { Recorder } from './recorder.js'
-import { type DecodeRecord, type KnownBits, knownBits, readRecords, type StepRecord } from './records.js'
+import { type DecodeRecord, executed, type KnownBits, knownBits, readRecords, type StepRecord } from './records.js'
 import type { MakeReading, RowsReader } from './rows-reader.js'
 import type { Sampling } from './sampling.js'
 import {
@@ -31,7 +31,6 @@ import {
   type SequenceBuffers,
 } from './sequence-buffers.js'
 import type { SpeculationFigures } from './speculation/figures.js'
-import { executed } from './trace.js'
 
 export interface SequenceOptions {
   /** Positions that the cache may grow to. */
@@ -147,6 +146,7 @@ export class Sequence {
   lacks(policy: SkipPolicy): boolean {
     if (decidesOnce(policy) && policy.name !== this.policy.name) return true
     const layers = Array.from(this.engine.weights.layers.keys())
+    if (this.policy.skipped === 'hole' && policy.skipped !== 'hole') return true
     return layers.some((layer) => hasKeysValues(policy, layer) && !hasKeysValues(this.policy, layer))
   }
 
@@ -503,10 +503,10 @@ export class Sequence {
       tokens,
     })
     const { stream } = this.engine.weights
-    for (const { bits } of records) {
+    for (const { bits, keysValues } of records) {
       stream?.observe(
         (sublayer) => executed(bits, sublayer),
-        (layer) => known.keysValues[layer] === true,
+        (layer) => keysValues[layer] === true,
       )
     }
     return records

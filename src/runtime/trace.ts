@@ -1,4 +1,4 @@
-import type { StepRecord } from './records.js'
+import { executed, type StepRecord } from './records.js'
 
 /** Share of sublayer visits that were skipped, 0 to 1. */
 export interface SkipRatios {
@@ -23,11 +23,6 @@ export interface TraceStep {
 export interface TraceFile {
   layers: number
   steps: TraceStep[]
-}
-
-/** Whether sublayer `i` executed, from a position's bit words. */
-export function executed(bits: Uint32Array, i: number): boolean {
-  return (((bits[i >> 5] as number) >>> (i & 31)) & 1) === 1
 }
 
 /** The decisions of every position that was fed. */

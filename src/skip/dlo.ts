@@ -1,6 +1,7 @@
 import { checkLayers, checkPresent, type GateTensors, gateTensor } from './gate-tensors.js'
 import type { Gates } from './gates.js'
 import type { SkipPolicy } from './policy.js'
+import { named } from './policy-name.js'
 
 /** Names of the tensors, as the released code saves them. */
 export const DLO_TENSORS = /^model\.routers\.\d+\.weight$/
@@ -38,10 +39,10 @@ export function dlo(
     threshold === 0.5 ? '' : `threshold=${threshold}`,
     factor === 2 ? '' : `factor=${factor}`,
     gap === 0.05 ? '' : `gap=${gap}`,
-  ].filter((option) => option !== '')
+  ]
   const output = { offset: 0.5 * factor - 0.5 * gap, gain: gap }
   return {
-    name: options.length > 0 ? `dlo:${options.join(',')}` : 'dlo',
+    name: named('dlo', options),
     decide: (sublayer) => (sublayer % 2 === 1 && layers[sublayer >> 1] ? 'routed' : 'run'),
     scoring: { kind: 'gates', mlp: { reads: 'entry', layers, outputs: 1, tie: 'skips', output } },
     threshold: () => threshold,

@@ -2,6 +2,7 @@ import { SkipstoneError } from '../errors.js'
 import { checkLayers, checkPresent, type GateTensors, gateTensor } from './gate-tensors.js'
 import type { Adapter, GateHead, Gates } from './gates.js'
 import type { SkipPolicy } from './policy.js'
+import { named } from './policy-name.js'
 
 /** Names of the tensors, as the released model has them. */
 export const FLEXIDEPTH_TENSORS =
@@ -72,7 +73,12 @@ export function readFlexiDepth(
     outputs: r,
     tie: 'skips',
     output: { offset: 0, gain: 1 },
-    ofLayers: { heads, adapters, units: m, dtype: isBf16 ? 'bf16' : 'f32' },
+    ofLayers: {
+      heads,
+      activation: 'tanh',
+      initials: 0,
+      adapters: { layers: adapters, units: m, dtype: isBf16 ? 'bf16' : 'f32' },
+    },
   }
 }
 
@@ -91,7 +97,7 @@ export function readFlexiDepth(
  */
 export function flexidepth({ threshold }: { readonly threshold: number }, gates: Gates): SkipPolicy {
   return {
-    name: threshold === 0.5 ? 'flexidepth' : `flexidepth:threshold=${threshold}`,
+    name: named('flexidepth', [threshold === 0.5 ? '' : `threshold=${threshold}`]),
     decide: (sublayer) => (gates.layers[sublayer >> 1] ? 'routed' : 'run'),
     scoring: { kind: 'gates', mlp: gates },
     threshold: () => threshold,

@@ -4,7 +4,7 @@ export interface GateMatrix {
   readonly bias: Float32Array
 }
 
-/** What a gate makes of the units v of its hidden layer: `g = sigmoid(weight · tanh(norm ⊙ v / rms(v)) + bias)`, one for a token. */
+/** What a gate makes of the units v of its hidden layer: `g = sigmoid(weight · activation(norm ⊙ v / rms(v)) + bias)`, one for a token. */
 export interface GateHead {
   /** [units] */
   readonly norm: Float32Array
@@ -22,20 +22,31 @@ export interface Adapter {
 }
 
 /**
- * One gate for both sublayers of a layer, and a small MLP for tokens that skip them: with g the token's gate and n the norm of the layer's MLP,
+ * Small MLPs for tokens that skip a layer: with g the token's gate and n the norm of the layer's MLP,
  *
  *     g > threshold:   y = x + attention(x),  x = y + g · MLP(n(y))
  *     else:            x = x + (1 − g) · adapter(n(x))
- *
- * The same object for as long as it is the same weights: they are uploaded once. Undefined where a layer is not routed.
  */
-export interface LayerGates {
-  readonly heads: readonly (GateHead | undefined)[]
-  readonly adapters: readonly (Adapter | undefined)[]
+export interface Adapters {
+  /** Undefined where a layer is not routed. */
+  readonly layers: readonly (Adapter | undefined)[]
   /** Units of every adapter. */
   readonly units: number
   /** What holds every value of the adapters' matrices exactly. */
   readonly dtype: 'f32' | 'bf16'
+}
+
+/**
+ * One gate for both sublayers of a layer. The same object for as long as it is the same weights: they are uploaded once. Undefined where a layer is
+ * not routed.
+ */
+export interface LayerGates {
+  readonly heads: readonly (GateHead | undefined)[]
+  readonly activation: 'tanh' | 'silu'
+  /** So many tokens at the beginning of a sequence run everything; their gates count as 1. */
+  readonly initials: number
+  /** Absent: a token that skips a layer gets nothing. */
+  readonly adapters?: Adapters
 }
 
 /**

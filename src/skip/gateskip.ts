@@ -2,6 +2,7 @@ import { SkipstoneError } from '../errors.js'
 import { checkLayers, checkPresent, type GateTensors, gateTensor } from './gate-tensors.js'
 import type { GateMatrix, Gates } from './gates.js'
 import type { SkipPolicy } from './policy.js'
+import { named } from './policy-name.js'
 import { calibratedThresholds, type Margins } from './quantile.js'
 
 /** Names of the tensors. */
@@ -57,12 +58,20 @@ export function readGateSkip(tensors: GateTensors, { layers, hiddenSize }: { lay
   } satisfies GateSkipWeights
 }
 
+export interface GateSkipOptions {
+  readonly skip: number | undefined
+  readonly threshold: number | undefined
+  /** Keys and values of tokens that skip. */
+  readonly kv: 'own' | 'below'
+}
+
 /**
  * GateSkip (arXiv 2510.13876, ICLR'26): with u what a sublayer reads, behind its norm,
  *
  *     g = sigmoid(W u + b)      h = h + g ⊙ sublayer(u)  where mean(g) > threshold,  else h
  *
- * Keys and values are made for every token, as the released fast path makes them; the paper copies those of the layer below.
+ * Keys and values are made for every token, as the released fast path makes them; with `kv: 'below'` a token that skips has those of the layer below,
+ * as the paper has it.
  *
  * Thresholds are those of the file; or one number for all, `threshold`; or `skip`, a share: then those at which that share of each sublayer's
  * tokens is skipped on text that the model samples itself. The paper has the quantile of the tokens of the same call instead. That is
@@ -71,21 +80,22 @@ export function readGateSkip(tensors: GateTensors, { layers, hiddenSize }: { lay
  * @throws `bad-option` where no threshold is known.
  */
 export async function gateskip(
-  { skip, threshold }: { readonly skip: number | undefined; readonly threshold: number | undefined },
+  { skip, threshold, kv }: Partial<GateSkipOptions>,
   weights: GateSkipWeights,
   margins: Margins,
 ): Promise<SkipPolicy> {
-  const policyAt = (thresholds: readonly number[], option = ''): SkipPolicy => ({
-    name: `gateskip${option}`,
+  const policyAt = (thresholds: readonly number[], ...options: string[]): SkipPolicy => ({
+    name: named('gateskip', [...options, kv === 'below' ? 'kv=below' : '']),
+    ...(kv === 'below' && { skipped: kv }),
     decide: (sublayer) => (gatesAt(weights, sublayer) ? 'routed' : 'run'),
     scoring: { kind: 'gates', attention: weights.attention, mlp: weights.mlp },
     threshold: (sublayer) => thresholds[sublayer] as number,
   })
   const sublayers = 2 * weights.attention.layers.length
   const all = (value: number) => Array.from({ length: sublayers }, () => value)
-  if (threshold !== undefined) return policyAt(all(threshold), `:threshold=${threshold}`)
+  if (threshold !== undefined) return policyAt(all(threshold), `threshold=${threshold}`)
   if (skip !== undefined) {
-    return policyAt(await calibratedThresholds(policyAt, all(0), skip, margins), `:skip=${skip}`)
+    return policyAt(await calibratedThresholds(policyAt, all(0), skip, margins), `skip=${skip}`)
   }
   if (weights.thresholds) return policyAt(weights.thresholds)
   throw new SkipstoneError('bad-option', 'gateskip: these gates came without thresholds; give skip or threshold.')

@@ -3,6 +3,7 @@ import { DLO_TENSORS, dlo, readDlo } from './dlo.js'
 import { first } from './first.js'
 import { forced } from './forced.js'
 import { GATESKIP_TENSORS, gateskip, readGateSkip } from './gateskip.js'
+import { layerskip } from './layerskip.js'
 import { litestage } from './litestage.js'
 import { MINDSKIP_TENSORS, mindskip, readMindSkip } from './mindskip.js'
 import type { Drafts, SkipPolicy } from './policy.js'
@@ -26,10 +27,12 @@ export interface Makers {
   sleb: Maker<{ skip: number }>
   adaskip: Maker<{ skip: number; online: 'true' | 'false'; window: number }>
   litestage: Maker<{ budgets: readonly number[]; stage: number }>
-  gateskip: Maker<{ skip: number | undefined; threshold: number | undefined }>
+  gateskip: Maker<{ skip: number | undefined; threshold: number | undefined; kv: 'own' | 'below' }>
   dlo: Maker<{ threshold: number; factor: number; gap: number }>
   mindskip: Maker<{ threshold: number; form: 'sequence' | 'token' }>
   flexidepth: Maker<{ threshold: number }>
+  dllm: Maker<{ threshold: number }>
+  layerskip: Maker<{ skip: number | undefined; exit: number | undefined }>
   speculative: Maker<{ draft: PolicyRequest; length: Drafts['length'] }>
 }
 
@@ -50,7 +53,7 @@ export const MAKERS: Makers = {
   async gateskip(options, context) {
     const read = async () => readGateSkip(await context.tensors(GATESKIP_TENSORS), context)
     const weights = await context.once('gateskip', read)
-    return context.once(`gateskip ${options.skip} ${options.threshold}`, () =>
+    return context.once(`gateskip ${options.skip} ${options.threshold} ${options.kv}`, () =>
       gateskip(options, weights, context.margins),
     )
   },
@@ -66,6 +69,12 @@ export const MAKERS: Makers = {
     const read = async () => readFlexiDepth(await context.tensors(FLEXIDEPTH_TENSORS), context)
     return flexidepth(options, await context.once('flexidepth', read))
   },
+  async dllm(options, context) {
+    const { DLLM_TENSORS, dllm, readDllm } = await import('./dllm.js')
+    const read = async () => readDllm(await context.tensors(DLLM_TENSORS), context)
+    return dllm(options, await context.once('dllm', read))
+  },
+  layerskip: (options, { layers }) => layerskip({ ...options, layers }),
   speculative: async ({ draft, length }, { resolve, layers }) =>
     speculative({ draft: await resolve(draft), length, layers }),
 }

@@ -1,6 +1,7 @@
 import { checkLayers, checkPresent, type GateTensors, gateTensor } from './gate-tensors.js'
 import type { Gates } from './gates.js'
 import type { SkipPolicy } from './policy.js'
+import { named } from './policy-name.js'
 
 /** Names of the tensors, as the released code saves them. */
 export const MINDSKIP_TENSORS = /^model\.layers\.\d+\.router\.(weight|bias)$/
@@ -42,9 +43,8 @@ export function mindskip(
   layers: Gates['layers'],
 ): SkipPolicy {
   const options = [form === 'sequence' ? '' : `form=${form}`, threshold === 0.5 ? '' : `threshold=${threshold}`]
-  const given = options.filter((option) => option !== '')
   return {
-    name: given.length > 0 ? `mindskip:${given.join(',')}` : 'mindskip',
+    name: named('mindskip', options),
     decide: (sublayer) => (sublayer % 2 === 0 && layers[sublayer >> 1] ? 'routed' : 'run'),
     scoring: {
       kind: 'gates',

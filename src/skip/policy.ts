@@ -70,6 +70,12 @@ export interface SkipPolicy {
    * has none, and needs no rule.
    */
   readonly keysValues?: 'projected' | 'recomputed'
+  /**
+   * What a later token finds at the position of one that a routed attention skips. Absent: keys and values of its own, made all the same. `hole`:
+   * nothing, attention leaves the position out; whoever may be alone must run. `below`: what the layer below has there; the first layer, which has none
+   * below, makes its own.
+   */
+  readonly skipped?: 'hole' | 'below'
   /** Absent where the policy is the same for the whole answer. */
   readonly watch?: Watch
   /** Answers are what the policy itself gives, guessed by another one and then verified, many positions at a time. */

@@ -77,7 +77,7 @@ const POLICIES: Readonly<Record<string, AnyEntry>> = {
   }),
   litestage: lazy('litestage', { options: { budgets: slashed, stage: count(1) }, needs: 'stages' }),
   gateskip: lazy('gateskip', {
-    options: { skip: share(undefined), threshold: finite(undefined) },
+    options: { skip: share(undefined), threshold: finite(undefined), kv: oneOf('own', 'below') },
     share: 'skip',
     needs: 'weights',
     check: ({ skip, threshold }) => atMostOne('gateskip', { skip, threshold }),
@@ -91,6 +91,12 @@ const POLICIES: Readonly<Record<string, AnyEntry>> = {
     needs: 'weights',
   }),
   flexidepth: lazy('flexidepth', { options: { threshold: finite(0.5) }, needs: 'weights' }),
+  dllm: lazy('dllm', { options: { threshold: finite(0.5) }, needs: 'weights' }),
+  layerskip: lazy('layerskip', {
+    options: { skip: share(undefined), exit: count(undefined) },
+    share: 'skip',
+    check: ({ skip, exit }) => atMostOne('layerskip', { skip, exit }),
+  }),
   speculative: lazy('speculative', {
     options: { draft: innerPolicy, length: count('adaptive') },
     inner: 'draft',
@@ -105,15 +111,12 @@ function atMostOne(policy: string, options: Readonly<Record<string, unknown>>): 
   throw new SkipstoneError('bad-option', `${policy}: give ${Object.keys(options).join(' or ')}, not both.`)
 }
 
-/** Policies that the design names and that a later version brings. */
-const PLANNED = ['dllm']
-
 /** Names of the policies that run. */
 export const POLICY_NAMES = Object.keys(POLICIES)
 
 /**
  * Parses `name` or `name:key=value,key=value`.
- * @throws `unknown-policy`, `unsupported` (planned), `bad-option` for a key that the policy does not have.
+ * @throws `unknown-policy`, `bad-option` for a key that the policy does not have.
  */
 export function parsePolicy(text: string): PolicyRequest {
   const [name = '', rest] = text.split(/:(.*)/s)
@@ -205,8 +208,6 @@ function entryOf({ name }: PolicyRequest): AnyEntry {
   const its = Object.hasOwn(POLICIES, name) ? POLICIES[name] : undefined
   if (its) return its
   const names = POLICY_NAMES.join(', ')
-  if (PLANNED.includes(name))
-    throw new SkipstoneError('unsupported', `The policy "${name}" is not in this version; use ${names}.`)
   throw new SkipstoneError('unknown-policy', `There is no policy "${name}"; use ${names}.`)
 }
 

@@ -23,6 +23,11 @@ export function makesKeysValues(policy: SkipPolicy, layer: number, phase: Phase)
   return hasKeysValues(policy, layer) && !(policy.keysValues === 'recomputed' && isSkipped(policy, 2 * layer, phase))
 }
 
+/** What a token that a routed attention skips leaves in the layer's cache, if not keys and values of its own. */
+export function leftBySkipping({ skipped }: SkipPolicy, layer: number): SkipPolicy['skipped'] {
+  return skipped === 'below' && layer === 0 ? undefined : skipped
+}
+
 /** The policy with what it says of one phase said of both. */
 export function asIn(phase: Phase, policy: SkipPolicy): SkipPolicy {
   return { ...policy, decide: (sublayer) => policy.decide(sublayer, phase) }

@@ -2,7 +2,7 @@ import { K_BLOCK } from '../../shaders/snippets/k-blocks.js'
 import { rowWords, type WeightDtype } from '../../shaders/snippets/weights.js'
 import type { ModelConfig } from '../model/config.js'
 import { headDtypeOf } from '../model/matrix-dtypes.js'
-import { executed } from '../runtime/trace.js'
+import { executed } from '../runtime/records.js'
 
 /** Execute bits of one position, and where it is. */
 export interface Visit {

@@ -10,7 +10,14 @@ import { findChromium, findFirefox } from '../../src/node/browsers.js'
 import { runCommandLine } from '../../src/node/command-line.js'
 import type { StagesResult } from '../../src/node/commands/stages.js'
 import type { Sweep } from '../../src/study/sweep.js'
-import { dloTensors, flexiDepthTensors, gateSkipTensors, mindSkipTensors, tensorFile } from '../fixtures/gates.js'
+import {
+  dllmTensors,
+  dloTensors,
+  flexiDepthTensors,
+  gateSkipTensors,
+  mindSkipTensors,
+  tensorFile,
+} from '../fixtures/gates.js'
 import { copyPebble } from '../fixtures/pebble.js'
 import { randomGguf } from '../fixtures/random-gguf.js'
 import { TINY } from '../fixtures/tiny-model.js'
@@ -276,6 +283,7 @@ describe('convert', () => {
       ...dloTensors(TINY, [0], 2),
       ...mindSkipTensors(TINY, [1], 3),
       ...flexiDepthTensors(TINY, [1], 4, { biases: true }),
+      ...dllmTensors(TINY, [1], 5),
     ])
     const model = new Map([['layers.0.block.mlp.up_proj.weight', { shape: [1], data: new Float32Array(1) }]])
     const wrapped = [...gates].map(([name, tensor]) => [`base_model.model.${name}`, tensor] as const)
@@ -315,7 +323,7 @@ describe('mistakes give a typed error and status 1', () => {
     ['bad-option', ['generate']],
     ['bad-option', ['generate', '--prompt', 'a', '--colour', 'red']],
     ['unknown-policy', ['generate', '--prompt', 'a', '--policy', 'magic']],
-    ['unsupported', ['generate', '--prompt', 'a', '--policy', 'dllm']],
+    ['missing-weights', ['generate', '--prompt', 'a', '--policy', 'dllm']],
     ['bad-option', ['generate', '--prompt', 'a', '--policy', 'skipgpt:colour=1']],
     ['bad-option', ['generate', '--prompt', 'a', '--dtype', 'f12']],
     ['not-found', ['generate', '--prompt', 'a', '--model', 'no-such-model']],

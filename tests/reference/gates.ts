@@ -58,6 +58,22 @@ export function mindSkipGates(tensors: ReferenceTensors, pools: boolean, thresho
   }
 }
 
+/** D-LLM's layers: one gate, of the stream at their entry, for both sublayers; the first two tokens run them all. */
+export function dllmGates(tensors: ReferenceTensors, eps: number, threshold = 0.5) {
+  return (sublayer: number): ReferenceGate | undefined => {
+    const values = (name: string) => tensors.get(`model.layers.${sublayer >> 1}.router.${name}`)?.data
+    const [inner, norm, outer] = [values('linear_1.weight'), values('norm.weight'), values('linear_2.weight')]
+    if (!inner || !norm || !outer) return undefined
+    const gate = (x: Float64Array) => {
+      const units = linear(x, inner, 1, x.length, norm.length, values('linear_1.bias'))
+      const silu = rmsNorm(units, norm, eps, 1, norm.length).map((v) => v / (1 + Math.exp(-v)))
+      const [skip, run] = linear(silu, outer, 1, norm.length, 2, values('linear_2.bias'))
+      return Float64Array.of(Math.exp(run!) / (Math.exp(skip!) + Math.exp(run!)))
+    }
+    return { reads: 'entry', gate, runs: (score, position) => position < 2 || score >= threshold }
+  }
+}
+
 /** FlexiDepth's layers: one gate, of what attention reads, for both sublayers, and an adapter for tokens that skip them. `model` has the norms. */
 export function flexiDepthGates(tensors: ReferenceTensors, model: ReferenceTensors, eps: number, threshold = 0.5) {
   return (sublayer: number): ReferenceGate | undefined => {

@@ -54,6 +54,8 @@ export interface ForwardOptions {
   mlpRouterInput?: 'entry' | 'post-attention'
   /** Decides in place of the routers; they are still scored where given. Positions count from the start of the cache. */
   execute?: (sublayer: number, position: number) => boolean
+  /** What a token that skips an attention leaves in its cache: no key that is seen, or what the layer below has. Default: its own. */
+  skipped?: 'hole' | 'below'
   /** What a token that skips a sublayer multiplies its residual by. Default 1. */
   scale?: (sublayer: number) => number
 }
@@ -63,6 +65,8 @@ export interface ReferenceCache {
   positions: number
   keys: number[][]
   values: number[][]
+  /** By layer, positions that are not seen. */
+  holes: Set<number>[]
   /** Scores of gates that decide once, by sublayer. */
   pooled: Map<number, number>
 }
@@ -104,6 +108,7 @@ export class ReferenceModel {
       positions: 0,
       keys: Array.from({ length: layers }, () => []),
       values: Array.from({ length: layers }, () => []),
+      holes: Array.from({ length: layers }, () => new Set()),
       pooled: new Map(),
     }
   }
@@ -123,7 +128,8 @@ export class ReferenceModel {
         const { run, factors } = options.gates
           ? this.decideByGate(index, { entry, x }, options.gates(index), cache, result)
           : { run: this.decide(index, routerInput, options, cache, result), factors: undefined }
-        const branch = kind === 0 ? this.attentionBranch(layer, x, run, cache) : this.mlpBranch(layer, x, run)
+        const branch =
+          kind === 0 ? this.attentionBranch(layer, x, run, cache, options.skipped) : this.mlpBranch(layer, x, run)
         const instead = options.gates?.(index)?.instead
         const kept = instead ? addInstead(x, run, (row, r) => instead(row, result.z[index]![r]!)) : x
         x = scaleSkipped(addRows(kept, compact(run).active, branch, d, factors), run, options.scale?.(index))
@@ -215,8 +221,14 @@ export class ReferenceModel {
     return { run, factors }
   }
 
-  /** O(attention(Q(U), K, V)) of the rows that run, with K and V of every token appended to the cache. */
-  private attentionBranch(layer: number, x: Float64Array, run: Uint8Array, cache: ReferenceCache): Float64Array {
+  /** O(attention(Q(U), K, V)) of the rows that run, with K and V of every token appended to the cache, or what they leave there that skip. */
+  private attentionBranch(
+    layer: number,
+    x: Float64Array,
+    run: Uint8Array,
+    cache: ReferenceCache,
+    skipped: ForwardOptions['skipped'],
+  ): Float64Array {
     const { hiddenSize: d, heads, kvHeads, headDim, rmsNormEps, qkNorm } = this.config
     const rows = run.length
     const prefix = `model.layers.${layer}`
@@ -228,13 +240,32 @@ export class ReferenceModel {
     const v = this.project(`${prefix}.self_attn.v_proj`, u, d, kvHeads * headDim, this.config.qkvBias)
     for (const value of rope(k, this.ropeTable(positions), rows, kvHeads, headDim)) cache.keys[layer]!.push(value)
     for (const value of v) cache.values[layer]!.push(value)
+    for (const [r, position] of positions.entries()) {
+      if (run[r] === 1) continue
+      if (skipped === 'hole') cache.holes[layer]!.add(position)
+      if (skipped !== 'below' || layer === 0) continue
+      const width = kvHeads * headDim
+      for (const its of [cache.keys, cache.values]) {
+        const below = its[layer - 1]!.slice(position * width, (position + 1) * width)
+        its[layer]!.splice(position * width, width, ...below)
+      }
+    }
 
     const { active, count } = compact(run)
     let q = this.project(`${prefix}.self_attn.q_proj`, takeRows(u, active, d), d, heads * headDim, this.config.qkvBias)
     if (qkNorm) q = rmsNorm(q, this.weight(`${prefix}.self_attn.q_norm.weight`), rmsNormEps, count * heads, headDim)
     const qPos = Array.from(active, (r) => positions[r]!)
     q = rope(q, this.ropeTable(qPos), count, heads, headDim)
-    const mixed = attention(q, cache.keys[layer]!, cache.values[layer]!, qPos, heads, kvHeads, headDim)
+    const mixed = attention(
+      q,
+      cache.keys[layer]!,
+      cache.values[layer]!,
+      qPos,
+      heads,
+      kvHeads,
+      headDim,
+      cache.holes[layer],
+    )
     return this.project(`${prefix}.self_attn.o_proj`, mixed, heads * headDim, d, this.config.outputBias)
   }
 

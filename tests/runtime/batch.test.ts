@@ -6,13 +6,14 @@ import type { StepRecord } from '../../src/runtime/records.js'
 import { GREEDY, type Sampling } from '../../src/runtime/sampling.js'
 import type { Sequence } from '../../src/runtime/sequence.js'
 import { dense } from '../../src/skip/dense.js'
+import { dllm, readDllm } from '../../src/skip/dllm.js'
 import { dlo, readDlo } from '../../src/skip/dlo.js'
 import { flexidepth, readFlexiDepth } from '../../src/skip/flexidepth.js'
 import { forced } from '../../src/skip/forced.js'
 import { gateskip, readGateSkip } from '../../src/skip/gateskip.js'
 import { mindskip, readMindSkip } from '../../src/skip/mindskip.js'
 import { skipgptPolicy } from '../../src/skip/skipgpt.js'
-import { dloTensors, flexiDepthTensors, gateSkipTensors, mindSkipTensors } from '../fixtures/gates.js'
+import { dllmTensors, dloTensors, flexiDepthTensors, gateSkipTensors, mindSkipTensors } from '../fixtures/gates.js'
 import { randomIds, TINY, TINY_CONTEXT } from '../fixtures/tiny-model.js'
 import { bits, describeRuntime, leftOut } from './support.js'
 
@@ -25,13 +26,17 @@ const REQUESTS: readonly { prompt: number; tokens: number; sampling?: Partial<Sa
   { prompt: 11, tokens: 50, sampling: { temperature: 1.2, topP: 0.9, minP: 0.01, seed: 7 } },
 ]
 
-const gated = await gateskip(
-  { skip: undefined, threshold: undefined },
-  readGateSkip(gateSkipTensors(TINY, { form: 'vector', seed: 51 }), TINY),
-  () => Promise.reject(new Error('nothing to calibrate')),
+const gated = await gateskip({}, readGateSkip(gateSkipTensors(TINY, { form: 'vector', seed: 51 }), TINY), () =>
+  Promise.reject(new Error('nothing to calibrate')),
 )
 const scaled = dlo({ threshold: 0.5, factor: 2, gap: 0.5 }, readDlo(dloTensors(TINY, [0, 2], 52), TINY))
 const adapted = flexidepth({ threshold: 0.5 }, readFlexiDepth(flexiDepthTensors(TINY, [0, 2], 54), TINY))
+const evicting = dllm({ threshold: 0.5 }, readDllm(dllmTensors(TINY, [0, 1, 2], 70), TINY))
+const copying = await gateskip(
+  { kv: 'below' },
+  readGateSkip(gateSkipTensors(TINY, { form: 'vector', seed: 72 }), TINY),
+  () => Promise.reject(new Error('nothing to calibrate')),
+)
 const once = mindskip({ threshold: 0.5, form: 'sequence' }, readMindSkip(mindSkipTensors(TINY, [0, 1, 2], 53), TINY))
 
 interface Run {
@@ -82,6 +87,8 @@ describeRuntime('sequences that generate at the same time', (bench) => {
     ['with routers that scale MLPs', () => scaled],
     ['with adapters for what is skipped', () => adapted],
     ['with routers that decide once for each', () => once],
+    ['with routers whose tokens leave holes', () => evicting],
+    ['with gates whose tokens keep what the layer below has', () => copying],
   ] as const)('%s', (_, policy) => {
     it('get the tokens, bits and margins that each gets alone, and share steps', async () => {
       const alone: Run[] = []

@@ -4,14 +4,22 @@ import type { StepRecord } from '../../src/runtime/records.js'
 import { GREEDY } from '../../src/runtime/sampling.js'
 import { Sequence } from '../../src/runtime/sequence.js'
 import { dense } from '../../src/skip/dense.js'
+import { dllm, readDllm } from '../../src/skip/dllm.js'
 import { dlo, readDlo } from '../../src/skip/dlo.js'
 import { flexidepth, readFlexiDepth } from '../../src/skip/flexidepth.js'
 import { gateskip, readGateSkip } from '../../src/skip/gateskip.js'
 import { mindskip, readMindSkip } from '../../src/skip/mindskip.js'
 import type { SkipPolicy } from '../../src/skip/policy.js'
-import { dloTensors, flexiDepthTensors, gateSkipTensors, mindSkipTensors } from '../fixtures/gates.js'
+import { dllmTensors, dloTensors, flexiDepthTensors, gateSkipTensors, mindSkipTensors } from '../fixtures/gates.js'
 import { randomIds, TINY, TINY_CONTEXT, tinyModel } from '../fixtures/tiny-model.js'
-import { dloGates, flexiDepthGates, gateSkipGates, gateSkipThreshold, mindSkipGates } from '../reference/gates.js'
+import {
+  dllmGates,
+  dloGates,
+  flexiDepthGates,
+  gateSkipGates,
+  gateSkipThreshold,
+  mindSkipGates,
+} from '../reference/gates.js'
 import type { ForwardOptions } from '../reference/model.js'
 import {
   bits,
@@ -30,15 +38,17 @@ interface Case {
   /** The same, for the reference. */
   readonly forward: ForwardOptions
   readonly threshold: (sublayer: number) => number
+  /** Tokens at the beginning that run whatever their gates say. */
+  readonly initials?: number
 }
 
 const noMargins = () => Promise.reject(new Error('nothing to calibrate'))
 
-async function gateSkipCase(options: Parameters<typeof gateSkipTensors>[1]): Promise<Case> {
+async function gateSkipCase(options: Parameters<typeof gateSkipTensors>[1], kv?: 'below'): Promise<Case> {
   const tensors = gateSkipTensors(TINY, options)
-  const policy = await gateskip({ skip: undefined, threshold: undefined }, readGateSkip(tensors, TINY), noMargins)
+  const policy = await gateskip(kv ? { kv } : {}, readGateSkip(tensors, TINY), noMargins)
   const threshold = (sublayer: number) => gateSkipThreshold(tensors, sublayer)
-  return { policy, forward: { gates: gateSkipGates(tensors, threshold) }, threshold }
+  return { policy, forward: { gates: gateSkipGates(tensors, threshold), ...(kv && { skipped: kv }) }, threshold }
 }
 
 function dloCase(layers: readonly number[], options: { threshold: number; factor: number; gap: number }): Case {
@@ -73,6 +83,18 @@ function flexiDepthCase(
   }
 }
 
+function dllmCase(layers: readonly number[], threshold: number, seed: number): Case {
+  const tensors = dllmTensors(TINY, layers, seed)
+  const { config } = reference(tinyModel())
+  const gates = dllmGates(tensors, config.rmsNormEps, threshold)
+  return {
+    policy: dllm({ threshold }, readDllm(tensors, TINY)),
+    forward: { gates, skipped: 'hole' },
+    threshold: () => threshold,
+    initials: 2,
+  }
+}
+
 /** One attention of three runs for this prompt, and another for that. */
 const ONCE = mindSkipCase('sequence')
 
@@ -87,6 +109,12 @@ const CASES: Readonly<Record<string, Case>> = {
     ...{ seed: 59, biases: true, bf16: true },
     ...{ units: 70, inner: 50 },
   }),
+  'routers of whole layers, whose tokens leave holes': dllmCase([0, 1, 2], 0.5, 70),
+  'routers of some layers, and another threshold': dllmCase([1, 2], 0.45, 71),
+  'gates whose tokens keep keys and values of the layer below': await gateSkipCase(
+    { form: 'vector', seed: 72 },
+    'below',
+  ),
   'routers for some MLPs, and another line': dloCase([0, 2], { threshold: 0.4, factor: 1.4, gap: 1.5 }),
 }
 
@@ -96,7 +124,7 @@ const marginsOf = (records: readonly StepRecord[]) => records.map((record) => [.
 describeRuntime('gates', (bench, gpu) => {
   const ids = randomIds(40, 45)
 
-  each('%s', (_, { policy, forward, threshold }) => {
+  each('%s', (_, { policy, forward, threshold, initials = 0 }) => {
     it.each([1, 40, 600])('like the reference, behind a prompt of %i tokens', async (length) => {
       const prompt = randomIds(length, 46)
       await expectLikeReference(bench().sequence(policy), reference(bench().tiny), prompt, { ...forward, tokens: 20 })
@@ -114,7 +142,8 @@ describeRuntime('gates', (bench, gpu) => {
       const { records } = await bench().sequence(policy, { margins: true }).prefill(ids)
       const { z } = reference(bench().tiny).forward(ids, forward)
       const routed = z.map((_, i) => i).filter((i) => policy.decide(i, 'prefill') === 'routed')
-      const wanted = ids.flatMap((_, row) => routed.map((i) => z[i]![row]! - threshold(i)))
+      const scoreOf = (row: number, i: number) => (row < initials ? 1 : z[i]![row]!)
+      const wanted = ids.flatMap((_, row) => routed.map((i) => scoreOf(row, i) - threshold(i)))
       const found = marginsOf(records).flatMap((row) => routed.map((i) => row[i]!))
       expect(difference(found, wanted)).toBeLessThan(1e-5)
     })
@@ -165,6 +194,9 @@ describeRuntime('gates', (bench, gpu) => {
     it('take turns with other policies on what is in the cache', async () => {
       const sequence = bench().sequence(policy)
       const fed = await generate(sequence, ids, 5)
+      // Who does not know of holes reads everything again.
+      expect(sequence.lacks(dense)).toBe(policy.skipped === 'hole')
+      if (sequence.lacks(dense)) return
       sequence.usePolicy(dense)
       const more = randomIds(6, 48)
       const { logits } = await sequence.prefill([fed.tokens.at(-1)!, ...more], { sampling: GREEDY, logits: true })
@@ -188,6 +220,32 @@ describeRuntime('gates', (bench, gpu) => {
         return run
       })
       expect(streamed).toEqual(whole)
+    })
+  })
+
+  describe('that leave holes', () => {
+    const { policy, forward } = dllmCase([0, 1, 2], 0.5, 70)
+
+    it('tell which keys and values were made, and bring no weights for others', async () => {
+      const { records } = await bench().sequence(policy).prefill(ids)
+      const made = records.map(({ keysValues }) => keysValues.map((its) => (its ? '1' : '0')).join(''))
+      expect(made).toEqual(bits(records).map((row) => `${row[0]}${row[2]}${row[4]}`))
+      expect(new Set(made).size).toBeGreaterThan(2)
+    })
+
+    it('are followed on what another policy has read, and not the other way round', async () => {
+      const sequence = bench().sequence(dense)
+      await sequence.prefill(ids)
+      expect(sequence.lacks(policy)).toBe(false)
+      sequence.usePolicy(policy)
+      const more = randomIds(20, 73)
+      const { logits } = await sequence.prefill(more, { sampling: GREEDY, logits: true })
+      const model = reference(bench().tiny)
+      const cache = model.newCache()
+      model.forward(ids, {}, cache)
+      const expected = model.forward(more, forward, cache)
+      expect(difference(logits!, expected.logits.slice(-100))).toBeLessThan(TOLERANCE)
+      expect(() => sequence.usePolicy(dense)).toThrow(expect.objectContaining({ code: 'internal' }))
     })
   })
 

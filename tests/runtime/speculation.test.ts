@@ -7,17 +7,21 @@ import { Sequence } from '../../src/runtime/sequence.js'
 import { distribution } from '../../src/runtime/speculation/distribution.js'
 import { Spoken } from '../../src/runtime/speculation/spoken.js'
 import { dense } from '../../src/skip/dense.js'
+import { dllm, readDllm } from '../../src/skip/dllm.js'
 import { forced } from '../../src/skip/forced.js'
+import { layerskip } from '../../src/skip/layerskip.js'
 import type { Drafts, SkipPolicy } from '../../src/skip/policy.js'
 import { skipgptPolicy } from '../../src/skip/skipgpt.js'
 import { speculative } from '../../src/skip/speculative.js'
 import { unified } from '../../src/skip/unified.js'
-import { randomIds, TINY_CONTEXT, tinyModel } from '../fixtures/tiny-model.js'
+import { dllmTensors } from '../fixtures/gates.js'
+import { randomIds, TINY, TINY_CONTEXT, tinyModel } from '../fixtures/tiny-model.js'
 import { bits, describeRuntime, difference, generate, leftOut, TOLERANCE, withModel } from './support.js'
 
 const IDS = randomIds(9, 3)
 /** Of a model with three layers. */
 const drafted = (draft: SkipPolicy, length: Drafts['length'] = 3) => speculative({ draft, length, layers: 3 })
+const EVICTING = dllm({ threshold: 0.5 }, readDllm(dllmTensors(TINY, [1, 2], 71), TINY))
 const LAYER = leftOut({ skipped: [2, 3], phase: 'decode' })
 
 describeRuntime('self-speculation', (bench) => {
@@ -27,6 +31,8 @@ describeRuntime('self-speculation', (bench) => {
     ['routers after attention', () => skipgptPolicy({ routers: bench().routers, input: 'post-attention' })],
     ['a layer less', () => unified({ speedup: 1.5, form: 'even', layers: 3 })],
     ['scaled sublayers less', () => leftOut({ skipped: [1, 2, 5], scale: 0.9 })],
+    ['routers of layers, whose tokens leave holes', () => EVICTING],
+    ['the first layer', () => layerskip({ skip: undefined, exit: 1, layers: 3 })],
     ['nothing but the embedding', () => leftOut({ skipped: [0, 1, 2, 3, 4, 5] })],
   ])('drafts by %s', (_, draft) => {
     it.each([1, 4, 16, 'adaptive'] as const)('give what the dense model gives, %s at a time', async (length) => {

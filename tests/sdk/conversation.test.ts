@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { type ChatMessage, type GenerateOptions, loadModel, type Session } from '../../src/index.js'
-import { executed } from '../../src/runtime/trace.js'
+import { executed } from '../../src/runtime/records.js'
 import { json, randomIds, tinyModel } from '../fixtures/tiny-model.js'
 import { type Bench, type Collected, collect, describeSdk, expectError, generated, PLAIN } from './support.js'
 

@@ -1,9 +1,16 @@
 import { describe, expect, it } from 'vitest'
 import { sampleText } from '../../src/study/budget.js'
-import { dloTensors, flexiDepthTensors, gateSkipTensors, mindSkipTensors, tensorFile } from '../fixtures/gates.js'
+import {
+  dllmTensors,
+  dloTensors,
+  flexiDepthTensors,
+  gateSkipTensors,
+  mindSkipTensors,
+  tensorFile,
+} from '../fixtures/gates.js'
 import { MemorySource } from '../fixtures/memory-source.js'
 import { randomIds, TINY, TINY_CONTEXT, tinyModel } from '../fixtures/tiny-model.js'
-import { dloGates, flexiDepthGates, gateSkipGates, mindSkipGates } from '../reference/gates.js'
+import { dllmGates, dloGates, flexiDepthGates, gateSkipGates, mindSkipGates } from '../reference/gates.js'
 import { reference } from '../runtime/support.js'
 import { describeSdk, expectError, generated } from './support.js'
 
@@ -12,7 +19,8 @@ const GATES = gateSkipTensors(TINY, { form: 'vector', seed: 61 })
 const ROUTERS = dloTensors(TINY, [0, 1, 2], 62)
 const ATTENTION = mindSkipTensors(TINY, [0, 1, 2], 63)
 const LAYERS = flexiDepthTensors(TINY, [1, 2], 64)
-const ALL = new Map([...GATES, ...ROUTERS, ...ATTENTION, ...LAYERS])
+const EVICTING = dllmTensors(TINY, [1, 2], 66)
+const ALL = new Map([...GATES, ...ROUTERS, ...ATTENTION, ...LAYERS, ...EVICTING])
 const routersOf = (tensors: typeof GATES) => new MemorySource(new Map([['routers.safetensors', tensorFile(tensors)]]))
 const inCheckpoint = (type: string) => ({ checkpoint: { extra: ALL, routerFile: false, config: { model_type: type } } })
 
@@ -20,6 +28,7 @@ describeSdk('models with gates', (bench) => {
   const model = reference(tinyModel())
   const layersAt = (threshold: number) =>
     flexiDepthGates(LAYERS, tinyModel().tensors, model.config.rmsNormEps, threshold)
+  const evictingAt = (threshold: number) => dllmGates(EVICTING, model.config.rmsNormEps, threshold)
   const expected = {
     gateskip: model.greedy(IDS, 10, { gates: gateSkipGates(GATES, () => 0.5) }).tokens,
     'gateskip:threshold=0.45': model.greedy(IDS, 10, { gates: gateSkipGates(GATES, () => 0.45) }).tokens,
@@ -30,6 +39,9 @@ describeSdk('models with gates', (bench) => {
     mindskip: model.greedy(IDS, 10, { gates: mindSkipGates(ATTENTION, true) }).tokens,
     flexidepth: model.greedy(IDS, 10, { gates: layersAt(0.5) }).tokens,
     'flexidepth:threshold=0.6': model.greedy(IDS, 10, { gates: layersAt(0.6) }).tokens,
+    dllm: model.greedy(IDS, 10, { gates: evictingAt(0.5), skipped: 'hole' }).tokens,
+    'dllm:threshold=0.6': model.greedy(IDS, 10, { gates: evictingAt(0.6), skipped: 'hole' }).tokens,
+    'gateskip:kv=below': model.greedy(IDS, 10, { gates: gateSkipGates(GATES, () => 0.5), skipped: 'below' }).tokens,
     'mindskip:form=token': model.greedy(IDS, 10, { gates: mindSkipGates(ATTENTION, false) }).tokens,
   }
 
@@ -39,7 +51,7 @@ describeSdk('models with gates', (bench) => {
     ['in a file beside it', { routers: routersOf(ALL) }],
     [
       'of one policy in a file, and of the other in the checkpoint',
-      { routers: routersOf(GATES), checkpoint: { extra: new Map([...ROUTERS, ...ATTENTION, ...LAYERS]) } },
+      { routers: routersOf(GATES), checkpoint: { extra: new Map([...ROUTERS, ...ATTENTION, ...LAYERS, ...EVICTING]) } },
     ],
   ])('%s', (_, options) => {
     it('generate as the reference does', async () => {
@@ -68,18 +80,21 @@ describeSdk('models with gates', (bench) => {
     loaded.model.dispose()
   })
 
-  it.each(['gateskip', 'flexidepth'] as const)('of %s share steps, and give their memory back', async (policy) => {
-    const { model } = await bench().load({ routers: routersOf(ALL) })
-    using first = model.createSession({ policy })
-    using second = model.createSession({ policy })
-    const runs = await Promise.all([first, second].map((session) => generated(session, IDS, { maxTokens: 10 })))
-    for (const { tokens } of runs) expect(tokens).toEqual(expected[policy])
-    model.dispose()
-    expect(model.gpuBytes).toBe(0)
-  })
+  it.each(['gateskip', 'flexidepth', 'dllm', 'gateskip:kv=below'] as const)(
+    'of %s share steps, and give their memory back',
+    async (policy) => {
+      const { model } = await bench().load({ routers: routersOf(ALL) })
+      using first = model.createSession({ policy })
+      using second = model.createSession({ policy })
+      const runs = await Promise.all([first, second].map((session) => generated(session, IDS, { maxTokens: 10 })))
+      for (const { tokens } of runs) expect(tokens).toEqual(expected[policy])
+      model.dispose()
+      expect(model.gpuBytes).toBe(0)
+    },
+  )
 
   it('are refused where they are missing, or of another model', async () => {
-    for (const policy of ['gateskip', 'gateskip:skip=0.2', 'dlo', 'mindskip', 'flexidepth']) {
+    for (const policy of ['gateskip', 'gateskip:skip=0.2', 'dlo', 'mindskip', 'flexidepth', 'dllm']) {
       using session = bench().session({ policy })
       await expectError(generated(session, IDS, { maxTokens: 2 }), 'missing-weights')
       await expectError(bench().model.evaluate([IDS], { policy }), 'missing-weights')
@@ -97,6 +112,8 @@ describeSdk('models with gates', (bench) => {
     'dlo:threshold=x',
     'flexidepth:skip=0.2',
     'mindskip:form=block',
+    'gateskip:kv=hole',
+    'dllm:skip=0.2',
   ])('%s is refused', async (policy) => {
     await expectError(() => bench().session({ policy }), 'bad-option')
   })

@@ -88,7 +88,6 @@ describeSdk('options', (bench, gpu) => {
     ['nonsense', 'unknown-policy'],
     ['', 'unknown-policy'],
     ['toString', 'unknown-policy'],
-    ['dllm', 'unsupported'],
     ['dense:skip=0.5', 'bad-option'],
     ['forced:rate=0.5', 'bad-option'],
     ['forced:skip', 'bad-option'],
@@ -110,6 +109,8 @@ describeSdk('options', (bench, gpu) => {
     ['adaskip:window=0', 'bad-option'],
     ['adaskip:window=1.5', 'bad-option'],
     ['random:seed=0.5', 'bad-option'],
+    ['layerskip:exit=0', 'bad-option'],
+    ['layerskip:exit=2,skip=0.25', 'bad-option'],
     ['unified:speedup=0.9', 'bad-option'],
     ['unified:form=odd', 'bad-option'],
   ])('the policy "%s": %s', async (text, code) => {
@@ -123,7 +124,7 @@ describeSdk('options', (bench, gpu) => {
     expect(policy('forced:skip=0.25,seed=3')).toEqual(forced({ skip: 0.25, seed: 3 }))
     expect(policy('skipgpt:budget=0.4,input=post-attention')).toEqual(skipgpt({ budget: 0.4, input: 'post-attention' }))
     expect(skipgpt({ delta: undefined })).toEqual(skipgpt())
-    expect(() => checkPolicy({ name: 'dllm', options: {} })).toThrow()
+    expect(() => checkPolicy({ name: 'nonsense', options: {} })).toThrow()
   })
 
   it('a policy without its weights', async () => {

@@ -27,7 +27,7 @@ describeSdk.anywhere('self-speculation', (bench) => {
 
   it('drafts by routers, by profile, and as costs say', async () => {
     const { tokens } = await answer('dense')
-    for (const draft of ['skipgpt;delta=0.1', 'skipgpt', 'adaskip;skip=0.2', 'first;skip=0.5']) {
+    for (const draft of ['skipgpt;delta=0.1', 'skipgpt', 'adaskip;skip=0.2', 'first;skip=0.5', 'layerskip;exit=2']) {
       const run = await answer(`speculative:draft=${draft}`)
       expect(run.tokens, draft).toEqual(tokens)
       expect(run.stats.speculation!.proposed).toBeGreaterThan(0)
@@ -117,7 +117,6 @@ describeSdk.anywhere('self-speculation', (bench) => {
       ['speculative:length=4', 'bad-option'],
       ['speculative:draft=4', 'bad-option'],
       ['speculative:draft=nothing', 'unknown-policy'],
-      ['speculative:draft=dllm', 'unsupported'],
       ['speculative:draft=unified;speed=2', 'bad-option'],
       ['speculative:draft=unified;speedup', 'bad-option'],
       ['speculative:draft=unified,speedup=2', 'bad-option'],
@@ -133,6 +132,8 @@ describeSdk.anywhere('self-speculation', (bench) => {
       'speculative:draft=dense',
       'speculative:draft=forced;skip=0',
       'speculative:draft=first;skip=0',
+      'speculative:draft=layerskip;exit=3',
+      'speculative:draft=layerskip;exit=4',
       'speculative:draft=adaskip;skip=0',
       'speculative:draft=speculative;draft=first',
       'speculative:draft=unified;speedup=1.5,length=17',

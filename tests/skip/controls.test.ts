@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { first } from '../../src/skip/first.js'
+import { layerskip } from '../../src/skip/layerskip.js'
 import { random } from '../../src/skip/random.js'
 import { skippedSublayers } from './sets.js'
 
@@ -20,6 +21,27 @@ describe('first', () => {
     expect(() => first({ skip: 0.86, layers: 5 })).toThrow(
       expect.objectContaining({ code: 'bad-option', message: expect.stringContaining('a share of 0.8') }),
     )
+  })
+})
+
+describe('layerskip', () => {
+  it.each([
+    [{ exit: 1 }, 1],
+    [{ exit: 5 }, 5],
+    [{ skip: 0.4 }, 3],
+    [{ skip: 0.8 }, 1],
+    // The default share, a quarter.
+    [{}, 4],
+  ])('%o leaves %i of five layers', (options, kept) => {
+    const policy = layerskip({ skip: undefined, exit: undefined, ...options, layers: 5 })
+    const dropped = Array.from({ length: 2 * (5 - kept) }, (_, i) => 2 * kept + i)
+    expect(skippedSublayers(policy, 5)).toEqual(dropped)
+    expect(skippedSublayers(policy, 5, 'prefill')).toEqual(dropped)
+  })
+
+  it.each([{ exit: 6 }, { skip: 0.9 }])('%o is out of reach', (options) => {
+    const make = () => layerskip({ skip: undefined, exit: undefined, ...options, layers: 5 })
+    expect(make).toThrow(expect.objectContaining({ code: 'bad-option', message: expect.stringContaining('reach') }))
   })
 })
 

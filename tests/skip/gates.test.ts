@@ -1,11 +1,19 @@
 import { describe, expect, it } from 'vitest'
+import { dllm, readDllm } from '../../src/skip/dllm.js'
 import { dlo, readDlo } from '../../src/skip/dlo.js'
 import { flexidepth, readFlexiDepth } from '../../src/skip/flexidepth.js'
 import type { GateTensors } from '../../src/skip/gate-tensors.js'
 import { gateskip, readGateSkip } from '../../src/skip/gateskip.js'
 import { mindskip, readMindSkip } from '../../src/skip/mindskip.js'
 import { calibratedThresholds, quantile } from '../../src/skip/quantile.js'
-import { dloTensors, flexiDepthTensors, gateSkipTensors, mindSkipTensors, type Tensors } from '../fixtures/gates.js'
+import {
+  dllmTensors,
+  dloTensors,
+  flexiDepthTensors,
+  gateSkipTensors,
+  mindSkipTensors,
+  type Tensors,
+} from '../fixtures/gates.js'
 
 const SIZE = { layers: 2, hiddenSize: 8 }
 const NAME = 'model.layers.1.gate_mlp'
@@ -156,7 +164,9 @@ describe('routers and adapters of FlexiDepth', () => {
     const tensors = flexiDepthTensors(SIZE, [0, 1], 1, { biases: true })
     const values = (part: string) => tensors.get(`${PREFIX}.${part}`)!.data
     const { layers, ofLayers, ...others } = read(tensors)
-    const { heads, adapters, ...sizes } = ofLayers!
+    const { heads, activation, initials, adapters: its } = ofLayers!
+    const { layers: adapters, ...sizes } = its!
+    expect([activation, initials]).toEqual(['tanh', 0])
     expect(others).toEqual({ reads: 'normed', outputs: 5, tie: 'skips', output: { offset: 0, gain: 1 } })
     expect(layers[1]).toEqual({
       weight: values('router.router_enc.weight'),
@@ -182,7 +192,8 @@ describe('routers and adapters of FlexiDepth', () => {
 
   it('may be without biases, which are then 0', () => {
     const { layers, ofLayers } = read(flexiDepthTensors(SIZE, [0, 1], 1))
-    const { heads, adapters } = ofLayers!
+    const { heads } = ofLayers!
+    const { layers: adapters } = ofLayers!.adapters!
     expect(layers[0]!.bias).toEqual(new Float32Array(5))
     expect(heads[0]!.bias).toBe(0)
     expect(adapters[0]!.gateUp.bias).toEqual(new Float32Array(14))
@@ -191,11 +202,11 @@ describe('routers and adapters of FlexiDepth', () => {
 
   it('take half of the memory where bf16 holds every value of an adapter', () => {
     const tensors = flexiDepthTensors(SIZE, [0, 1], 1, { bf16: true })
-    expect(read(tensors).ofLayers!.dtype).toBe('bf16')
+    expect(read(tensors).ofLayers!.adapters!.dtype).toBe('bf16')
     for (const name of ['gate_proj', 'down_proj', 'up_proj']) {
       const its = flexiDepthTensors(SIZE, [0, 1], 1, { bf16: true })
       its.get(`${PREFIX}.router_proj.${name}.weight`)!.data[3] = 0.1
-      expect(read(its).ofLayers!.dtype, name).toBe('f32')
+      expect(read(its).ofLayers!.adapters!.dtype, name).toBe('f32')
     }
   })
 
@@ -239,6 +250,51 @@ describe('routers and adapters of FlexiDepth', () => {
       }),
       'bad-file',
       'too large',
+    ],
+  ] as const)('%s', (_, its, code, part) => {
+    failing(read, its, code, part)
+  })
+})
+
+describe('routers of D-LLM', () => {
+  const read = (tensors: GateTensors) => readDllm(tensors, SIZE)
+  const changed = (change: (tensors: Tensors) => void): Tensors => {
+    const its = dllmTensors(SIZE, [0, 1], 1)
+    change(its)
+    return its
+  }
+
+  it('are of some layers, decide whole ones, and leave holes', () => {
+    const policy = dllm({ threshold: 0.5 }, read(dllmTensors(SIZE, [1], 1)))
+    expect([0, 1, 2, 3].map((i) => policy.decide(i, 'prefill'))).toEqual(['run', 'run', 'routed', 'routed'])
+    expect([policy.name, policy.skipped]).toEqual(['dllm', 'hole'])
+    expect(dllm({ threshold: 0.6 }, read(dllmTensors(SIZE, [1], 1))).name).toBe('dllm:threshold=0.6')
+  })
+
+  it('have one logit, for running against skipping', () => {
+    const tensors = dllmTensors(SIZE, [0, 1], 1)
+    const values = (part: string) => tensors.get(`model.layers.1.router.${part}`)!.data
+    const { layers, ofLayers, ...others } = read(tensors)
+    expect(others).toEqual({ reads: 'entry', outputs: 5, tie: 'runs' })
+    expect(layers[1]).toEqual({ weight: values('linear_1.weight'), bias: values('linear_1.bias') })
+    const { heads, adapters, ...rest } = ofLayers!
+    expect([adapters, rest]).toEqual([undefined, { activation: 'silu', initials: 2 }])
+    const outer = values('linear_2.weight')
+    expect([...heads[1]!.weight]).toEqual(Array.from({ length: 5 }, (_, i) => Math.fround(outer[5 + i]! - outer[i]!)))
+    expect(heads[1]!.bias).toBe(values('linear_2.bias')[1]! - values('linear_2.bias')[0]!)
+    expect(heads[1]!.norm).toEqual(values('norm.weight'))
+  })
+
+  it.each([
+    ['none', new Map(), 'missing-weights', 'dllm'],
+    ['a layer too many', dllmTensors(SIZE, [2], 1), 'wrong-model', 'model.layers.2.router'],
+    ['another width', dllmTensors({ ...SIZE, hiddenSize: 9 }, [0], 1), 'wrong-model', '[5, 9]'],
+    ['a router without its norm', changed((t) => t.delete('model.layers.1.router.norm.weight')), 'bad-file', 'norm'],
+    [
+      'a head of one row',
+      changed((t) => t.set('model.layers.1.router.linear_2.bias', { shape: [1], data: new Float32Array(1) })),
+      'wrong-model',
+      '[2]',
     ],
   ] as const)('%s', (_, its, code, part) => {
     failing(read, its, code, part)

@@ -52,7 +52,7 @@ export function pooledGate(values: ArrayLike<number>): number {
 }
 
 /**
- * Gates of a hidden layer: `sigmoid(weight · tanh(norm ⊙ v / rms(v)) + bias)` for every row.
+ * Gates of a hidden layer: `sigmoid(weight · activation(norm ⊙ v / rms(v)) + bias)` for every row.
  *
  * v [rows, units], norm [units], weight [units] -> [rows]
  */
@@ -61,8 +61,10 @@ export function bottleneckGates(
   { norm, weight, bias }: { norm: ArrayLike<number>; weight: ArrayLike<number>; bias: number },
   eps: number,
   rows: number,
+  activation: 'tanh' | 'silu' = 'tanh',
 ): Float64Array {
   const units = norm.length
-  const inner = rmsNorm(v, norm, eps, rows, units).map(Math.tanh)
+  const activate = activation === 'tanh' ? Math.tanh : (value: number) => value / (1 + Math.exp(-value))
+  const inner = rmsNorm(v, norm, eps, rows, units).map(activate)
   return linear(inner, weight, rows, units, 1, [bias]).map((logit) => 1 / (1 + Math.exp(-logit)))
 }

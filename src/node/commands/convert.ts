@@ -7,6 +7,7 @@ import { normaliseTensorName } from '../../formats/tensor-names.js'
 import { readAdapterFile } from '../../model/adapter.js'
 import { ROUTER_FILE } from '../../sdk/routers.js'
 import { directSource } from '../../sdk/sources.js'
+import { DLLM_TENSORS } from '../../skip/dllm.js'
 import { DLO_TENSORS } from '../../skip/dlo.js'
 import { FLEXIDEPTH_TENSORS } from '../../skip/flexidepth.js'
 import { GATESKIP_TENSORS } from '../../skip/gateskip.js'
@@ -51,6 +52,7 @@ const ROUTER_TENSORS = [
   DLO_TENSORS,
   MINDSKIP_TENSORS,
   FLEXIDEPTH_TENSORS,
+  DLLM_TENSORS,
 ]
 
 /** The official key. */

@@ -82,7 +82,7 @@ export async function batchProgram(
     skippedSublayer(target, policy),
     routingKernels(target, variant, { phase: 'decode', singleRow: false, positions }),
     embedKernel(gpu, { width4: d4, stride4: d4, dtype: target.dtypes.embedding }),
-    keysValuesRows(target, keysValues.stride, 'batch'),
+    keysValuesRows(target, policy, keysValues.stride, 'batch'),
     // Rows without queries are turned too: nobody reads them.
     ropeRowsKernel(gpu, {
       heads,
@@ -110,7 +110,14 @@ export async function batchProgram(
     return {
       before: [
         ...r.program.entry,
-        ...(r.hasKeysValues ? project(engine, arena, { plan, keysValues: keysValues.buffer }, at) : []),
+        ...(r.keysValues
+          ? project(
+              engine,
+              arena,
+              { plan, keysValues: keysValues.buffer },
+              { ...at, rows: r.keysValues.rows, slot: r.attentionSlot },
+            )
+          : []),
         ...(attention
           ? [
               attention.query(layer)(

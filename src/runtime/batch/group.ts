@@ -3,7 +3,7 @@ import type { Dispatch, ParamsArena } from '../../gpu/dispatch.js'
 import { appendRowsKernel } from '../../kernels/append-rows.js'
 import { attentionDecodeKernel, headsPerGroup } from '../../kernels/attention-decode.js'
 import type { SkipPolicy } from '../../skip/policy.js'
-import { makesKeysValues } from '../../skip/static-skips.js'
+import { leftBySkipping, makesKeysValues } from '../../skip/static-skips.js'
 import { decodeSplits } from '../decode-splits.js'
 import type { Engine } from '../engine.js'
 import { obeyOf, perObey } from '../per-obey.js'
@@ -32,11 +32,13 @@ export async function groupLayers(
   const { gpu, shape, choice } = target
   const { heads, kvHeads, headDim, rmsNormEps: eps, qkNorm } = shape.config
   const { headsTogether, unrolled } = choice.form.value.attention
-  const { firstWord } = batchPositions(shape.sublayers, capacity)
+  const positions = batchPositions(shape.sublayers, capacity)
+  const { firstWord } = positions
+  const { skipped } = policy
   const variant = { policy, margins: false, masked: false }
   const caches = members.length
   const rows = members.map(({ row }) => row)
-  const [append, attend] = await Promise.all([
+  const [append, attend, fill] = await Promise.all([
     appendRowsKernel(gpu, { kvHeads, headDim, eps, qkNorm, caches, firstWord, stride: keysValues.stride }),
     perObey(variant, { sublayers: shape.sublayers, phase: 'decode' }, (obey) =>
       attentionDecodeKernel(gpu, {
@@ -47,15 +49,18 @@ export async function groupLayers(
         obeys: obey === 'skip' ? 'margin' : 'nothing',
         headsPerGroup: headsPerGroup(heads, kvHeads, headsTogether),
         unrolled,
+        holes: skipped === 'hole',
         batch: { caches, firstWord, queryStride: q.stride, sumsStride: splitSums.stride },
       }),
     ),
+    skipped && (await import('../gates/skipped-rows.js')).skippedRows(target, positions),
   ])
   const { vectors } = weights
   // Norm weights of Q come first.
   const keyNorm = Math.ceil(headDim / 4)
   return weights.layers.map(({ qkNorm: norm }, layer) => {
     const kv = members.map(({ cache }) => cache.kv[layer] as GPUBuffer)
+    const left = policy.decide(2 * layer, 'decode') === 'routed' ? leftBySkipping(policy, layer) : undefined
     const attention = attend(obeyOf(variant, 2 * layer, 'decode'))
     const bound = { plan, q: q.buffer, caches: kv, splitSums: splitSums.buffer, z }
     return {
@@ -65,6 +70,9 @@ export async function groupLayers(
               arena,
               { plan, rope, vectors, source: keysValues.buffer, caches: kv },
               { norm: norm + keyNorm, rows },
+            ),
+            ...members.flatMap(({ row, cache }) =>
+              left && fill ? [fill(arena, { plan, z, cache }, { left, layer, row })] : [],
             ),
           ]
         : [],

@@ -3,17 +3,20 @@ import type { Dispatch, ParamsArena } from '../../gpu/dispatch.js'
 import { addGatedKernel } from '../../kernels/add-gated.js'
 import { gemmKernel } from '../../kernels/gemm.js'
 import { rmsNormKernel } from '../../kernels/rms-norm.js'
-import type { LayerGates } from '../../skip/gates.js'
+import type { Adapters, LayerGates } from '../../skip/gates.js'
 import type { Engine } from '../engine.js'
 import type { Target } from '../target.js'
 import { branchOf } from './gate-resources.js'
 import { layerResources } from './layer-resources.js'
 
 /** Compiles what the rows that skip a layer get instead: x += (1 − g) · adapter(n(x)), of the rows that the slot of the layer's MLP lists. */
-export async function adapterRows({ gpu, shape, capacity, choice }: Target, its: LayerGates) {
+export async function adapterRows(
+  { gpu, shape, capacity, choice }: Target,
+  its: LayerGates,
+  { units, dtype }: Adapters,
+) {
   const { d4, config } = shape
   const { hiddenSize: d, rmsNormEps: eps } = config
-  const { units, dtype } = its
   const units4 = Math.ceil(units / 4)
   const product = { dtype, bias: true, rows: 'active', gather: false, forms: choice.form.value.gemms } as const
   const inside = { ...product, k4: d4, n: units, outputStride: 4 * units4, epilogue: 'silu-up' } as const

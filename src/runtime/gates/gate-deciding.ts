@@ -27,7 +27,8 @@ export async function gateDeciding(
   when: When,
 ): Promise<Deciding> {
   const { ofLayers } = scoring.mlp ?? {}
-  if (scoring.mlp && ofLayers) return (await import('./layer-deciding.js')).layerDeciding(target, scoring.mlp, ofLayers)
+  if (scoring.mlp && ofLayers)
+    return (await import('./layer-deciding.js')).layerDeciding(target, scoring.mlp, ofLayers, when.positions)
   const [attention, mlp] = await Promise.all(
     (['attention', 'mlp'] as const).map((kind) => {
       const gates = scoring[kind]

@@ -14,8 +14,11 @@ export async function gatedJoining(
 ): Promise<Joining> {
   const { gpu, shape, capacity } = target
   const masked = obey === 'masked'
-  const { ofLayers } = gates
-  const adapt = ofLayers && (await (await import('./adapter-rows.js')).adapterRows(target, ofLayers))
+  const { adapters } = gates.ofLayers ?? {}
+  const adapt =
+    gates.ofLayers &&
+    adapters &&
+    (await (await import('./adapter-rows.js')).adapterRows(target, gates.ofLayers, adapters))
   const { offset, gain } = gates.output ?? { offset: 1, gain: 0 }
   const add = await addGatedKernel(gpu, {
     d4: shape.d4,

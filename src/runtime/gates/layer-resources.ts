@@ -35,20 +35,20 @@ export function layerResources(engine: Engine, its: LayerGates): LayerResources 
   const known = all.get(its)
   if (known) return known
   const { gpu, shape, capacity } = engine
-  const { units, dtype } = its
+  const { layers = [], units = 0, dtype } = its.adapters ?? {}
   const own = (buffer: GPUBuffer) => {
     engine.extras.push(buffer)
     return buffer
   }
   const matrix = (weight: Float32Array, rows: number, k4: number) => {
     const words = paddedRows(weight, rows, k4)
-    return own(gpu.memory.upload('adapter', dtype === 'f32' ? words : upperHalves(words)))
+    return own(gpu.memory.upload('adapter', dtype === 'bf16' ? upperHalves(words) : words))
   }
   const units4 = Math.ceil(units / 4)
   const vectors = new VectorArena()
   const made = {
     heads: its.heads.map((head) => head && 4 * vectors.add([head.norm, head.weight])),
-    adapters: its.adapters.map(
+    adapters: layers.map(
       (adapter) =>
         adapter && {
           gateUp: matrix(adapter.gateUp.weight, 2 * units, shape.d4),
