@@ -5,7 +5,7 @@ import { ReadbackRing } from '../gpu/readback.js'
 import { sampleSettings } from '../kernels/sample.js'
 import { noTraffic, type Traffic } from '../model/traffic.js'
 import type { Phase, SkipPolicy } from '../skip/policy.js'
-import { decidesOnce, hasKeysValues } from '../skip/static-skips.js'
+import { decidesOnce, hasKeysValues, leavesHoles } from '../skip/static-skips.js'
 import type { Share } from './batch/batch.js'
 import type { BatchBuffers } from './batch/batch-buffers.js'
 import type { Lane } from './batch/lane.js'
@@ -146,7 +146,7 @@ export class Sequence {
   lacks(policy: SkipPolicy): boolean {
     if (decidesOnce(policy) && policy.name !== this.policy.name) return true
     const layers = Array.from(this.engine.weights.layers.keys())
-    if (this.policy.skipped === 'hole' && policy.skipped !== 'hole') return true
+    if (leavesHoles(this.policy) && policy.skipped !== 'hole') return true
     return layers.some((layer) => hasKeysValues(policy, layer) && !hasKeysValues(this.policy, layer))
   }
 

@@ -28,6 +28,11 @@ export function leftBySkipping({ skipped }: SkipPolicy, layer: number): SkipPoli
   return skipped === 'below' && layer === 0 ? undefined : skipped
 }
 
+/** Whether positions stay that only a policy of holes may attend to. */
+export function leavesHoles({ skipped, keysValues }: SkipPolicy): boolean {
+  return skipped === 'hole' && keysValues !== 'recomputed'
+}
+
 /** The policy with what it says of one phase said of both. */
 export function asIn(phase: Phase, policy: SkipPolicy): SkipPolicy {
   return { ...policy, decide: (sublayer) => policy.decide(sublayer, phase) }
