@@ -29,7 +29,7 @@ const workerAddress = {
 
 /** Kernels that the first token of a model does without; those of training come last. */
 const OTHERS_KERNELS =
-  /packed-|few-rows|reference\/(adjust-logits|sampling)|merge-splits|batch-row|append-rows|form-variants|read-sum|nll|compare-states|scale-rows|gate-scores|gate-bottleneck|add-gated|pool-gates|carry-margins|forced-mask|-backward|adamw|squares-sum|attention-sequences|cross-entropy|gate-(apply|sample)|gumbel|product-strided|step-(losses|settings)|swiglu|snippets\/sequences/
+  /packed-|few-rows|reference\/(adjust-logits|sampling)|merge-splits|batch-row|append-rows|form-variants|read-sum|nll|compare-states|scale-rows|gate-scores|gate-bottleneck|fill-skipped|add-gated|pool-gates|carry-margins|forced-mask|-backward|adamw|squares-sum|attention-sequences|cross-entropy|gate-(apply|sample)|gumbel|product-strided|step-(losses|settings)|swiglu|snippets\/sequences/
 
 /**
  * What a page loads together lies together, which compresses better; each chunk has what its modules import and those before it do not
@@ -50,7 +50,14 @@ const CHUNKS = [
     name: 'kernels',
     test: (id) => /\/(shaders|src\/kernels)\//.test(id) && !OTHERS_KERNELS.test(id),
   },
-  { name: 'runtime', test: /src\/sdk\/(?!gguf|tune|policy-tensors|inspect\.|openai\/tools)/ },
+  {
+    name: 'runtime',
+    test: /src\/sdk\/(?!gguf|tune|policy-tensors|format-constraint|inspect\.|openai\/(tools|text-(answers|logprobs)))/,
+  },
+  // Texts of a schema, an expression or a grammar.
+  { name: 'grammar', test: /src\/(grammar\/|sdk\/format-constraint)/ },
+  // OpenAI's older API.
+  { name: 'texts', test: /openai\/text-(answers|logprobs)\.ts/ },
   // What reads many rows at a time.
   { name: 'rows', test: /src\/runtime\/(rows-logits|states-program)\.ts/ },
   // For generations at the same time.
@@ -67,14 +74,14 @@ const CHUNKS = [
   // For models with gates of their own.
   {
     name: 'gates',
-    test: /src\/runtime\/gates\/(?!layer-|adapter)|\/(gate-scores|add-gated|pool-gates|carry-margins)\.|policy-tensors/,
+    test: /src\/runtime\/gates\/(?!layer-|adapter)|\/(gate-scores|add-gated|pool-gates|carry-margins|fill-skipped)\.|policy-tensors/,
   },
   {
     name: 'policies',
-    test: /src\/skip\/(gate|dlo|mindskip|quantile|makers|forced|first|random|unified|shortgpt|sleb|adaskip|speculative|litestage|static-set)\.ts/,
+    test: /src\/skip\/(gate|dlo|mindskip|quantile|makers|forced|first|random|unified|shortgpt|sleb|adaskip|speculative|litestage|layerskip|policy-name|static-set)\.ts/,
   },
   // Gates of whole layers, with what tokens get instead.
-  { name: 'layers', test: /src\/runtime\/gates\/(layer-|adapter)|gate-bottleneck|skip\/flexidepth/ },
+  { name: 'layers', test: /src\/runtime\/gates\/(layer-|adapter)|gate-bottleneck|skip\/(flexidepth|dllm)/ },
   { name: 'speculation', test: /src\/runtime\/speculation\/|reference\/(adjust-logits|sampling)/ },
   // What a model is, before it is loaded.
   { name: 'inspect', test: /src\/sdk\/inspect\.ts/ },

@@ -1,9 +1,17 @@
 import { SkipstoneError } from '../errors.js'
-import type { Grammar, TokenConstraint, Vocabulary } from '../grammar/index.js'
+import {
+  createConstraint,
+  fromJsonSchema,
+  type Grammar,
+  jsonGrammar,
+  parseGbnf,
+  regexGrammar,
+  type TokenConstraint,
+  tokenizerVocabulary,
+  type Vocabulary,
+} from '../grammar/index.js'
 import type { TextTokenizer } from '../text/tokenizer.js'
 import type { TextFormat } from './options.js'
-
-type Room = typeof import('../grammar/index.js')
 
 /** Grammars that are kept: the same format again finds what was learnt about it. */
 const MAX_GRAMMARS = 16
@@ -20,32 +28,31 @@ export interface Writer {
 }
 
 /**
- * A constraint for one text. Pages that never ask for one do not load what it is made of.
+ * A constraint for one text.
  * @throws `bad-option` for a malformed format, and for a model without stop tokens; `unsupported` for what cannot be followed.
  */
-export async function formatConstraint(format: TextFormat, writer: Writer): Promise<TokenConstraint> {
+export function formatConstraint(format: TextFormat, writer: Writer): TokenConstraint {
   const key = keyOf(format)
-  const room = await import('../grammar/index.js')
-  const grammar = grammars.get(key) ?? parse(room, format)
+  const grammar = grammars.get(key) ?? parse(format)
   grammars.delete(key)
   grammars.set(key, grammar)
   if (grammars.size > MAX_GRAMMARS) grammars.delete(grammars.keys().next().value ?? '')
-  return room.createConstraint(grammar, vocabularyOf(room, writer))
+  return createConstraint(grammar, vocabularyOf(writer))
 }
 
-function vocabularyOf(room: Room, { tokenizer, stopIds, vocabSize }: Writer): Vocabulary {
+function vocabularyOf({ tokenizer, stopIds, vocabSize }: Writer): Vocabulary {
   const known = vocabularies.get(tokenizer)
   if (known) return known
-  const vocabulary = room.tokenizerVocabulary(tokenizer, stopIds, vocabSize)
+  const vocabulary = tokenizerVocabulary(tokenizer, stopIds, vocabSize)
   vocabularies.set(tokenizer, vocabulary)
   return vocabulary
 }
 
-function parse(room: Room, format: TextFormat): Grammar {
-  if ('json' in format) return room.jsonGrammar()
-  if ('schema' in format) return room.fromJsonSchema(format.schema)
-  if ('regex' in format) return room.regexGrammar(format.regex)
-  return room.parseGbnf(format.gbnf)
+function parse(format: TextFormat): Grammar {
+  if ('json' in format) return jsonGrammar()
+  if ('schema' in format) return fromJsonSchema(format.schema)
+  if ('regex' in format) return regexGrammar(format.regex)
+  return parseGbnf(format.gbnf)
 }
 
 const IS_FORMAT: Readonly<Record<string, (value: unknown) => boolean>> = {

@@ -13,7 +13,6 @@ import type { PolicyRequest } from '../skip/registry.js'
 import type { ChatMessage } from '../text/chat-template.js'
 import type { TextTokenizer } from '../text/tokenizer.js'
 import { Continuation } from './continuation.js'
-import { formatConstraint } from './format-constraint.js'
 import type { ChatOptions, FinishReason, GenerateOptions, PromptStep, Step } from './options.js'
 import {
   checkOverflow,
@@ -231,7 +230,13 @@ export class EngineSession implements Session {
     const constraint =
       options.format &&
       tokenizer &&
-      (await formatConstraint(options.format, { tokenizer, stopIds, vocabSize: this.model.config.vocabSize }))
+      (await (
+        await import('./format-constraint.js')
+      ).formatConstraint(options.format, {
+        tokenizer,
+        stopIds,
+        vocabSize: this.model.config.vocabSize,
+      }))
     const continuation = new Continuation(tokenizer, tokens, { stops, spelled: options.specialTokens })
     const engine = await this.model.engine()
     const sequence = await this.#live(engine, options.signal)
