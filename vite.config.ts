@@ -28,7 +28,7 @@ export default defineConfig({
       '@noble/hashes/sha2.js',
       '@noble/hashes/utils.js',
       'idb-keyval',
-      'wgsl-preprocessor',
+      'wgsl-preprocessor/wgsl-preprocessor.js',
     ],
   },
   worker: { format: 'es' },

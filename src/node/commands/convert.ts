@@ -7,11 +7,7 @@ import { normaliseTensorName } from '../../formats/tensor-names.js'
 import { readAdapterFile } from '../../model/adapter.js'
 import { ROUTER_FILE } from '../../sdk/routers.js'
 import { directSource } from '../../sdk/sources.js'
-import { DLLM_TENSORS } from '../../skip/dllm.js'
-import { DLO_TENSORS } from '../../skip/dlo.js'
-import { FLEXIDEPTH_TENSORS } from '../../skip/flexidepth.js'
-import { GATESKIP_TENSORS } from '../../skip/gateskip.js'
-import { MINDSKIP_TENSORS } from '../../skip/mindskip.js'
+import { decides } from '../../skip/tensor-names.js'
 import type { CommandContext } from './context.js'
 
 export interface ConvertOutcome {
@@ -45,20 +41,10 @@ export async function convertCommand(context: CommandContext, options: { out: st
   return { result: { out: options.out, tensors: [...tensors.keys()], bytes: file.byteLength }, file }
 }
 
-/** Names of what decides: SkipGPT's routers, and those and the gates of other policies. */
-const ROUTER_TENSORS = [
-  /\.router_(attention|mlp)\./,
-  GATESKIP_TENSORS,
-  DLO_TENSORS,
-  MINDSKIP_TENSORS,
-  FLEXIDEPTH_TENSORS,
-  DLLM_TENSORS,
-]
-
 /** The official key. */
 function routerName(name: string): string | undefined {
   const normalised = normaliseTensorName(name)
-  return ROUTER_TENSORS.some((names) => names.test(normalised)) ? normalised : undefined
+  return decides(normalised) ? normalised : undefined
 }
 
 /** The key that PEFT writes. */
