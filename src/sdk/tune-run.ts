@@ -1,14 +1,14 @@
-import { SkipstoneError, throwIfAborted } from '../errors.js'
+import { throwIfAborted } from '../errors.js'
 import { dense } from '../skip/dense.js'
-import { readRouters } from '../skip/router-weights.js'
-import { skipgptPolicy } from '../skip/skipgpt.js'
+import type { SkipPolicy } from '../skip/policy.js'
 import { tuningMemory } from '../storage/tuning-memory.js'
 import { type Evaluation, evaluate } from '../study/evaluate.js'
-import { adapterFiles, routerFiles, type TunedFiles } from '../tuning/export.js'
-import type { ParameterTensor } from '../tuning/parameters.js'
-import { type TrainingInputs, TrainingRun, type TrainingState } from '../tuning/training-run.js'
+import type { TunedFiles } from '../tuning/export.js'
+import type { TrainingInputs } from '../tuning/stages.js'
+import { TrainingRun, type TrainingState } from '../tuning/training-run.js'
 import type { TuneEvaluation, TuneOptions, TuneRun, TuneStep } from './tune-api.js'
 import type { TuneHost } from './tune-host.js'
+import { TUNE_STAGES, type Tuned } from './tune-stages.js'
 import { StepReaders } from './tune-steps.js'
 
 const SAVE_EVERY = 25
@@ -102,13 +102,13 @@ export class EngineTuneRun implements TuneRun {
     host.check()
     const engine = await host.engine()
     const options = { contextLength: host.config.contextLength, ends: inputs.ends, ...(signal && { signal }) }
-    const policy = skipgptPolicy({ routers: this.#routers(state), input: inputs.settings.input })
     this.#dense ??= evaluate(engine, dense, held, options)
     const plain = await this.#dense.catch((error: unknown) => {
       this.#dense = undefined
       throw error
     })
-    const routed = await evaluate(engine, policy, held, options)
+    const measure = (policy: SkipPolicy) => evaluate(engine, policy, held, options)
+    const routed = await TUNE_STAGES[this.stage].withPolicy(this.#tuned(state), measure, signal)
     const { attention, mlp, total } = routed.skip
     return {
       ...{ windows: held.length, tokens: plain.tokens, dense: plain.nll, routed: routed.nll },
@@ -118,24 +118,11 @@ export class EngineTuneRun implements TuneRun {
   }
 
   async export(): Promise<TunedFiles> {
-    const { inputs, fingerprint } = this.parts
-    const { settings } = inputs
-    const state = await this.#present()
-    const tensors = this.#tensors(state)
-    if (settings.stage === 'lora') return adapterFiles(tensors, settings)
-    return routerFiles(tensors, settings, { base_fingerprint: fingerprint, steps: String(state.history.length) })
+    return TUNE_STAGES[this.stage].files(this.#tuned(await this.#present()))
   }
 
   async use(): Promise<void> {
-    if (this.stage === 'lora') {
-      throw new SkipstoneError(
-        'unsupported',
-        'A LoRA is merged while a model loads: export it, and load the model with it.',
-      )
-    }
-    const { host } = this.parts
-    host.routers = this.#routers(await this.#present())
-    host.calibrator = undefined
+    await TUNE_STAGES[this.stage].use(this.#tuned(await this.#present()))
   }
 
   async forget(): Promise<void> {
@@ -202,25 +189,15 @@ export class EngineTuneRun implements TuneRun {
     return mine
   }
 
-  #tensors(state: TrainingState): ParameterTensor[] {
-    const { inputs } = this.parts
+  #tuned(state: TrainingState): Tuned {
+    const { host, inputs, fingerprint } = this.parts
     let at = 0
-    return (inputs.settings.stage === 'lora' ? (inputs.lora ?? []) : inputs.routers).map(({ name, shape, data }) => {
+    const tensors = inputs.trained.map(({ name, shape, data }) => {
       const first = at
       at += data.length
       return { name, shape, data: state.values.slice(first, at) }
     })
-  }
-
-  /** Those that decide: in stage 2 they are as they were. */
-  #routers(state: TrainingState) {
-    const { host, inputs } = this.parts
-    const tensors = this.stage === 'lora' ? inputs.routers : this.#tensors(state)
-    return readRouters(
-      tensors.map((tensor) => [tensor.name, tensor] as const),
-      host.config.hiddenSize,
-      host.config.layers,
-    )
+    return { host, inputs, tensors, origin: { base_fingerprint: fingerprint, steps: String(state.history.length) } }
   }
 
   /** With the LoRA of a state: a run that has ended is made again for as long as that takes. */

@@ -4,6 +4,7 @@ import type { Target } from '../../src/runtime/target.js'
 import { GradientStep } from '../../src/tuning/gradient-step.js'
 import { initialRouters } from '../../src/tuning/initial.js'
 import { Parameters } from '../../src/tuning/parameters.js'
+import { routerGating } from '../../src/tuning/routers.js'
 import { TrainingRun } from '../../src/tuning/training-run.js'
 import { tinyModel } from '../fixtures/tiny-model.js'
 import { gpuSuite } from '../gpu/testing.js'
@@ -71,7 +72,11 @@ gpuSuite('a training run', (bench) => {
       const run = await TrainingRun.create(target, weights, inputs)
       const { batch, length } = inputs.settings
       const routers = new Parameters(bench.gpu, initialRouters(target.shape, 3), false)
-      const plain = await GradientStep.create(target, weights, { batch: 1, length, routers: { parameters: routers } })
+      const plain = await GradientStep.create(target, weights, {
+        batch: 1,
+        length,
+        gating: routerGating({ parameters: routers }),
+      })
       const sum = { nll: 0, rate: 0 }
       for (const window of inputs.windows) {
         const { crossEntropy } = await plain.measure({ ids: Uint32Array.from(window) })

@@ -10,6 +10,7 @@ import { syntheticCheckpoint, syntheticConfig, syntheticIds } from '../../src/st
 import { GradientStep, type GradientStepOptions } from '../../src/tuning/gradient-step.js'
 import { initialLora, initialRouters } from '../../src/tuning/initial.js'
 import { Parameters } from '../../src/tuning/parameters.js'
+import { routerGating } from '../../src/tuning/routers.js'
 import { defaultSettings } from '../../src/tuning/settings.js'
 import { describeWithGpu } from '../fixtures/dawn.js'
 
@@ -34,7 +35,7 @@ describeWithGpu('a step of training', (gpu) => {
         const routers = new Parameters(device, initialRouters(target.shape, 1), stage === 'routers')
         const lora = new Parameters(device, initialLora(target.shape, settings, 1), true)
         const options = {
-          ...{ batch: 1, length: tokens, routers: { parameters: routers } },
+          ...{ batch: 1, length: tokens, gating: routerGating({ parameters: routers }) },
           ...(stage === 'lora' && { lora: { parameters: lora, ...settings } }),
         }
         const step = await GradientStep.create(target, weights, options)

@@ -8,9 +8,8 @@ import { defaultSettings, type TrainingSettings } from '../../src/tuning/setting
 export async function firstValues(shape: RuntimeShape, trained: FileSource, changes: Partial<TrainingSettings>) {
   const stage = changes.stage ?? 'routers'
   const settings: TrainingSettings = { ...defaultSettings(shape, stage), target: 0.25, ...changes }
-  if (stage === 'routers') return { settings, routers: initialRouters(shape, 3) }
+  if (stage === 'routers') return { settings, trained: initialRouters(shape, 3) }
   const folded = await loadRouters(trained, shape.config, undefined)
   if (!folded) throw new Error(`${trained.description} has no routers.`)
-  const lora = initialLora(shape, settings, 4)
-  return { settings, routers: unfoldRouters(folded), lora, folded }
+  return { settings, trained: initialLora(shape, settings, 4), under: unfoldRouters(folded), folded }
 }

@@ -1,7 +1,7 @@
 import type { Target } from '../../src/runtime/target.js'
 import { initialLora, initialRouters } from '../../src/tuning/initial.js'
 import { defaultSettings, type TrainingSettings } from '../../src/tuning/settings.js'
-import type { TrainingInputs } from '../../src/tuning/training-run.js'
+import type { TrainingInputs } from '../../src/tuning/stages.js'
 import { randomIds } from '../fixtures/tiny-model.js'
 
 export const LENGTH = 12
@@ -17,7 +17,8 @@ export function tinyInputs({ shape }: Target, changes: Partial<TrainingSettings>
     settings,
     windows: Array.from({ length: 5 }, (_, i) => randomIds(settings.length, 70 + i)),
     ends: new Set([2]),
-    routers: initialRouters(shape, 3),
-    lora: settings.stage === 'lora' ? initialLora(shape, settings, 4) : undefined,
+    ...(settings.stage === 'lora'
+      ? { trained: initialLora(shape, settings, 4), under: initialRouters(shape, 3) }
+      : { trained: initialRouters(shape, 3) }),
   }
 }
