@@ -29,7 +29,7 @@ const workerAddress = {
 
 /** Kernels that the first token of a model does without; those of training come last. */
 const OTHERS_KERNELS =
-  /packed-|few-rows|reference\/(adjust-logits|sampling)|merge-splits|batch-row|append-rows|form-variants|read-sum|nll|compare-states|scale-rows|gate-scores|gate-bottleneck|add-gated|pool-gates|carry-margins|forced-mask|-backward|adamw|squares-sum|attention-sequences|cross-entropy|gate-(apply|sample)|gumbel|product-strided|step-(losses|settings)|swiglu|snippets\/sequences/
+  /packed-|few-rows|reference\/(adjust-logits|sampling)|merge-splits|batch-row|append-rows|form-variants|read-sum|nll|compare-states|scale-rows|gate-scores|gate-bottleneck|add-gated|pool-gates|carry-margins|forced-mask|-backward|adamw|squares-sum|attention-sequences|cross-entropy|gate-(apply|sample)|channel-gates|keep-ranked|gumbel|product-strided|step-(losses|settings)|swiglu|snippets\/sequences/
 
 /**
  * What a page loads together lies together, which compresses better; each chunk has what its modules import and those before it do not

@@ -41,7 +41,7 @@ export function routerGating({ parameters, width, input = 'entry' }: TrainedRout
         gateSampleBackwardKernel(gpu, { capacity: rows }),
         gateApplyKernel(gpu, { d4, capacity: rows }),
         gateApplyBackwardKernel(gpu, { d4, capacity: rows }),
-        stepLossesKernel(gpu, { sublayers, capacity: rows }),
+        stepLossesKernel(gpu, { sublayers, capacity: rows, penalty: 'rate' }),
       ])
     const inner = width ?? d
     const states = (x: GPUBuffer) => rowMajor(x, 4 * d4)
