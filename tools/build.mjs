@@ -87,7 +87,7 @@ const CHUNKS = [
   { name: 'fastest', test: /(fastest-form|form-variants|tuned-forms|form-memory)\.ts/ },
   {
     name: 'tuning',
-    test: /src\/(tuning\/|sdk\/tune(-run|-stages)?\.ts|storage\/tuning-memory|formats\/safetensors-writer)|\/shaders\//,
+    test: /src\/(tuning\/|sdk\/tune(-run|-stages\/\w+)?\.ts|storage\/tuning-memory|formats\/safetensors-writer)|\/shaders\//,
   },
   // Both ends of training in a worker.
   { name: 'tuning-port', test: /src\/(worker\/(tune-run|tuning)|sdk\/tune-steps)\.ts/ },

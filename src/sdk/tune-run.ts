@@ -8,7 +8,8 @@ import type { TrainingInputs } from '../tuning/stages.js'
 import { TrainingRun, type TrainingState } from '../tuning/training-run.js'
 import type { TuneEvaluation, TuneOptions, TuneRun, TuneStep } from './tune-api.js'
 import type { TuneHost } from './tune-host.js'
-import { TUNE_STAGES, type Tuned } from './tune-stages.js'
+import { TUNE_STAGES } from './tune-stages/index.js'
+import type { Tuned } from './tune-stages/stage.js'
 import { StepReaders } from './tune-steps.js'
 
 const SAVE_EVERY = 25
@@ -30,6 +31,7 @@ export class EngineTuneRun implements TuneRun {
   #run: TrainingRun | undefined
   #state: TrainingState
   #dense: Promise<Evaluation> | undefined
+  #known: { readonly steps: number; readonly tuned: Tuned } | undefined
   #stopped = false
   #paused = false
   #saves = true
@@ -189,7 +191,10 @@ export class EngineTuneRun implements TuneRun {
     return mine
   }
 
+  /** The same object for the same number of steps: what was found for it is found once. */
   #tuned(state: TrainingState): Tuned {
+    const steps = state.history.length
+    if (this.#known?.steps === steps) return this.#known.tuned
     const { host, inputs, fingerprint } = this.parts
     let at = 0
     const tensors = inputs.trained.map(({ name, shape, data }) => {
@@ -197,7 +202,9 @@ export class EngineTuneRun implements TuneRun {
       at += data.length
       return { name, shape, data: state.values.slice(first, at) }
     })
-    return { host, inputs, tensors, origin: { base_fingerprint: fingerprint, steps: String(state.history.length) } }
+    const tuned = { host, inputs, tensors, origin: { base_fingerprint: fingerprint, steps: String(steps) } }
+    this.#known = { steps, tuned }
+    return tuned
   }
 
   /** With the LoRA of a state: a run that has ended is made again for as long as that takes. */

@@ -15,7 +15,7 @@ import { cutWindows, holdOut, joinDocuments, type TrainingText } from '../tuning
 import type { TuneData, TuneOptions } from './tune-api.js'
 import type { TuneHost } from './tune-host.js'
 import { EngineTuneRun } from './tune-run.js'
-import { TUNE_STAGES } from './tune-stages.js'
+import { TUNE_STAGES } from './tune-stages/index.js'
 
 /** Windows that a model samples where nobody says how many: more than most runs draw twice, and minutes on a small GPU. */
 const MOST_SAMPLED = 512
@@ -46,16 +46,16 @@ export async function tune(engine: Engine, host: TuneHost, options: TuneOptions)
 /** @throws `bad-option` naming the option that is out of range. */
 function settingsOf(shape: RuntimeShape, options: TuneOptions): TrainingSettings {
   const { stage = 'routers', context } = options
-  demand(stage === 'routers' || stage === 'lora', 'stage', stage, '"routers" or "lora"')
+  demand(Object.hasOwn(TUNE_STAGES, stage), 'stage', stage, `one of ${Object.keys(TUNE_STAGES).join(', ')}`)
   const defaults = defaultSettings(shape, stage)
   const given = Object.entries(options).filter(([name, value]) => name in defaults && value !== undefined)
   const settings: TrainingSettings = {
     ...defaults,
     ...(Object.fromEntries(given) as Partial<TrainingSettings>),
     length: context ?? lengthOf(options.data) ?? defaults.length,
-    target: stage === 'routers' ? (options.target as number) : 0,
+    target: stage === 'lora' ? 0 : (options.target as number),
   }
-  if (stage === 'routers') {
+  if (stage !== 'lora') {
     demand(settings.target > 0 && settings.target <= 0.9, 'target', options.target, 'a share above 0 and at most 0.9')
   }
   for (const name of ['steps', 'batch', 'accumulation', 'rank'] as const) {

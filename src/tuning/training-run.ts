@@ -16,13 +16,13 @@ const KEEP_EVERY = 25
 export interface TrainedStep {
   /** Counted from 0. */
   readonly step: number
-  /** crossEntropy + λ · |rate wanted − had|; of a LoRA the cross-entropy. */
+  /** crossEntropy + λ · |rate wanted − had|; of a LoRA the cross-entropy; of gates crossEntropy + λ · mean(g²). */
   readonly loss: number
   /** Mean over the predicted tokens, in nats. */
   readonly crossEntropy: number
   /** Share of gates that executed. */
   readonly executeRate: number
-  /** Temperature of the gates. */
+  /** Temperature of the gates; 1 where they have none. */
   readonly tau: number
 }
 
@@ -38,7 +38,7 @@ export interface TrainingState {
 /** Trains what a stage adds to a frozen model, step by step. */
 export class TrainingRun {
   #history: TrainedStep[] = []
-  #watch = new LossWatch([])
+  #watch: LossWatch
   #good: TrainingState
 
   private constructor(
@@ -47,6 +47,7 @@ export class TrainingRun {
     begin: TrainingState,
   ) {
     this.#good = begin
+    this.#watch = new LossWatch([], parts.training.mayRise)
   }
 
   /**
@@ -103,7 +104,7 @@ export class TrainingRun {
     if (!this.#watch.accepts(done.loss)) {
       throw this.#diverged(
         Number.isFinite(done.loss)
-          ? 'the mean loss of the last steps is more than twice the least that it was'
+          ? `the mean loss of the last steps is more than ${this.parts.training.mayRise} times the least that it was`
           : `the loss is ${done.loss}`,
       )
     }
@@ -180,7 +181,10 @@ export class TrainingRun {
     training.parameters.write(state.values)
     optimiser.restore(state.history.length, state)
     this.#history = [...state.history]
-    this.#watch = new LossWatch(state.history.map(({ loss }) => loss))
+    this.#watch = new LossWatch(
+      state.history.map(({ loss }) => loss),
+      training.mayRise,
+    )
     this.#good = state
   }
 }

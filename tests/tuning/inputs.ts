@@ -1,5 +1,5 @@
 import type { Target } from '../../src/runtime/target.js'
-import { initialLora, initialRouters } from '../../src/tuning/initial.js'
+import { initialGates, initialLora, initialRouters } from '../../src/tuning/initial.js'
 import { defaultSettings, type TrainingSettings } from '../../src/tuning/settings.js'
 import type { TrainingInputs } from '../../src/tuning/stages.js'
 import { randomIds } from '../fixtures/tiny-model.js'
@@ -13,12 +13,15 @@ export function tinyInputs({ shape }: Target, changes: Partial<TrainingSettings>
     ...{ target: 0.3, steps: 8, batch: 2, length: LENGTH, rank: 3, alpha: 6 },
     ...changes,
   }
+  const first = {
+    routers: () => ({ trained: initialRouters(shape, 3) }),
+    lora: () => ({ trained: initialLora(shape, settings, 4), under: initialRouters(shape, 3) }),
+    gateskip: () => ({ trained: initialGates(shape, 3) }),
+  }
   return {
     settings,
     windows: Array.from({ length: 5 }, (_, i) => randomIds(settings.length, 70 + i)),
     ends: new Set([2]),
-    ...(settings.stage === 'lora'
-      ? { trained: initialLora(shape, settings, 4), under: initialRouters(shape, 3) }
-      : { trained: initialRouters(shape, 3) }),
+    ...first[settings.stage](),
   }
 }
