@@ -4,18 +4,18 @@ import type { SkipPolicy } from '../skip/policy.js'
 import { tuningMemory } from '../storage/tuning-memory.js'
 import { type Evaluation, evaluate } from '../study/evaluate.js'
 import type { TunedFiles } from '../tuning/export.js'
-import type { TrainingInputs } from '../tuning/stages.js'
+import type { TrainingInputs } from '../tuning/training.js'
 import { TrainingRun, type TrainingState } from '../tuning/training-run.js'
 import type { TuneEvaluation, TuneOptions, TuneRun, TuneStep } from './tune-api.js'
 import type { TuneHost } from './tune-host.js'
-import { TUNE_STAGES } from './tune-stages/index.js'
-import type { Tuned } from './tune-stages/stage.js'
+import type { Tuned, TuneStage } from './tune-stages/stage.js'
 import { StepReaders } from './tune-steps.js'
 
 const SAVE_EVERY = 25
 
 export interface TuneRunParts {
   readonly host: TuneHost
+  readonly stage: TuneStage
   readonly options: TuneOptions
   readonly inputs: TrainingInputs
   readonly held: readonly (readonly number[])[]
@@ -99,7 +99,7 @@ export class EngineTuneRun implements TuneRun {
   }
 
   async evaluate({ signal }: { signal?: AbortSignal } = {}): Promise<TuneEvaluation> {
-    const { host, inputs, held } = this.parts
+    const { host, stage, inputs, held } = this.parts
     const state = await this.#present()
     host.check()
     const engine = await host.engine()
@@ -110,7 +110,7 @@ export class EngineTuneRun implements TuneRun {
       throw error
     })
     const measure = (policy: SkipPolicy) => evaluate(engine, policy, held, options)
-    const routed = await TUNE_STAGES[this.stage].withPolicy(this.#tuned(state), measure, signal)
+    const routed = await stage.withPolicy(this.#tuned(state), measure, signal)
     const { attention, mlp, total } = routed.skip
     return {
       ...{ windows: held.length, tokens: plain.tokens, dense: plain.nll, routed: routed.nll },
@@ -120,11 +120,11 @@ export class EngineTuneRun implements TuneRun {
   }
 
   async export(): Promise<TunedFiles> {
-    return TUNE_STAGES[this.stage].files(this.#tuned(await this.#present()))
+    return this.parts.stage.files(this.#tuned(await this.#present()))
   }
 
   async use(): Promise<void> {
-    await TUNE_STAGES[this.stage].use(this.#tuned(await this.#present()))
+    await this.parts.stage.use(this.#tuned(await this.#present()))
   }
 
   async forget(): Promise<void> {

@@ -23,7 +23,8 @@ const MOST_SAMPLED = 512
 /** Begins a run of `model.tune`, or goes on with one that was kept. */
 export async function tune(engine: Engine, host: TuneHost, options: TuneOptions): Promise<EngineTuneRun> {
   const settings = settingsOf(engine.shape, options)
-  const { trained, under } = await TUNE_STAGES[settings.stage].begin(host, engine.shape, settings, options.existing)
+  const stage = await TUNE_STAGES[settings.stage]()
+  const { trained, under } = await stage.begin(host, engine.shape, settings, options.existing)
   checkBuffers(engine.target, settings)
   const { fingerprint } = await profiledModel(engine)
   const { windows, held } = await textOf(engine, host, settings, options, fingerprint)
@@ -40,7 +41,7 @@ export async function tune(engine: Engine, host: TuneHost, options: TuneOptions)
   ])
   const from = options.resume === false ? undefined : ((await tuningMemory.get(key)) as TrainingState | undefined)
   const run = await TrainingRun.create(engine.target, engine.weights, inputs, from)
-  return new EngineTuneRun({ host, options, inputs, held, key, fingerprint }, run)
+  return new EngineTuneRun({ host, stage, options, inputs, held, key, fingerprint }, run)
 }
 
 /** @throws `bad-option` naming the option that is out of range. */

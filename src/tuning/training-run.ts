@@ -6,8 +6,9 @@ import { GradientStep } from './gradient-step.js'
 import { type HeldOutLoss, heldOutLoss } from './held-out.js'
 import { LossWatch } from './loss-watch.js'
 import { Optimiser } from './optimiser.js'
-import { STAGES, type TrainingInputs } from './stages.js'
+import { STAGES } from './stages.js'
 import { streamSeed } from './streams.js'
+import type { TrainingInputs } from './training.js'
 
 /** Steps between the states that a run can fall back to. */
 const KEEP_EVERY = 25
@@ -208,7 +209,7 @@ async function build(target: Target, weights: ModelWeights, inputs: TrainingInpu
     for (const part of owned) part.destroy()
   }
   try {
-    const training = STAGES[stage](gpu, inputs, own)
+    const training = await STAGES[stage](gpu, inputs, own)
     const { gating, lora, parameters } = training
     const gradient = own(await GradientStep.create(target, weights, { batch, length, gating, ...(lora && { lora }) }))
     const optimiser = own(await Optimiser.create(gpu, parameters))

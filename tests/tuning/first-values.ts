@@ -1,7 +1,8 @@
 import type { RuntimeShape } from '../../src/runtime/shape.js'
 import { loadRouters } from '../../src/sdk/routers.js'
 import type { FileSource } from '../../src/storage/source.js'
-import { initialGates, initialLora, initialRouters, unfoldRouters } from '../../src/tuning/initial.js'
+import { initialLora, initialRouters, unfoldRouters } from '../../src/tuning/initial.js'
+import { initialGates } from '../../src/tuning/initial-gates.js'
 import { defaultSettings, type TrainingSettings } from '../../src/tuning/settings.js'
 
 /** What a run of a stage begins with: routers or gates of its own, or a LoRA of its own under the routers that lie in `trained`. */

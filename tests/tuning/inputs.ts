@@ -1,7 +1,8 @@
 import type { Target } from '../../src/runtime/target.js'
-import { initialGates, initialLora, initialRouters } from '../../src/tuning/initial.js'
+import { initialLora, initialRouters } from '../../src/tuning/initial.js'
+import { initialGates } from '../../src/tuning/initial-gates.js'
 import { defaultSettings, type TrainingSettings } from '../../src/tuning/settings.js'
-import type { TrainingInputs } from '../../src/tuning/stages.js'
+import type { TrainingInputs } from '../../src/tuning/training.js'
 import { randomIds } from '../fixtures/tiny-model.js'
 
 export const LENGTH = 12

@@ -1,6 +1,10 @@
 import type { Stage } from '../../tuning/settings.js'
-import { gateskip } from './gateskip.js'
 import { lora, routers } from './skipgpt.js'
 import type { TuneStage } from './stage.js'
 
-export const TUNE_STAGES: Readonly<Record<Stage, TuneStage>> = { routers, lora, gateskip }
+export const TUNE_STAGES: Readonly<Record<Stage, () => Promise<TuneStage>>> = {
+  routers: async () => routers,
+  lora: async () => lora,
+  // Few train these.
+  gateskip: async () => (await import('./gateskip.js')).gateskip,
+}

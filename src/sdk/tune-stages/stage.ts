@@ -4,7 +4,7 @@ import type { SkipPolicy } from '../../skip/policy.js'
 import type { TunedFiles } from '../../tuning/export.js'
 import type { ParameterTensor } from '../../tuning/parameters.js'
 import type { TrainingSettings } from '../../tuning/settings.js'
-import type { TrainingInputs } from '../../tuning/stages.js'
+import type { TrainingInputs } from '../../tuning/training.js'
 import type { TuneOptions } from '../tune-api.js'
 import type { TuneHost } from '../tune-host.js'
 
