@@ -18,7 +18,8 @@ export interface TuneOptions {
    * `routers`: SkipGPT's stage 1, which learns what each token skips; the model stays as it is. `lora`: its stage 2, which heals the model under
    * the routers that it was loaded with; these stay as they are. `gateskip`: gates of GateSkip (arXiv 2510.13876), under a loss of cross-entropy + λ ·
    * mean(g²), while each batch keeps fewer of its tokens, from all of them down to 1 − target in every sublayer. Here the model stays as it is; the paper
-   * trains it too, and says that gates alone cost more. Default `routers`.
+   * trains it too, and says that gates alone cost more. They are as many as 2 · layers · hidden size², four times over on the GPU while they train. Default
+   * `routers`.
    */
   stage?: Stage
   /** Share of the sublayer visits to skip, above 0 and at most 0.9; for `routers` and `gateskip`. */
@@ -38,7 +39,7 @@ export interface TuneOptions {
   accumulation?: number
   /**
    * Default for routers 8e-3 below a hidden size of 128, else 2e-3, constant; for a LoRA 1e-3 below a hidden size of 1024, else 2e-4, at the top of a
-   * warm-up over a tenth of the steps and a cosine down.
+   * warm-up over a tenth of the steps and a cosine down; for gates 2 / hidden size, constant.
    */
   learningRate?: number
   /** λ: what missing the target by 1 costs, in nats, default 8; of gates, what it costs that all are open, default 1. */

@@ -11,7 +11,7 @@ export interface StepInput {
   readonly noise?: Float32Array<ArrayBuffer> | { readonly seed: number; readonly counter: number }
   /** Temperature of the gates. Default 1. */
   readonly tau?: number
-  /** Share of gates that shall execute, and what missing it by 1 costs. Default: no penalty. */
+  /** Share of gates that shall execute, default all: routers are drawn towards it, residual gates keep as many. And λ of what gates add to the loss, default 0. */
   readonly executeRate?: number
   readonly coefficient?: number
   /** Batches whose gradients are added before the optimiser steps. Default 1. */
