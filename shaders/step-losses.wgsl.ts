@@ -4,9 +4,17 @@ import { loopBound, planRows } from './snippets/plan.js'
 import { workgroupReduce } from './snippets/reduce.js'
 import { stepLosses, stepSettings } from './snippets/step-settings.js'
 
+export interface StepLossesOptions {
+  sublayers: number
+  capacity: number
+  /** What the coefficient is of: how far the rate is from the one that is wanted, or the mean square of gates of so many channels. */
+  penalty: 'rate' | { readonly squaresOf: number }
+}
+
 /**
  * What the forward pass of a training step came to: the mean cross-entropy of rows with a target, the share of gates that execute, and
- * loss = crossEntropy + coefficient · |executeRate − rate|; and the penalty's gradient in each gate.
+ * loss = crossEntropy + coefficient · |executeRate − rate|, with that penalty's gradient in each gate; or
+ * loss = crossEntropy + coefficient · mean(g²), whose gradient is not one of decisions: `dGate` is 0.
  *
  *   plan      u32, read
  *   settings  see snippets/step-settings.ts
@@ -14,10 +22,12 @@ import { stepLosses, stepSettings } from './snippets/step-settings.js'
  *   sums      f32 [capacity] of four, see cross-entropy-slice
  *   gates     f32 [sublayers, capacity]
  *   losses    see snippets/step-settings.ts, written
+ *   squares   f32 [sublayers, capacity], sums over the channels of a gate; for that penalty only
  *
  * Dispatch: (1, 1, 1) groups of 256.
  */
-export function stepLossesShader({ sublayers, capacity }: { sublayers: number; capacity: number }): string {
+export function stepLossesShader({ sublayers, capacity, penalty }: StepLossesOptions): string {
+  const ofSquares = penalty !== 'rate'
   return wgsl`
 ${stepSettings}
 ${stepLosses}
@@ -27,6 +37,9 @@ ${stepLosses}
 @group(0) @binding(3) var<storage, read> sums: array<vec4f>;
 @group(0) @binding(4) var<storage, read> gates: array<f32>;
 @group(0) @binding(5) var<storage, read_write> losses: StepLosses;
+#if ${ofSquares}
+@group(0) @binding(6) var<storage, read> squares: array<f32>;
+#endif
 ${planRows('all')}
 ${loopBound}
 ${workgroupReduce(256, ['sum'])}
@@ -36,14 +49,27 @@ fn main(@builtin(local_invocation_index) lane: u32) {
   let rows = rowCount();
   var own = 0.0;
   var ran = 0.0;
+  #if ${ofSquares}
+  var squared = 0.0;
+  #endif
   for (var row = lane; row < rows; row += 256u) {
     if (targets[row] != ${NO_TARGET}u) { own += sums[row].x + log(sums[row].y) - sums[row].z; }
-    for (var s = 0u; s < bound(${sublayers}u); s++) { ran += gates[s * ${capacity}u + row]; }
+    for (var s = 0u; s < bound(${sublayers}u); s++) {
+      ran += gates[s * ${capacity}u + row];
+      #if ${ofSquares}
+      squared += squares[s * ${capacity}u + row];
+      #endif
+    }
   }
   let entropy = workgroupSum(lane, own) * settings.targetScale / settings.share;
   workgroupBarrier();
   let visits = f32(rows) * ${sublayers}.0;
   let rate = workgroupSum(lane, ran) / visits;
+  #if ${ofSquares}
+  workgroupBarrier();
+  let square = workgroupSum(lane, squared) / (visits * ${ofSquares ? penalty.squaresOf : 1}.0);
+  if (lane == 0u) { losses = StepLosses(entropy, rate, entropy + settings.coefficient * square, 0.0); }
+  #else
   if (lane == 0u) {
     let distance = rate - settings.executeRate;
     losses = StepLosses(
@@ -51,6 +77,7 @@ fn main(@builtin(local_invocation_index) lane: u32) {
       settings.share * settings.coefficient * sign(distance) / visits,
     );
   }
+  #endif
 }
 `
 }

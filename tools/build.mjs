@@ -29,7 +29,11 @@ const workerAddress = {
 
 /** Kernels that the first token of a model does without; those of training come last. */
 const OTHERS_KERNELS =
-  /packed-|few-rows|reference\/(adjust-logits|sampling)|merge-splits|batch-row|append-rows|form-variants|read-sum|nll|compare-states|scale-rows|gate-scores|gate-bottleneck|fill-skipped|add-gated|pool-gates|carry-margins|forced-mask|-backward|adamw|squares-sum|attention-sequences|cross-entropy|gate-(apply|sample)|gumbel|product-strided|step-(losses|settings)|swiglu|snippets\/sequences/
+  /packed-|few-rows|reference\/(adjust-logits|sampling)|merge-splits|batch-row|append-rows|form-variants|read-sum|nll|compare-states|scale-rows|gate-scores|gate-bottleneck|fill-skipped|add-gated|pool-gates|carry-margins|forced-mask|-backward|adamw|squares-sum|attention-sequences|cross-entropy|gate-(apply|sample)|channel-gates|keep-ranked|gumbel|product-strided|step-(losses|settings)|swiglu|snippets\/sequences/
+
+/** What of training is for GateSkip's gates alone. */
+const GATESKIP =
+  /tuning\/(gateskip-training|residual-gates|initial-gates)|channel-gates|keep-ranked|tune-stages\/gateskip/
 
 /**
  * What a page loads together lies together, which compresses better; each chunk has what its modules import and those before it do not
@@ -94,8 +98,12 @@ const CHUNKS = [
   { name: 'fastest', test: /(fastest-form|form-variants|tuned-forms|form-memory)\.ts/ },
   {
     name: 'tuning',
-    test: /src\/(tuning\/|sdk\/tune(-run)?\.ts|storage\/tuning-memory|formats\/safetensors-writer)|\/shaders\//,
+    test: (id) =>
+      /src\/(tuning\/|sdk\/tune(-run|-stages\/\w+)?\.ts|storage\/tuning-memory|formats\/safetensors-writer)|\/shaders\//.test(
+        id,
+      ) && !GATESKIP.test(id),
   },
+  { name: 'tuning-gates', test: GATESKIP },
   // Both ends of training in a worker.
   { name: 'tuning-port', test: /src\/(worker\/(tune-run|tuning)|sdk\/tune-steps)\.ts/ },
   // For models that are larger than their budget.

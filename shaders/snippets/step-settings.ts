@@ -4,7 +4,7 @@
  *   targetScale  factor of each row's cross-entropy: 1 / (targets · micro-batches)
  *   tau          temperature of the gates
  *   executeRate  share of gates that shall execute
- *   coefficient  of the penalty on the rate's distance from it
+ *   coefficient  of the penalty on the rate's distance from it, or on the gates' mean square
  *   share        1 / micro-batches
  */
 export const stepSettings =

@@ -73,8 +73,8 @@ skipstone compare    --policies a,b,c --prompt TEXT
 skipstone compare    --sweep [--policies a,b,c] (--prompt TEXT | --text FILE [--windows N] | --ids-file FILE) [--shares 0.1,0.25,0.4] [--seeds 3] [--rounds 3]
 skipstone calibrate  [--text FILE [--windows N]] --out FILE
 skipstone stages     --task FILE [--most 8] [--epsilon 0.01] [--max-tokens 64] [--exit TOKENS/PROBABILITY]
-skipstone tune       --stage routers|lora --target R --text FILE|self --out DIR [--steps N] [--batch B] [--context T] [--learning-rate 0.002]
-                     [--accumulation 1] [--sampled WINDOWS] [--existing replace|continue] [--coefficient 8] [--rank 16] [--alpha 32]
+skipstone tune       --stage routers|lora|gateskip --target R --text FILE|self --out DIR [--steps N] [--batch B] [--context T]
+                     [--learning-rate 0.002] [--accumulation 1] [--sampled WINDOWS] [--existing replace|continue] [--coefficient 8] [--rank 16] [--alpha 32]
                      [--decisions arg-max|sampled] [--seed 1]
 skipstone bench      [--shape NAME] [--skip 0,0.25,0.5,0.75] [--tokens 64,256,512] [--repeats 3] [--phase prefill|decode] [--profile | --batch 1,2,4,8]
 skipstone inspect
@@ -223,12 +223,6 @@ function request(command: string, common: CommonOptions, values: Values): Reques
 function tuneRequest(common: CommonOptions, values: Values): Request {
   const text = (name: string) => values[name] as string | undefined
   const stage = oneOf('stage', text('stage') ?? 'routers', ['routers', 'lora', 'gateskip'])
-  if (stage === 'gateskip') {
-    throw new SkipstoneError(
-      'unsupported',
-      'Gates of GateSkip are not trained in this version: use --stage routers or lora.',
-    )
-  }
   const file = text('text')
   if (file === undefined) {
     throw new SkipstoneError('bad-option', 'Give --text FILE, or --text self for what the model writes itself.')

@@ -32,7 +32,8 @@ export interface ModelParts {
   readonly routers: RouterWeights | undefined
   /** Whether a LoRA was merged while it loaded. */
   readonly merged: boolean
-  readonly tensors: PolicyContext['tensors']
+  /** Gates that were trained for it stand in front of those that it was loaded with. */
+  tensors: PolicyContext['tensors']
   /** Checked. */
   readonly profile: SkipProfile | undefined
   /** What lies beside the model, where something does. */

@@ -16,18 +16,21 @@ export type TuneData =
 export interface TuneOptions {
   /**
    * `routers`: SkipGPT's stage 1, which learns what each token skips; the model stays as it is. `lora`: its stage 2, which heals the model under
-   * the routers that it was loaded with; these stay as they are. Default `routers`.
+   * the routers that it was loaded with; these stay as they are. `gateskip`: gates of GateSkip (arXiv 2510.13876), under a loss of cross-entropy + λ ·
+   * mean(g²), while each batch keeps fewer of its tokens, from all of them down to 1 − target in every sublayer. Here the model stays as it is; the paper
+   * trains it too, and says that gates alone cost more. They are as many as 2 · layers · hidden size², four times over on the GPU while they train. Default
+   * `routers`.
    */
   stage?: Stage
-  /** Share of the sublayer visits to skip, above 0 and at most 0.9; for `routers`. */
+  /** Share of the sublayer visits to skip, above 0 and at most 0.9; for `routers` and `gateskip`. */
   target?: number
   /** Default `self`. */
   data?: TuneData
   /** Windows that the model samples, a tenth of them to hold out. Default: what all batches take, 512 at most. */
   sampled?: number
-  /** Where the model has routers and routers are to be trained: begin with new ones, or with these. There is no default. */
+  /** Where the model has routers, or gates, and such are to be trained: begin with new ones, or with these. There is no default. */
   existing?: 'replace' | 'continue'
-  /** Steps of the optimiser. Default 800 for routers and 250 for a LoRA. */
+  /** Steps of the optimiser. Default 800 for routers and for gates, and 250 for a LoRA. */
   steps?: number
   /** Windows in a batch, and tokens in a window. Default 8, and 256 or the model's context where that is shorter. */
   batch?: number
@@ -36,10 +39,10 @@ export interface TuneOptions {
   accumulation?: number
   /**
    * Default for routers 8e-3 below a hidden size of 128, else 2e-3, constant; for a LoRA 1e-3 below a hidden size of 1024, else 2e-4, at the top of a
-   * warm-up over a tenth of the steps and a cosine down.
+   * warm-up over a tenth of the steps and a cosine down; for gates 2 / hidden size, constant.
    */
   learningRate?: number
-  /** λ: what missing the target by 1 costs, in nats. Default 8. */
+  /** λ: what missing the target by 1 costs, in nats, default 8; of gates, what it costs that all are open, default 1. */
   coefficient?: number
   /** Of the LoRA. Default 16, 32, and the projections of queries, values and gates. */
   rank?: number
@@ -62,7 +65,7 @@ export interface TuneOptions {
   onProgress?: (done: number, all: number) => void
 }
 
-/** One step of training: its number from 0, losses in nats per token, the share of gates that executed, and their temperature. */
+/** One step of training: its number from 0, losses in nats per token, the share of gates that executed, and their temperature (1 where they have none). */
 export type TuneStep = TrainedStep
 
 /** Loss and skip ratio on the windows that were held out. */
@@ -70,7 +73,7 @@ export interface TuneEvaluation {
   /** Windows, and predicted tokens. */
   windows: number
   tokens: number
-  /** Mean loss in nats per predicted token: nothing skipped, and with the routers as they are. */
+  /** Mean loss in nats per predicted token: nothing skipped, and with the routers or gates as they are. */
   dense: number
   routed: number
   /** Of `routed`. */
@@ -102,11 +105,11 @@ export interface TuneRun extends AsyncIterable<TuneStep> {
   stop(): Promise<void>
   /** Share of the last step's gates that executed, for each sublayer; undefined when the run has ended. */
   rates(): Promise<readonly number[] | undefined>
-  /** Measures the present state, at any time. @throws `aborted`, `device-lost`, `disposed`. */
+  /** Measures the present state, at any time; of gates with thresholds at which the target is skipped of the text that they train on. @throws `aborted`, `device-lost`, `disposed`. */
   evaluate(options?: { signal?: AbortSignal }): Promise<TuneEvaluation>
-  /** The present state as files by name: `routers.safetensors`, or the files of a PEFT folder. */
+  /** The present state as files by name: `routers.safetensors`, of routers or of gates with their thresholds; or the files of a PEFT folder. */
   export(): Promise<ReadonlyMap<string, Uint8Array<ArrayBuffer>>>
-  /** Gives the model the present routers: sessions made from now on can use the policy `skipgpt` with them. For the stage `routers`. */
+  /** Gives the model the present routers or gates: sessions made from now on can use the policy `skipgpt`, or `gateskip`, with them. Not for a LoRA. */
   use(): Promise<void>
   /** Removes what the browser's database keeps of this run; `forgetRun` does it by `key`. */
   forget(): Promise<void>

@@ -1,6 +1,7 @@
 import type { ModelConfig } from '../model/config.js'
 import type { GenerationConfig } from '../model/generation-config.js'
 import type { Engine } from '../runtime/engine.js'
+import type { PolicyContext } from '../skip/policy-context.js'
 import type { RouterWeights } from '../skip/router-weights.js'
 import type { Calibrator } from '../study/calibrator.js'
 import type { TextCodec } from './text-codec.js'
@@ -18,6 +19,8 @@ export interface TuneHost {
     readonly warn: (message: string) => void
     /** Whether a LoRA was merged while the model loaded. */
     readonly merged: boolean
+    /** Those that policies read. */
+    tensors: PolicyContext['tensors']
   }
   engine(): Promise<Engine>
   /** @throws `bad-option` for ids that the model does not have. */

@@ -1,20 +1,21 @@
-import { SkipstoneError, throwIfAborted } from '../errors.js'
+import { throwIfAborted } from '../errors.js'
 import { dense } from '../skip/dense.js'
-import { readRouters } from '../skip/router-weights.js'
-import { skipgptPolicy } from '../skip/skipgpt.js'
+import type { SkipPolicy } from '../skip/policy.js'
 import { tuningMemory } from '../storage/tuning-memory.js'
 import { type Evaluation, evaluate } from '../study/evaluate.js'
-import { adapterFiles, routerFiles, type TunedFiles } from '../tuning/export.js'
-import type { ParameterTensor } from '../tuning/parameters.js'
-import { type TrainingInputs, TrainingRun, type TrainingState } from '../tuning/training-run.js'
+import type { TunedFiles } from '../tuning/export.js'
+import type { TrainingInputs } from '../tuning/training.js'
+import { TrainingRun, type TrainingState } from '../tuning/training-run.js'
 import type { TuneEvaluation, TuneOptions, TuneRun, TuneStep } from './tune-api.js'
 import type { TuneHost } from './tune-host.js'
+import type { Tuned, TuneStage } from './tune-stages/stage.js'
 import { StepReaders } from './tune-steps.js'
 
 const SAVE_EVERY = 25
 
 export interface TuneRunParts {
   readonly host: TuneHost
+  readonly stage: TuneStage
   readonly options: TuneOptions
   readonly inputs: TrainingInputs
   readonly held: readonly (readonly number[])[]
@@ -30,6 +31,7 @@ export class EngineTuneRun implements TuneRun {
   #run: TrainingRun | undefined
   #state: TrainingState
   #dense: Promise<Evaluation> | undefined
+  #known: { readonly steps: number; readonly tuned: Tuned } | undefined
   #stopped = false
   #paused = false
   #saves = true
@@ -97,18 +99,18 @@ export class EngineTuneRun implements TuneRun {
   }
 
   async evaluate({ signal }: { signal?: AbortSignal } = {}): Promise<TuneEvaluation> {
-    const { host, inputs, held } = this.parts
+    const { host, stage, inputs, held } = this.parts
     const state = await this.#present()
     host.check()
     const engine = await host.engine()
     const options = { contextLength: host.config.contextLength, ends: inputs.ends, ...(signal && { signal }) }
-    const policy = skipgptPolicy({ routers: this.#routers(state), input: inputs.settings.input })
     this.#dense ??= evaluate(engine, dense, held, options)
     const plain = await this.#dense.catch((error: unknown) => {
       this.#dense = undefined
       throw error
     })
-    const routed = await evaluate(engine, policy, held, options)
+    const measure = (policy: SkipPolicy) => evaluate(engine, policy, held, options)
+    const routed = await stage.withPolicy(this.#tuned(state), measure, signal)
     const { attention, mlp, total } = routed.skip
     return {
       ...{ windows: held.length, tokens: plain.tokens, dense: plain.nll, routed: routed.nll },
@@ -118,24 +120,11 @@ export class EngineTuneRun implements TuneRun {
   }
 
   async export(): Promise<TunedFiles> {
-    const { inputs, fingerprint } = this.parts
-    const { settings } = inputs
-    const state = await this.#present()
-    const tensors = this.#tensors(state)
-    if (settings.stage === 'lora') return adapterFiles(tensors, settings)
-    return routerFiles(tensors, settings, { base_fingerprint: fingerprint, steps: String(state.history.length) })
+    return this.parts.stage.files(this.#tuned(await this.#present()))
   }
 
   async use(): Promise<void> {
-    if (this.stage === 'lora') {
-      throw new SkipstoneError(
-        'unsupported',
-        'A LoRA is merged while a model loads: export it, and load the model with it.',
-      )
-    }
-    const { host } = this.parts
-    host.routers = this.#routers(await this.#present())
-    host.calibrator = undefined
+    await this.parts.stage.use(this.#tuned(await this.#present()))
   }
 
   async forget(): Promise<void> {
@@ -202,25 +191,20 @@ export class EngineTuneRun implements TuneRun {
     return mine
   }
 
-  #tensors(state: TrainingState): ParameterTensor[] {
-    const { inputs } = this.parts
+  /** The same object for the same number of steps: what was found for it is found once. */
+  #tuned(state: TrainingState): Tuned {
+    const steps = state.history.length
+    if (this.#known?.steps === steps) return this.#known.tuned
+    const { host, inputs, fingerprint } = this.parts
     let at = 0
-    return (inputs.settings.stage === 'lora' ? (inputs.lora ?? []) : inputs.routers).map(({ name, shape, data }) => {
+    const tensors = inputs.trained.map(({ name, shape, data }) => {
       const first = at
       at += data.length
       return { name, shape, data: state.values.slice(first, at) }
     })
-  }
-
-  /** Those that decide: in stage 2 they are as they were. */
-  #routers(state: TrainingState) {
-    const { host, inputs } = this.parts
-    const tensors = this.stage === 'lora' ? inputs.routers : this.#tensors(state)
-    return readRouters(
-      tensors.map((tensor) => [tensor.name, tensor] as const),
-      host.config.hiddenSize,
-      host.config.layers,
-    )
+    const tuned = { host, inputs, tensors, origin: { base_fingerprint: fingerprint, steps: String(steps) } }
+    this.#known = { steps, tuned }
+    return tuned
   }
 
   /** With the LoRA of a state: a run that has ended is made again for as long as that takes. */

@@ -4,7 +4,7 @@ import type { RuntimeShape } from '../runtime/shape.js'
 import { checksum } from '../storage/checksum.js'
 import { tuningMemory } from '../storage/tuning-memory.js'
 import { profiledModel } from '../study/calibrate.js'
-import { initialLora, initialRouters, loraSizes, unfoldRouters } from '../tuning/initial.js'
+import { loraSizes } from '../tuning/initial.js'
 import { checkBuffers } from '../tuning/memory.js'
 import { sampleWindows } from '../tuning/own-text.js'
 import type { ParameterTensor } from '../tuning/parameters.js'
@@ -15,6 +15,7 @@ import { cutWindows, holdOut, joinDocuments, type TrainingText } from '../tuning
 import type { TuneData, TuneOptions } from './tune-api.js'
 import type { TuneHost } from './tune-host.js'
 import { EngineTuneRun } from './tune-run.js'
+import { TUNE_STAGES } from './tune-stages/index.js'
 
 /** Windows that a model samples where nobody says how many: more than most runs draw twice, and minutes on a small GPU. */
 const MOST_SAMPLED = 512
@@ -22,42 +23,40 @@ const MOST_SAMPLED = 512
 /** Begins a run of `model.tune`, or goes on with one that was kept. */
 export async function tune(engine: Engine, host: TuneHost, options: TuneOptions): Promise<EngineTuneRun> {
   const settings = settingsOf(engine.shape, options)
-  const { stage } = settings
-  const routers = startingRouters(engine.shape, host, settings, options.existing)
-  const lora =
-    stage === 'lora' ? initialLora(engine.shape, settings, streamSeed(settings.seed, 'parameters')) : undefined
+  const stage = await TUNE_STAGES[settings.stage]()
+  const { trained, under } = await stage.begin(host, engine.shape, settings, options.existing)
   checkBuffers(engine.target, settings)
   const { fingerprint } = await profiledModel(engine)
   const { windows, held } = await textOf(engine, host, settings, options, fingerprint)
   const ends = new Set(host.config.eosTokenIds)
-  const inputs = { settings, windows, ends, routers, lora }
+  const inputs = { settings, windows, ends, trained, under }
   const key = JSON.stringify([
     'run',
     1,
     fingerprint,
     settings,
     sumOfIds([...windows, ...held]),
-    sumOf(lora ?? routers),
-    sumOf(routers),
+    sumOf(trained),
+    sumOf(under ?? trained),
   ])
   const from = options.resume === false ? undefined : ((await tuningMemory.get(key)) as TrainingState | undefined)
   const run = await TrainingRun.create(engine.target, engine.weights, inputs, from)
-  return new EngineTuneRun({ host, options, inputs, held, key, fingerprint }, run)
+  return new EngineTuneRun({ host, stage, options, inputs, held, key, fingerprint }, run)
 }
 
 /** @throws `bad-option` naming the option that is out of range. */
 function settingsOf(shape: RuntimeShape, options: TuneOptions): TrainingSettings {
   const { stage = 'routers', context } = options
-  demand(stage === 'routers' || stage === 'lora', 'stage', stage, '"routers" or "lora"')
+  demand(Object.hasOwn(TUNE_STAGES, stage), 'stage', stage, `one of ${Object.keys(TUNE_STAGES).join(', ')}`)
   const defaults = defaultSettings(shape, stage)
   const given = Object.entries(options).filter(([name, value]) => name in defaults && value !== undefined)
   const settings: TrainingSettings = {
     ...defaults,
     ...(Object.fromEntries(given) as Partial<TrainingSettings>),
     length: context ?? lengthOf(options.data) ?? defaults.length,
-    target: stage === 'routers' ? (options.target as number) : 0,
+    target: stage === 'lora' ? 0 : (options.target as number),
   }
-  if (stage === 'routers') {
+  if (stage !== 'lora') {
     demand(settings.target > 0 && settings.target <= 0.9, 'target', options.target, 'a share above 0 and at most 0.9')
   }
   for (const name of ['steps', 'batch', 'accumulation', 'rank'] as const) {
@@ -94,37 +93,6 @@ function demand(ok: boolean, name: string, value: unknown, range: string): void 
 
 function lengthOf(data: TuneData | undefined): number | undefined {
   return data !== undefined && data !== 'self' && 'windows' in data ? data.windows[0]?.length : undefined
-}
-
-function startingRouters(
-  shape: RuntimeShape,
-  { routers, parts }: TuneHost,
-  { stage, seed }: TrainingSettings,
-  existing: TuneOptions['existing'],
-): ParameterTensor[] {
-  if (stage === 'lora') {
-    // What is exported would fit the merged weights only, and a model loads with one LoRA.
-    if (parts.merged) {
-      throw new SkipstoneError(
-        'unsupported',
-        'This model was loaded with a LoRA, and one trained on top of it could not be loaded again, as a model takes one LoRA. Load the model without it, or merge it into the checkpoint first.',
-      )
-    }
-    if (routers) return unfoldRouters(routers)
-    throw new SkipstoneError(
-      'missing-weights',
-      'A LoRA is trained under routers, and this model has none: train routers first, and load the model with them or call use() of their run.',
-    )
-  }
-  if (routers && existing === undefined) {
-    throw new SkipstoneError(
-      'bad-option',
-      'This model has routers already. Give existing: "replace" to train new ones, or "continue" to go on with these.',
-    )
-  }
-  return routers && existing === 'continue'
-    ? unfoldRouters(routers)
-    : initialRouters(shape, streamSeed(seed, 'parameters'))
 }
 
 async function textOf(

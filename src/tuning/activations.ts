@@ -16,13 +16,8 @@ export interface Activations {
   /** See shaders/snippets/step-settings.ts. */
   readonly settings: GPUBuffer
   readonly losses: GPUBuffer
-  /** [2 layers, rows, 2] for the two logits of each router; zeros for arg-max. */
-  readonly noise: GPUBuffer
-  /** u32 of (seed, counter), where the noise is made here. */
-  readonly noiseSeed: GPUBuffer
   /** [2 layers, rows] */
   readonly gates: GPUBuffer
-  readonly soft: GPUBuffer
   /** Inputs of layers, and the output of the last one: all that is kept of a forward pass. [layers + 1][rows, hidden] */
   readonly inputs: readonly GPUBuffer[]
   /** Gradient in the residual stream [rows, hidden], from the last layer down. */
@@ -105,10 +100,7 @@ export function createActivations(
       targets: perRow('targets', 1),
       settings: own(gpu.memory.storage('tuning settings', 32)),
       losses: own(gpu.memory.storage('tuning losses', 16)),
-      noiseSeed: own(gpu.memory.storage('noise seed', 8)),
-      noise: perRow('noise', 2 * sublayers),
       gates: perRow('gates', sublayers),
-      soft: perRow('soft gates', sublayers),
       inputs: Array.from({ length: config.layers + 1 }, (_, i) => hidden(`input ${i}`)),
       dx: hidden('residual gradient'),
       logits: perRow('logits', logitsStride({ vocab: config.vocabSize, slice })),

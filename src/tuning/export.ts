@@ -20,6 +20,18 @@ export function routerFiles(
   return new Map([['routers.safetensors', file(tensors, (name) => name, metadata)]])
 }
 
+/**
+ * Gates of GateSkip and the threshold of each sublayer, in the file that a model's gates are read from, `routers.safetensors`; what they were trained
+ * for is in its metadata.
+ */
+export function gateFiles(
+  tensors: readonly ParameterTensor[],
+  { target }: Pick<TrainingSettings, 'target'>,
+  more: Readonly<Record<string, string>> = {},
+): TunedFiles {
+  return new Map([['routers.safetensors', file(tensors, (name) => name, { skip_target: String(target), ...more })]])
+}
+
 /** A LoRA as PEFT keeps it: `adapter_model.safetensors` and `adapter_config.json`. */
 export function adapterFiles(
   tensors: readonly ParameterTensor[],

@@ -9,20 +9,19 @@ import type { ModelWeights } from '../model/weights.js'
 import type { Target } from '../runtime/target.js'
 import { createActivations } from './activations.js'
 import { type BatchShape, nextTokens } from './batch.js'
+import type { Gating } from './gating.js'
 import { crossEntropyHead } from './head.js'
-import { gumbelNoiseKernel } from './kernels/gumbel-noise.js'
 import { rmsNormBackwardKernel } from './kernels/rms-norm-backward.js'
-import { stepLossesKernel } from './kernels/step-losses.js'
 import { layerProgram } from './layer.js'
 import { layerKernels } from './layer-kernels.js'
 import { loraProgram, type TrainedLora } from './lora.js'
 import { defaultSlice, withinMemory } from './memory.js'
-import { routerProgram, type TrainedRouters } from './routers.js'
+import type { StepInput } from './step-input.js'
 
 export interface GradientStepOptions extends BatchShape {
-  /** They train where their parameters have gradients (stage 1). Else their decisions are fixed, and no gradient goes through them. */
-  readonly routers: TrainedRouters
-  /** Low-rank updates, which train where their parameters have gradients (stage 2). */
+  /** They train where their parameters have gradients. Else their decisions are fixed, and no gradient goes through them. */
+  readonly gating: Gating
+  /** Low-rank updates, which train where their parameters have gradients. */
   readonly lora?: TrainedLora
   /** Tokens of the vocabulary whose logits are held at a time, at most. Default: four times the hidden size. */
   readonly slice?: number
@@ -30,34 +29,12 @@ export interface GradientStepOptions extends BatchShape {
   readonly timer?: GpuProfile
 }
 
-/** What a step is told when it runs. */
-export interface StepInput {
-  /** [batch · length] */
-  readonly ids: Uint32Array<ArrayBuffer>
-  /** Tokens behind which nothing is predicted. */
-  readonly ends?: ReadonlySet<number>
-  /**
-   * Gumbel noise for the two logits of each router, [2 layers, batch · length, 2] with the sublayers in order; or what the GPU makes it from, a
-   * seed and the number of the batch. Default: none, arg-max.
-   */
-  readonly noise?: Float32Array<ArrayBuffer> | { readonly seed: number; readonly counter: number }
-  /** Temperature of the gates. Default 1. */
-  readonly tau?: number
-  /** Share of gates that shall execute, and what missing it by 1 costs. Default: no penalty. */
-  readonly executeRate?: number
-  readonly coefficient?: number
-  /** Batches whose gradients are added before the optimiser steps. Default 1. */
-  readonly accumulation?: number
-  /** Sequences that count; those behind them fill the batch up. Default: all. */
-  readonly counted?: number
-}
-
 export interface StepLosses {
   /** Mean over the targets, in nats. */
   readonly crossEntropy: number
   /** Share of gates that executed. */
   readonly executeRate: number
-  /** crossEntropy + coefficient · |executeRate wanted − had| */
+  /** The cross-entropy, and what the gates add to it. */
   readonly loss: number
 }
 
@@ -88,7 +65,7 @@ export class GradientStep {
     return new Float32Array((await readBuffer(this.target.gpu, gates, 4 * sublayers * this.#rows)).buffer)
   }
 
-  /** @throws `bad-option` for ids or noise of another size, or where no row has a target; `device-lost`. */
+  /** @throws `bad-option` for ids of another number, for what the gates refuse, or where no row has a target; `device-lost`. */
   run(input: StepInput): Promise<StepLosses> {
     return this.#run(input, [...this.parts.layers, this.parts.losses.withGradients, ...this.parts.backward])
   }
@@ -104,13 +81,12 @@ export class GradientStep {
 
   async #run(input: StepInput, segments: readonly (readonly Dispatch[])[]): Promise<StepLosses> {
     const { gpu } = this.target
-    const { activations: a, sample } = this.parts
+    const { activations: a, gating } = this.parts
     const { timer } = this.options
     const { queue } = gpu.device
     this.#upload(input)
     const rows = this.#rows
-    const made = input.noise && 'seed' in input.noise ? [sample] : []
-    for (const [i, dispatches] of [made, ...segments].entries()) {
+    for (const [i, dispatches] of [gating.prepare(input), ...segments].entries()) {
       const encoder = gpu.device.createCommandEncoder()
       // The last norm adds to it.
       if (i === 0) encoder.clearBuffer(a.dx)
@@ -132,17 +108,11 @@ export class GradientStep {
     return this.options.batch * this.options.length
   }
 
-  #upload({ ids, ends, noise, tau = 1, executeRate = 1, coefficient = 0, accumulation = 1, counted }: StepInput): void {
+  #upload({ ids, ends, tau = 1, executeRate = 1, coefficient = 0, accumulation = 1, counted }: StepInput): void {
     const { activations: a } = this.parts
     const { queue } = this.target.gpu.device
-    const noiseSize = 2 * this.target.shape.sublayers * this.#rows
-    const seeded = noise && 'seed' in noise
-    const given = seeded || !noise ? noiseSize : noise.length
-    if (ids.length !== this.#rows || given !== noiseSize) {
-      throw new SkipstoneError(
-        'bad-option',
-        `A step takes ${this.#rows} ids, and ${noiseSize} values of noise, not ${ids.length} and ${given}.`,
-      )
+    if (ids.length !== this.#rows) {
+      throw new SkipstoneError('bad-option', `A step takes ${this.#rows} ids, not ${ids.length}.`)
     }
     const targets = nextTokens(ids, this.options.length, ends)
     if (counted !== undefined) targets.fill(NO_TARGET, counted * this.options.length)
@@ -152,8 +122,6 @@ export class GradientStep {
     const share = 1 / accumulation
     queue.writeBuffer(a.ids, 0, ids)
     queue.writeBuffer(a.targets, 0, targets)
-    if (seeded) queue.writeBuffer(a.noiseSeed, 0, Uint32Array.of(noise.seed, noise.counter))
-    else queue.writeBuffer(a.noise, 0, noise ?? new Float32Array(noiseSize))
     queue.writeBuffer(a.settings, 0, Float32Array.of(share / count, tau, executeRate, coefficient, share))
   }
 }
@@ -205,30 +173,26 @@ async function assemble(
   own: <T extends Owned>(part: T) => T,
 ) {
   const { gpu, shape, dtypes, choice } = target
-  const { config, d4, sublayers } = shape
+  const { config, d4 } = shape
   const { hiddenSize: d, rmsNormEps: eps, vocabSize: vocab } = config
   const rows = options.batch * options.length
   const slice = options.slice ?? defaultSlice(shape)
-  const [kernels, routers, lora, embed, norm, normBack, head, losses, gumbel] = await Promise.all([
-    layerKernels(target, rows),
-    routerProgram(gpu, options.routers, { d, d4, rows }).then(own),
+  const [kernels, gates, lora, embed, norm, normBack, head] = await Promise.all([
+    layerKernels(target),
+    options.gating(target, rows),
     options.lora && loraProgram(gpu, options.lora, rows).then(own),
     embedKernel(gpu, { width4: d4, stride4: d4, dtype: dtypes.embedding }),
     rmsNormKernel(gpu, { d, d4, eps, rows: 'all' }),
     rmsNormBackwardKernel(gpu, { d, d4, eps }),
     crossEntropyHead(gpu, { d4, vocab, dtype: dtypes.head, forms: choice.form.value.gemms, slice }),
-    stepLossesKernel(gpu, { sublayers, capacity: rows }),
-    gumbelNoiseKernel(gpu, 2 * sublayers * rows),
   ])
   const activations = own(
     await withinMemory(target, options, slice, () => createActivations(gpu, shape, { ...options, slice })),
   )
   const arena = own(new ParamsArena(gpu))
+  const gating = own(await withinMemory(target, options, slice, () => gates.bind(arena, activations)))
   const inputs = {
-    ...{ arena, shape, weights, kernels, activations, length: options.length, dGates: routers.dGates },
-    routers: routers.program(arena, activations),
-    mlpRouterReads: options.routers.input ?? 'entry',
-    gatesTrain: routers.trains,
+    ...{ arena, shape, weights, kernels, activations, length: options.length, gating, gatesTrain: gates.trains },
     lora: lora?.program(arena, activations.plan),
   }
   const layers = Array.from({ length: config.layers }, (_, layer) => layerProgram(inputs, layer))
@@ -241,16 +205,15 @@ async function assemble(
     ...{ vectors, head: weights.head, state: a.u, dState: a.du },
   })
   return {
-    activations,
-    sample: gumbel(arena, { seed: activations.noiseSeed, noise: activations.noise }),
+    ...{ activations, gating },
     layers: [
       [embed(arena, { plan, ids, table: weights.embedding, x })],
       ...layers.map((layer) => layer.forward),
       [norm(arena, { plan, x: last, vectors, u: a.u }, { slot: 0, norm: weights.finalNorm })],
     ],
     losses: {
-      alone: [...crossEntropy.losses, losses(arena, activations)],
-      withGradients: [...crossEntropy.both, losses(arena, activations)],
+      alone: [...crossEntropy.losses, gating.losses],
+      withGradients: [...crossEntropy.both, gating.losses],
     },
     backward: [
       [normBack(arena, { plan, x: last, vectors, dy: a.du, dx }, { norm: weights.finalNorm })],

@@ -8,8 +8,6 @@ import { POSITIONS } from './activations.js'
 import { attentionBackwardKeyValueKernel } from './kernels/attention-backward-key-value.js'
 import { attentionBackwardQueryKernel } from './kernels/attention-backward-query.js'
 import { attentionSequencesKernel } from './kernels/attention-sequences.js'
-import { gateApplyKernel } from './kernels/gate-apply.js'
-import { gateApplyBackwardKernel } from './kernels/gate-apply-backward.js'
 import { linearBackwardKernel } from './kernels/linear-backward.js'
 import { rmsNormBackwardKernel } from './kernels/rms-norm-backward.js'
 import { ropeBackwardKernel } from './kernels/rope-backward.js'
@@ -18,8 +16,8 @@ import { swigluBackwardKernel } from './kernels/swiglu-backward.js'
 
 const SMALL_HEAD = 16
 
-/** Compiles what a layer of training runs, for batches of `rows` rows. */
-export async function layerKernels(target: Target, rows: number) {
+/** Compiles what a layer of training runs, apart from its gates. */
+export async function layerKernels(target: Target) {
   const { gpu, shape, choice } = target
   const { config, d4, ff4, queryWidth, kvWidth } = shape
   const { heads, kvHeads, headDim, hiddenSize: d, intermediateSize: ff, rmsNormEps: eps, qkNorm } = config
@@ -47,10 +45,8 @@ export async function layerKernels(target: Target, rows: number) {
     product('gateUp', d4, ff, 4 * ff4, config.mlpBias),
     swigluKernel(gpu, { width4: ff4 }),
     product('down', ff4, d, 4 * d4, config.mlpBias),
-    gateApplyKernel(gpu, { d4, capacity: rows }),
   ])
   const backward = Promise.all([
-    gateApplyBackwardKernel(gpu, { d4, capacity: rows }),
     back('down', d, ff4, 'store'),
     swigluBackwardKernel(gpu, { width4: ff4 }),
     back('gateUp', ff, d4, 'store'),
@@ -64,12 +60,12 @@ export async function layerKernels(target: Target, rows: number) {
     back('qkv', queryWidth, d4, 'store'),
     back('qkv', kvWidth, d4, 'add'),
   ])
-  const [norm, query, keysValues, turnQuery, turnKey, attend, output, wide, swiglu, down, apply] = await forward
-  const [applyBack, downBack, swigluBack, gateBack, upBack, normBack, ...rest] = await backward
+  const [norm, query, keysValues, turnQuery, turnKey, attend, output, wide, swiglu, down] = await forward
+  const [downBack, swigluBack, gateBack, upBack, normBack, ...rest] = await backward
   const [outputBack, queryGradient, keyValueGradient, turnQueryBack, turnKeyBack, queryBack, keysValuesBack] = rest
   return {
-    ...{ norm, query, keysValues, turnQuery, turnKey, attend, output, wide, swiglu, down, apply },
-    ...{ applyBack, downBack, swigluBack, gateBack, upBack, normBack, outputBack },
+    ...{ norm, query, keysValues, turnQuery, turnKey, attend, output, wide, swiglu, down },
+    ...{ downBack, swigluBack, gateBack, upBack, normBack, outputBack },
     ...{ queryGradient, keyValueGradient, turnQueryBack, turnKeyBack, queryBack, keysValuesBack },
   }
 }

@@ -2,10 +2,10 @@ import type { Dispatch, ParamsArena } from '../gpu/dispatch.js'
 import type { LayerWeights, ModelWeights } from '../model/weights.js'
 import type { RuntimeShape } from '../runtime/shape.js'
 import type { Activations } from './activations.js'
+import type { GatingProgram } from './gating.js'
 import { rowMajor, type StridedMatrix } from './kernels/product-strided.js'
 import type { LayerKernels } from './layer-kernels.js'
 import type { LoraProgram, LoraTarget } from './lora.js'
-import type { RouterProgram } from './routers.js'
 
 export interface LayerInputs {
   readonly arena: ParamsArena
@@ -15,34 +15,29 @@ export interface LayerInputs {
   readonly activations: Activations
   /** Rows of a sequence. */
   readonly length: number
-  readonly routers: ReturnType<RouterProgram['program']>
-  /** Gradients in the gates of a layer, per kind. */
-  readonly dGates: RouterProgram['dGates']
-  readonly mlpRouterReads: 'entry' | 'post-attention'
-  /** Gates have a gradient: routers train. */
+  readonly gating: GatingProgram
+  /** Gates have a gradient. */
   readonly gatesTrain: boolean
   readonly lora: ReturnType<LoraProgram['program']> | undefined
 }
 
 /**
- * One decoder layer of a training step. Every row runs every sublayer, and gates multiply what they give:
- * x1 = x + gA · O(attention(RMSNorm(x))), y = x1 + gM · MLP(RMSNorm(x1)).
+ * One decoder layer of a training step. Every row runs every sublayer, and gates multiply what they give, by row or by channel:
+ * x1 = x + gA ⊙ O(attention(RMSNorm(x))), y = x1 + gM ⊙ MLP(RMSNorm(x1)).
  *
  * `forward` goes from the layer's input to its output and keeps neither in between; `backward` makes the activations again, with the gates of
  * the forward pass, and turns the gradient of the output, in `dx`, into that of the input.
  */
 export function layerProgram(inputs: LayerInputs, layer: number): { forward: Dispatch[]; backward: Dispatch[] } {
-  const { arena, shape, weights, kernels, activations, length, routers, dGates, mlpRouterReads, gatesTrain } = inputs
+  const { arena, shape, weights, kernels, activations, length, gating, gatesTrain } = inputs
   const { queryWidth, kvWidth, d4, ff4, config } = shape
   const { hiddenSize: d, intermediateSize: ff, headDim, qkNorm } = config
-  const { plan, rope, gates, dx, layer: a } = activations
+  const { plan, rope, dx, layer: a } = activations
   const { vectors } = weights
   const w = weights.layers[layer] as LayerWeights
   const x = activations.inputs[layer] as GPUBuffer
   const y = activations.inputs[layer + 1] as GPUBuffer
-  const at = { attention: { sublayer: 2 * layer }, mlp: { sublayer: 2 * layer + 1 } }
   const keyNorm = w.qkNorm + Math.ceil(headDim / 4)
-  const mlpRouterInput = mlpRouterReads === 'entry' ? x : a.middle
   const bound = { plan, vectors }
   const params = (firstRow: number, bias: number) => ({ slot: 0, firstRow, bias, z: 0 })
 
@@ -90,7 +85,6 @@ export function layerProgram(inputs: LayerInputs, layer: number): { forward: Dis
     kernels.output(layer)(arena, { ...bound, x: a.attended, weights: w.o, y: a.attention }, params(0, w.oBias)),
     ...adapt('self_attn.o_proj', hidden(a.attention)),
   ]
-  const applyAttention = kernels.apply(arena, { plan, x, gates, branch: a.attention, y: a.middle }, at.attention)
   const toInner: Dispatch[] = [
     kernels.norm(arena, { ...bound, x: a.middle, u: a.middleNormed }, { slot: 0, norm: w.postNorm }),
     kernels.wide(layer)(arena, { ...bound, x: a.middleNormed, weights: w.gateUp, y: a.gate }, params(0, w.gateUpBias)),
@@ -107,25 +101,34 @@ export function layerProgram(inputs: LayerInputs, layer: number): { forward: Dis
     kernels.down(layer)(arena, { ...bound, x: a.inner, weights: w.down, y: a.mlp }, params(0, w.downBias)),
     ...adapt('mlp.down_proj', hidden(a.mlp)),
   ]
+  const stream = { layer, entry: x }
+  const ofAttention = gating.sublayer({
+    ...{ ...stream, kind: 'attention', x, u: a.u, branch: a.attention, y: a.middle },
+  })
+  const ofMlp = gating.sublayer({
+    ...{ ...stream, kind: 'mlp', x: a.middle, u: a.middleNormed, branch: a.mlp, y },
+  })
 
   return {
     forward: [
       ...attention,
-      ...routers.forward(layer, 'attention', x),
-      applyAttention,
-      ...routers.forward(layer, 'mlp', mlpRouterInput),
+      ...ofAttention.decide,
+      ofAttention.apply,
       ...toInner,
       ...toOutput,
-      kernels.apply(arena, { plan, x: a.middle, gates, branch: a.mlp, y }, at.mlp),
+      ...ofMlp.decide,
+      ofMlp.apply,
     ],
     backward: [
       ...attention,
-      applyAttention,
+      ...ofAttention.remake,
+      ofAttention.apply,
       ...toInner,
       // Only the gradient of the gate needs what it multiplied.
       ...(gatesTrain ? toOutput : []),
 
-      kernels.applyBack(arena, { plan, dy: dx, gates, branch: a.mlp, dGates: dGates.mlp }, at.mlp),
+      ...ofMlp.remake,
+      ...ofMlp.backward,
       kernels.downBack(layer)(arena, { plan, dy: a.mlp, weights: w.down, dx: a.dInner }, { firstRow: 0 }),
       ...adaptBack('mlp.down_proj'),
       kernels.swigluBack(arena, { plan, dy: a.dInner, gate: a.gate, up: a.up }),
@@ -133,9 +136,8 @@ export function layerProgram(inputs: LayerInputs, layer: number): { forward: Dis
       kernels.upBack(layer)(arena, { plan, dy: a.up, weights: w.gateUp, dx: a.du }, { firstRow: ff }),
       ...adaptBack('mlp.gate_proj', 'mlp.up_proj'),
       kernels.normBack(arena, { ...bound, x: a.middle, dy: a.du, dx }, { norm: w.postNorm }),
-      ...(mlpRouterReads === 'entry' ? [] : routers.backward(layer, 'mlp', a.middle, dx)),
 
-      kernels.applyBack(arena, { plan, dy: dx, gates, branch: a.attention, dGates: dGates.attention }, at.attention),
+      ...ofAttention.backward,
       kernels.outputBack(layer)(arena, { plan, dy: a.attention, weights: w.o, dx: a.dAttended }, { firstRow: 0 }),
       ...adaptBack('self_attn.o_proj'),
       kernels.queryGradient(arena, { plan, ...a, out: a.attended, dOut: a.dAttended }, { length }),
@@ -148,8 +150,8 @@ export function layerProgram(inputs: LayerInputs, layer: number): { forward: Dis
       kernels.keysValuesBack(layer)(arena, { plan, dy: a.dkv, weights: w.qkv, dx: a.du }, { firstRow: queryWidth }),
       ...adaptBack('self_attn.q_proj', 'self_attn.k_proj', 'self_attn.v_proj'),
       kernels.normBack(arena, { ...bound, x, dy: a.du, dx }, { norm: w.inputNorm }),
-      ...routers.backward(layer, 'attention', x, dx),
-      ...(mlpRouterReads === 'entry' ? routers.backward(layer, 'mlp', x, dx) : []),
+      ...ofAttention.entryBackward,
+      ...ofMlp.entryBackward,
     ],
   }
 }

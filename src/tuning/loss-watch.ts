@@ -1,18 +1,17 @@
 /** Steps whose losses are averaged: batches differ. */
 const WINDOW = 20
-/** Times the least mean so far. */
-const FACTOR = 2
-
 /**
- * Tells when a run has diverged: a loss that is no finite number, or a mean of the last steps above twice the least such mean so far. Both stages
- * begin with a loss that they only have to lower (random routers; a model as it was), and batches of a few hundred tokens differ by less.
+ * Tells when a run has diverged: a loss that is no finite number, or a mean of the last steps above `factor` times the least such mean so far.
  * Means at the beginning are over the steps that there are, so that a run that leaves its start at once is seen too.
  */
 export class LossWatch {
   readonly #last: number[] = []
   #least = Number.POSITIVE_INFINITY
 
-  constructor(losses: readonly number[]) {
+  constructor(
+    losses: readonly number[],
+    private readonly factor: number,
+  ) {
     for (const loss of losses) this.#add(loss)
   }
 
@@ -20,12 +19,12 @@ export class LossWatch {
   accepts(loss: number): boolean {
     if (!Number.isFinite(loss)) return false
     this.#add(loss)
-    return this.#last.length < WINDOW || this.#mean <= FACTOR * this.#least
+    return this.#last.length < WINDOW || this.#mean <= this.factor * this.#least
   }
 
   /** Whether a state of now is worth keeping: nearer to the best than to what ends a run. */
   get isCalm(): boolean {
-    return this.#mean <= ((1 + FACTOR) / 2) * this.#least
+    return this.#mean <= ((1 + this.factor) / 2) * this.#least
   }
 
   get #mean(): number {

@@ -6,10 +6,9 @@ import { GradientStep } from './gradient-step.js'
 import { type HeldOutLoss, heldOutLoss } from './held-out.js'
 import { LossWatch } from './loss-watch.js'
 import { Optimiser } from './optimiser.js'
-import { Parameters, type ParameterTensor } from './parameters.js'
-import { temperature, warmCosine } from './schedules.js'
-import type { TrainingSettings } from './settings.js'
+import { STAGES } from './stages.js'
 import { streamSeed } from './streams.js'
+import type { TrainingInputs } from './training.js'
 
 /** Steps between the states that a run can fall back to. */
 const KEEP_EVERY = 25
@@ -18,13 +17,13 @@ const KEEP_EVERY = 25
 export interface TrainedStep {
   /** Counted from 0. */
   readonly step: number
-  /** crossEntropy + λ · |rate wanted − had|; of a LoRA the cross-entropy. */
+  /** crossEntropy + λ · |rate wanted − had|; of a LoRA the cross-entropy; of gates crossEntropy + λ · mean(g²). */
   readonly loss: number
   /** Mean over the predicted tokens, in nats. */
   readonly crossEntropy: number
   /** Share of gates that executed. */
   readonly executeRate: number
-  /** Temperature of the gates. */
+  /** Temperature of the gates; 1 where they have none. */
   readonly tau: number
 }
 
@@ -37,22 +36,10 @@ export interface TrainingState {
   readonly second: Float32Array<ArrayBuffer>
 }
 
-export interface TrainingInputs {
-  readonly settings: TrainingSettings
-  /** Of `settings.length` ids each. */
-  readonly windows: readonly (readonly number[])[]
-  /** Tokens behind which nothing is predicted. */
-  readonly ends: ReadonlySet<number>
-  /** Both logits of every router, by official names: what stage 1 begins with, and what stage 2 leaves as it is. */
-  readonly routers: readonly ParameterTensor[]
-  /** Of stage 2. */
-  readonly lora?: readonly ParameterTensor[] | undefined
-}
-
-/** Trains routers or a LoRA of a frozen model, step by step. */
+/** Trains what a stage adds to a frozen model, step by step. */
 export class TrainingRun {
   #history: TrainedStep[] = []
-  #watch = new LossWatch([])
+  #watch: LossWatch
   #good: TrainingState
 
   private constructor(
@@ -61,6 +48,7 @@ export class TrainingRun {
     begin: TrainingState,
   ) {
     this.#good = begin
+    this.#watch = new LossWatch([], parts.training.mayRise)
   }
 
   /**
@@ -82,11 +70,11 @@ export class TrainingRun {
     }
     const parts = await build(target, weights, inputs)
     try {
-      const { count } = parts.trained
+      const { count } = parts.training.parameters
       const begin = { history: [], first: new Float32Array(count), second: new Float32Array(count) }
       const run = new TrainingRun(inputs, parts, {
         ...begin,
-        values: await parts.trained.readAll(parts.trained.values),
+        values: await readValues(parts),
       })
       if (from) run.#restore(from)
       return run
@@ -111,18 +99,17 @@ export class TrainingRun {
    */
   async step(): Promise<TrainedStep> {
     const { settings } = this.inputs
-    const { optimiser } = this.parts
+    const { optimiser, training } = this.parts
     const n = this.#history.length
     const done = await this.#gradients(n)
     if (!this.#watch.accepts(done.loss)) {
       throw this.#diverged(
         Number.isFinite(done.loss)
-          ? 'the mean loss of the last steps is more than twice the least that it was'
+          ? `the mean loss of the last steps is more than ${this.parts.training.mayRise} times the least that it was`
           : `the loss is ${done.loss}`,
       )
     }
-    const share = settings.stage === 'routers' ? 1 : warmCosine(n, settings.steps)
-    optimiser.step({ learningRate: share * settings.learningRate })
+    optimiser.step({ learningRate: training.rate(n) * settings.learningRate })
     this.#history.push(done)
     if (this.isDone || (this.#history.length % KEEP_EVERY === 0 && this.#watch.isCalm)) await this.state()
     return done
@@ -133,9 +120,8 @@ export class TrainingRun {
    * @throws `diverged` where values are broken: routers that are decide all the same, so that the loss may not tell.
    */
   async state(): Promise<TrainingState> {
-    const { trained, optimiser } = this.parts
     const history = [...this.#history]
-    const state = { history, values: await trained.readAll(trained.values), ...(await optimiser.moments()) }
+    const state = { history, values: await readValues(this.parts), ...(await this.parts.optimiser.moments()) }
     if (!state.values.every(Number.isFinite)) throw this.#diverged('what trains is no number any more')
     this.#good = state
     return state
@@ -168,22 +154,18 @@ export class TrainingRun {
   /** Adds up the gradients of step n, and gives the mean of its batches' losses. */
   async #gradients(n: number): Promise<TrainedStep> {
     const { settings, windows, ends } = this.inputs
-    const { batch, accumulation, seed, coefficient, target, stage, steps, decisions } = settings
-    const trainsRouters = stage === 'routers'
-    const tau = trainsRouters ? temperature(n * accumulation, accumulation, steps) : 1
+    const { batch, accumulation, seed } = settings
+    const { gradient, training } = this.parts
     const sum = { loss: 0, crossEntropy: 0, executeRate: 0 }
     for (let i = 0; i < accumulation; i++) {
       const counter = n * accumulation + i
-      const losses = await this.parts.gradient.run({
-        ...{ ids: drawBatch(windows, batch, streamSeed(seed, 'batches'), counter), ends, tau, accumulation },
-        ...(trainsRouters && { executeRate: 1 - target, coefficient }),
-        ...((trainsRouters || decisions === 'sampled') && { noise: { seed: streamSeed(seed, 'noise'), counter } }),
-      })
+      const ids = drawBatch(windows, batch, streamSeed(seed, 'batches'), counter)
+      const losses = await gradient.run({ ids, ends, accumulation, ...training.input(n, counter) })
       sum.loss += losses.loss / accumulation
       sum.crossEntropy += losses.crossEntropy / accumulation
       sum.executeRate += losses.executeRate / accumulation
     }
-    return { step: n, ...sum, tau }
+    return { step: n, ...sum, tau: training.input(n, n * accumulation).tau }
   }
 
   #diverged(what: string): SkipstoneError {
@@ -196,21 +178,28 @@ export class TrainingRun {
   }
 
   #restore(state: TrainingState): void {
-    const { trained, optimiser } = this.parts
-    trained.write(state.values)
+    const { training, optimiser } = this.parts
+    training.parameters.write(state.values)
     optimiser.restore(state.history.length, state)
     this.#history = [...state.history]
-    this.#watch = new LossWatch(state.history.map(({ loss }) => loss))
+    this.#watch = new LossWatch(
+      state.history.map(({ loss }) => loss),
+      training.mayRise,
+    )
     this.#good = state
   }
 }
 
 type Parts = Awaited<ReturnType<typeof build>>
 
+function readValues({ training }: Pick<Parts, 'training'>): Promise<Float32Array<ArrayBuffer>> {
+  return training.parameters.readAll(training.parameters.values)
+}
+
 /** Nothing stays allocated after a failure. */
-async function build(target: Target, weights: ModelWeights, { settings, routers, lora }: TrainingInputs) {
+async function build(target: Target, weights: ModelWeights, inputs: TrainingInputs) {
   const { gpu } = target
-  const { stage, batch, length, input, rank, alpha, targets } = settings
+  const { stage, batch, length } = inputs.settings
   const owned: { destroy(): void }[] = []
   const own = <T extends { destroy(): void }>(part: T): T => {
     owned.push(part)
@@ -220,18 +209,11 @@ async function build(target: Target, weights: ModelWeights, { settings, routers,
     for (const part of owned) part.destroy()
   }
   try {
-    const ofRouters = own(new Parameters(gpu, routers, stage === 'routers'))
-    const ofLora = lora && own(new Parameters(gpu, lora, stage === 'lora'))
-    const width = routers.find(({ name }) => name.endsWith('hidden_layer.bias'))?.shape[0]
-    const gradient = own(
-      await GradientStep.create(target, weights, {
-        ...{ batch, length, routers: { parameters: ofRouters, input, ...(width !== undefined && { width }) } },
-        ...(ofLora && { lora: { parameters: ofLora, rank, alpha, targets } }),
-      }),
-    )
-    const trained = stage === 'routers' ? ofRouters : (ofLora as Parameters)
-    const optimiser = own(await Optimiser.create(gpu, trained))
-    return { gradient, trained, optimiser, destroy }
+    const training = await STAGES[stage](gpu, inputs, own)
+    const { gating, lora, parameters } = training
+    const gradient = own(await GradientStep.create(target, weights, { batch, length, gating, ...(lora && { lora }) }))
+    const optimiser = own(await Optimiser.create(gpu, parameters))
+    return { gradient, training, optimiser, destroy }
   } catch (error) {
     destroy()
     throw error

@@ -85,7 +85,7 @@ export class WorkerTuneRun implements TuneRun {
 
   async use(): Promise<void> {
     await this.#ask('use')
-    this.owner.routed()
+    if (this.stage === 'routers') this.owner.routed()
   }
 
   forget(): Promise<void> {

@@ -18,9 +18,15 @@ const at = (place: string) => new UrlSource(new URL(place, location.href).href)
 async function train({ model: place, trained, windows, changes }: PageRun): Promise<readonly TrainedStep[]> {
   const model = await loadEngineModel(at(place), {})
   const engine = await model.engine()
-  const { settings, routers, lora } = await firstValues(engine.shape, at(trained), changes)
+  const { settings, trained: first, under } = await firstValues(engine.shape, at(trained), changes)
   const ends = new Set(model.config.eosTokenIds)
-  const run = await TrainingRun.create(engine.target, engine.weights, { settings, windows, ends, routers, lora })
+  const run = await TrainingRun.create(engine.target, engine.weights, {
+    settings,
+    windows,
+    ends,
+    trained: first,
+    under,
+  })
   while (!run.isDone) await run.step()
   const { history } = run
   run.destroy()

@@ -28,12 +28,14 @@ gpuSuite('cross-entropy over slices of the vocabulary', (bench) => {
     const targets = Uint32Array.from({ length: CAPACITY }, () => prng.below(vocab))
     targets.set([0, vocab - 1, NO_TARGET], 1)
     const gates = Float32Array.from({ length: SUBLAYERS * CAPACITY }, () => prng.below(2))
+    const squares = noise(prng, SUBLAYERS * CAPACITY)
     const share = 0.25
     const scale = 1 / (ROWS - 1)
     const options = { d4: D4, vocab, dtype, forms, slice }
-    const [head, losses] = await Promise.all([
+    const [head, losses, ofSquares] = await Promise.all([
       crossEntropyHead(bench.gpu, options),
-      stepLossesKernel(bench.gpu, { sublayers: SUBLAYERS, capacity: CAPACITY }),
+      stepLossesKernel(bench.gpu, { sublayers: SUBLAYERS, capacity: CAPACITY, penalty: 'rate' }),
+      stepLossesKernel(bench.gpu, { sublayers: SUBLAYERS, capacity: CAPACITY, penalty: { squaresOf: D } }),
     ])
     const buffers = {
       plan: bench.upload(planOf({ rows: ROWS, capacity: CAPACITY })),
@@ -46,6 +48,7 @@ gpuSuite('cross-entropy over slices of the vocabulary', (bench) => {
       sums: bench.poisoned(4 * CAPACITY),
       dState: bench.poisoned(CAPACITY * D4 * 4),
       gates: bench.upload(gates),
+      squares: bench.upload(squares),
       losses: bench.poisoned(4),
     }
     const parts = head(bench.arena, buffers)
@@ -63,6 +66,14 @@ gpuSuite('cross-entropy over slices of the vocabulary', (bench) => {
       [expected.loss, penalty.rate, expected.loss + penalty.loss, share * penalty.dGate],
       undefined,
       'losses',
+    )
+    await bench.run([ofSquares(bench.arena, buffers)])
+    const square = squares.filter((_, i) => i % CAPACITY < ROWS).reduce((sum, own) => sum + own, 0)
+    expectClose(
+      await bench.floats(buffers.losses),
+      [expected.loss, penalty.rate, expected.loss + (8 * square) / (SUBLAYERS * ROWS * D), 0],
+      undefined,
+      'losses with the mean square of gates',
     )
     const written = { from: 0, to: ROWS * D4 * 4 }
     const dState = expected.dState.map((value) => share * value)

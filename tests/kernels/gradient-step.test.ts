@@ -1,14 +1,11 @@
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { writeSafetensors } from '../../src/formats/safetensors-writer.js'
-import {
-  GradientStep,
-  type GradientStepOptions,
-  type StepInput,
-  type StepLosses,
-} from '../../src/tuning/gradient-step.js'
+import { GradientStep, type GradientStepOptions, type StepLosses } from '../../src/tuning/gradient-step.js'
 import type { LoraTarget } from '../../src/tuning/lora.js'
 import { Parameters, type ParameterTensor } from '../../src/tuning/parameters.js'
+import { routerGating } from '../../src/tuning/routers.js'
+import type { StepInput } from '../../src/tuning/step-input.js'
 import { type GoldenTensor, readJson, readTensors, sharedDir, sharedPresent } from '../fixtures/golden.js'
 import { MemorySource } from '../fixtures/memory-source.js'
 import { type Bench, expectClose, gpuSuite } from '../gpu/testing.js'
@@ -119,7 +116,7 @@ describe.skipIf(!sharedPresent)('golden gradients', () => {
         executeRate: 1 - c.skip,
         coefficient: c.coefficient,
       }
-      await run(bench, { routers, slice }, input, async (losses, step) => {
+      await run(bench, { gating: routerGating(routers), slice }, input, async (losses, step) => {
         expect([...(await step.gates())]).toEqual([...floats(`${name}.gates`)])
         expectClose([losses.crossEntropy, losses.executeRate, losses.loss], [c.ce, c.rate, c.loss], LOSS, 'losses')
         await expectGradients(parameters, under(`${name}.grads.`), c.max_grad)
@@ -136,7 +133,7 @@ describe.skipIf(!sharedPresent)('golden gradients', () => {
       const frozen = new Parameters(bench.gpu, under('stage2.routers.'), false)
       const parameters = new Parameters(bench.gpu, loraTensors('stage2.lora.'), true)
       const lora = { parameters, rank: c.r, alpha: c.alpha, targets }
-      await run(bench, { routers: { parameters: frozen }, lora }, {}, async (losses, step) => {
+      await run(bench, { gating: routerGating({ parameters: frozen }), lora }, {}, async (losses, step) => {
         expect([...(await step.gates())]).toEqual([...tensors.get('stage2.execute')!.data])
         expectClose(
           [losses.crossEntropy, losses.executeRate, losses.loss],

@@ -4,6 +4,7 @@ import type { Target } from '../../src/runtime/target.js'
 import { GradientStep } from '../../src/tuning/gradient-step.js'
 import { initialRouters } from '../../src/tuning/initial.js'
 import { Parameters } from '../../src/tuning/parameters.js'
+import { routerGating } from '../../src/tuning/routers.js'
 import { TrainingRun } from '../../src/tuning/training-run.js'
 import { tinyModel } from '../fixtures/tiny-model.js'
 import { gpuSuite } from '../gpu/testing.js'
@@ -41,10 +42,30 @@ gpuSuite('a training run', (bench) => {
     })
   })
 
+  it('keeps less with gates from step to step, down to the target, and closes them where they do nothing', async () => {
+    await use(async (target, weights) => {
+      const inputs = tinyInputs(target, { stage: 'gateskip', steps: 30, learningRate: 0.1, target: 0.4 })
+      const run = await TrainingRun.create(target, weights, inputs)
+      await advance(run, 30)
+      const rows = inputs.settings.batch * inputs.settings.length
+      for (const { step, executeRate, tau } of run.history) {
+        expect(Math.abs(executeRate - (1 - (0.4 * step) / 29))).toBeLessThanOrEqual(0.5 / rows + 1e-6)
+        expect(tau).toBe(1)
+      }
+      expect(await run.rates()).toEqual(Array(4).fill(expect.closeTo(Math.round(0.6 * rows) / rows, 6)))
+      // λ · mean(g²) of gates that begin at 0.993.
+      const open = run.history.map(({ loss, crossEntropy }) => loss - crossEntropy)
+      expect(open[0]).toBeCloseTo(0.986, 2)
+      expect(open.at(-1)).toBeLessThan(0.9)
+      run.destroy()
+    })
+  })
+
   it.each([
     { name: 'routers', changes: { stage: 'routers', accumulation: 2 } },
     { name: 'a LoRA', changes: { stage: 'lora' } },
     { name: 'a LoRA under sampled decisions', changes: { stage: 'lora', decisions: 'sampled' } },
+    { name: 'gates', changes: { stage: 'gateskip', accumulation: 2 } },
   ] as const)('$name: goes on from a state to the letter', async ({ changes }) => {
     await use(async (target, weights) => {
       const inputs = tinyInputs(target, changes)
@@ -71,7 +92,11 @@ gpuSuite('a training run', (bench) => {
       const run = await TrainingRun.create(target, weights, inputs)
       const { batch, length } = inputs.settings
       const routers = new Parameters(bench.gpu, initialRouters(target.shape, 3), false)
-      const plain = await GradientStep.create(target, weights, { batch: 1, length, routers: { parameters: routers } })
+      const plain = await GradientStep.create(target, weights, {
+        batch: 1,
+        length,
+        gating: routerGating({ parameters: routers }),
+      })
       const sum = { nll: 0, rate: 0 }
       for (const window of inputs.windows) {
         const { crossEntropy } = await plain.measure({ ids: Uint32Array.from(window) })
@@ -89,7 +114,7 @@ gpuSuite('a training run', (bench) => {
     })
   })
 
-  it.each(['routers', 'lora'] as const)(
+  it.each(['routers', 'lora', 'gateskip'] as const)(
     'of %s that breaks stops with a typed error, at its last good state',
     async (stage) => {
       await use(async (target, weights) => {

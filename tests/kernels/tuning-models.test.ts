@@ -8,6 +8,7 @@ import { GradientStep } from '../../src/tuning/gradient-step.js'
 import type { LoraTarget } from '../../src/tuning/lora.js'
 import { Optimiser } from '../../src/tuning/optimiser.js'
 import { Parameters, type ParameterTensor } from '../../src/tuning/parameters.js'
+import { routerGating } from '../../src/tuning/routers.js'
 import { Prng } from '../fixtures/prng.js'
 import type { Tensor } from '../fixtures/random-checkpoint.js'
 import { type TinyModel, type TinyOptions, tinyModel } from '../fixtures/tiny-model.js'
@@ -99,7 +100,7 @@ gpuSuite('training steps', (bench) => {
       const tensors = loraTensors(target, new Prng(9))
       const parameters = new Parameters(bench.gpu, tensors, true)
       const step = await GradientStep.create(target, weights, {
-        ...{ batch: BATCH, length: LENGTH, slice: 40, routers: { parameters: routers } },
+        ...{ batch: BATCH, length: LENGTH, slice: 40, gating: routerGating({ parameters: routers }) },
         lora: { parameters, rank: RANK, alpha: ALPHA, targets: TARGETS },
       })
       await use(step, parameters, tensors, tiny)
@@ -176,7 +177,7 @@ gpuSuite('training steps', (bench) => {
         const { config } = target.shape
         const shape = { ...target.shape, config: { ...config, layers: depth }, sublayers: 2 * depth }
         const step = await GradientStep.create({ ...target, shape }, weights, {
-          ...{ batch: 1, length, routers: { parameters } },
+          ...{ batch: 1, length, gating: routerGating({ parameters }) },
         })
         const used = bench.gpu.memory.bytes - before
         step.destroy()
@@ -209,7 +210,7 @@ gpuSuite('training steps', (bench) => {
     const other = tinyModel({ layers, hiddenSize })
     await withWeights(bench.gpu, tiny.source, tiny.hub, 'stored', async (target, weights) => {
       const parameters = new Parameters(bench.gpu, named(other.routers), true)
-      const step = GradientStep.create(target, weights, { batch: 1, length: 4, routers: { parameters } })
+      const step = GradientStep.create(target, weights, { batch: 1, length: 4, gating: routerGating({ parameters }) })
       await expect(step).rejects.toMatchObject({ code })
       parameters.destroy()
     })

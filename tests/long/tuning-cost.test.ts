@@ -9,7 +9,10 @@ import { median } from '../../src/study/median.js'
 import { syntheticCheckpoint, syntheticConfig, syntheticIds } from '../../src/study/synthetic.js'
 import { GradientStep, type GradientStepOptions } from '../../src/tuning/gradient-step.js'
 import { initialLora, initialRouters } from '../../src/tuning/initial.js'
+import { initialGates } from '../../src/tuning/initial-gates.js'
 import { Parameters } from '../../src/tuning/parameters.js'
+import { residualGating } from '../../src/tuning/residual-gates.js'
+import { routerGating } from '../../src/tuning/routers.js'
 import { defaultSettings } from '../../src/tuning/settings.js'
 import { describeWithGpu } from '../fixtures/dawn.js'
 
@@ -29,18 +32,24 @@ describeWithGpu('a step of training', (gpu) => {
       const weights = await loadWeights(device, config, syntheticCheckpoint(config), { dtype: dtype as DtypeOption })
       const target = await chooseTarget(device, config, weights.dtypes, 'all')
       const ids = Uint32Array.from(syntheticIds(tokens, config.vocabSize))
-      for (const stage of ['routers', 'lora'] as const) {
+      for (const stage of ['routers', 'lora', 'gateskip'] as const) {
         const settings = defaultSettings(target.shape, stage)
         const routers = new Parameters(device, initialRouters(target.shape, 1), stage === 'routers')
         const lora = new Parameters(device, initialLora(target.shape, settings, 1), true)
+        const gates = new Parameters(device, initialGates(target.shape, 1), true)
         const options = {
-          ...{ batch: 1, length: tokens, routers: { parameters: routers } },
+          ...{
+            batch: 1,
+            length: tokens,
+            gating: stage === 'gateskip' ? residualGating(gates) : routerGating({ parameters: routers }),
+          },
           ...(stage === 'lora' && { lora: { parameters: lora, ...settings } }),
         }
         const step = await GradientStep.create(target, weights, options)
         const input = {
           ...{ ids, tau: 2 },
-          ...(stage === 'routers' && { noise: { seed: 1, counter: 0 }, executeRate: 0.75, coefficient: 8 }),
+          ...(stage === 'routers' && { noise: { seed: 1, counter: 0 } }),
+          ...(stage !== 'lora' && { executeRate: 0.75, coefficient: 8 }),
         }
         const timed = async (work: () => Promise<unknown>) => {
           const begun = performance.now()
@@ -59,7 +68,7 @@ describeWithGpu('a step of training', (gpu) => {
           `${shape} ${dtype}, ${stage}: forward ${forward.toFixed(0)} ms, step ${whole.toFixed(0)} ms, ${(whole / forward).toFixed(2)} times`,
         )
         if (device.features.has('timestamp-query') && rounds > 1) console.log(await kernels(device, options))
-        for (const part of [routers, lora]) part.destroy()
+        for (const part of [routers, lora, gates]) part.destroy()
       }
       expect(device.uncapturedErrors).toEqual([])
       weights.destroy()

@@ -58,14 +58,19 @@ if (!referencePython) {
     async function both(changes: Partial<TrainingSettings>) {
       const trainedRouters = new DirectorySource(path.join(STORIES, 'skipgpt-25'))
       const all = { batch: BATCH, length: LENGTH, steps: 60, ...changes }
-      const { settings, routers, lora, folded } = await firstValues(engine.shape, trainedRouters, all)
+      const { settings, trained: first, under, folded } = await firstValues(engine.shape, trainedRouters, all)
       const { stage } = settings
-      const run = await TrainingRun.create(engine.target, engine.weights, { settings, windows, ends, routers, lora })
+      const run = await TrainingRun.create(engine.target, engine.weights, {
+        settings,
+        windows,
+        ends,
+        trained: first,
+        under,
+      })
       const begun = performance.now()
       while (!run.isDone) await run.step()
       const msPerStep = (performance.now() - begun) / settings.steps
       const state = await run.state()
-      const first = lora ?? routers
       let at = 0
       const trained = first.map(({ name, shape, data }) => {
         at += data.length
@@ -79,7 +84,7 @@ if (!referencePython) {
         path.join(place, 'trained'),
         stage === 'lora' ? adapterFiles(trained, settings) : routerFiles(trained, settings),
       )
-      const theirs = await trainReference(place, { settings, windows, held, routers, lora })
+      const theirs = await trainReference(place, { settings, windows, held, trained: first, under })
       return { history: run.history, trained, adapted, folded, theirs, msPerStep }
     }
 

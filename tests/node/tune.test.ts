@@ -71,6 +71,23 @@ describe.skipIf(!findDriverManifest('lavapipe') && !process.env.CI)('skipstone t
     expect((value.skip as { total: number }).total).toBeGreaterThan(0)
   })
 
+  it('trains gates, whose file the other commands take', async () => {
+    const out = inFolder('gates')
+    const text = ['--text', inFolder('text.txt')]
+    const gates = ['--stage', 'gateskip', '--target', '0.3', '--learning-rate', '0.05', '--coefficient', '0.5']
+    const { status, value } = await run('tune', ...gates, ...text, ...small, '--out', out)
+    expect(status).toBe(0)
+    expect(value).toMatchObject({ out, files: ['routers.safetensors'] })
+    const { steps, held } = value as { steps: Record<string, number>[]; held: Record<string, number> }
+    expect(Object.keys(steps[0]!).sort()).toEqual(['crossEntropy', 'executeRate', 'loss', 'tau'])
+    expect(steps.map(({ executeRate }) => executeRate)).toEqual([1, 0.84375, 0.6875])
+    expect(steps[0]!.loss! - steps[0]!.crossEntropy!).toBeCloseTo(0.5 * 0.986, 2)
+    expect(Object.keys(held)).toEqual(['dense', 'routed'])
+    const same = ['--routers', out, '--policy', 'gateskip', '--text', inFolder('text.txt'), '--context', '16']
+    const measured = (await run('eval', ...same)).value as { skip: { total: number } }
+    expect(Math.abs(measured.skip.total - 0.3)).toBeLessThan(0.1)
+  })
+
   it('trains on what the model writes itself', async () => {
     const sampled = ['--text', 'self', '--sampled', '5', '--target', '0.3', ...small, '--seed', '4']
     const { status, value } = await run('tune', ...sampled, '--out', inFolder('own'))
@@ -87,7 +104,12 @@ describe.skipIf(!findDriverManifest('lavapipe') && !process.env.CI)('skipstone t
       args: ['--text', 'self', '--target', '0.95', '--out', 'x'],
       code: 'bad-option',
     },
-    { why: 'another stage', args: ['--stage', 'gateskip', '--text', 'self', '--out', 'x'], code: 'unsupported' },
+    { why: 'another stage', args: ['--stage', 'gates', '--text', 'self', '--out', 'x'], code: 'bad-option' },
+    {
+      why: 'gates without a target',
+      args: ['--stage', 'gateskip', '--text', 'self', '--out', 'x'],
+      code: 'bad-option',
+    },
     {
       why: 'a LoRA without routers',
       args: ['--stage', 'lora', '--text', 'self', '--out', 'x'],

@@ -217,6 +217,7 @@ describe('an application that bundles it', () => {
       rows: 1,
       study: 6,
       tuning: 20,
+      'tuning-gates': 4,
       sweep: 4,
     }
     const extraOf = ({ moduleIds }: Rolldown.OutputChunk) =>

@@ -10,6 +10,8 @@ import { describeSdk, expectError, generated } from './support.js'
 const windows = Array.from({ length: 12 }, (_, i) => randomIds(10, 40 + i))
 const OPTIONS: TuneOptions = { target: 0.3, data: { windows }, steps: 9, batch: 2, existing: 'replace', saveEvery: 0 }
 
+const GATES: TuneOptions = { ...OPTIONS, stage: 'gateskip', learningRate: 0.1 }
+
 describeSdk.anywhere('tuning', (bench) => {
   const model = () => bench().model
 
@@ -92,6 +94,47 @@ describeSdk.anywhere('tuning', (bench) => {
     await expectError(run.use(), 'unsupported')
   })
 
+  it('trains gates, of which a model skips the target by thresholds', async () => {
+    const plain = await bench().load({ checkpoint: { routers: undefined } })
+    const run = await plain.model.tune({ ...GATES, existing: undefined })
+    expect(run.stage).toBe('gateskip')
+    await run.done
+    expect(run.steps.at(-1)!.executeRate).toBeCloseTo(0.7, 5)
+    await run.evaluate()
+    const { memory } = (await plain.engine()).gpu
+    const bytes = memory.bytes
+    const measured = await run.evaluate()
+    // Nothing of the gates that were measured stays.
+    expect(memory.bytes).toBe(bytes)
+    const files = await run.export()
+    expect([...files.keys()]).toEqual(['routers.safetensors'])
+    const gated = await bench().load({ routers: new MemorySource(files), checkpoint: { routers: undefined } })
+    const { nll, skip, tokens } = await gated.model.evaluate(run.held, { policy: 'gateskip' })
+    const { attention, mlp, total } = skip
+    const { nll: dense } = await gated.model.evaluate(run.held)
+    expect(measured).toEqual({ windows: 1, tokens, dense, routed: nll, skip: { attention, mlp, total } })
+    expect(nll).not.toBe(dense)
+    // Thresholds are those of the text that it trained on.
+    const trained = await gated.model.evaluate(windows.slice(0, -1), { policy: 'gateskip' })
+    expect(Math.abs(trained.skip.total - 0.3)).toBeLessThan(0.03)
+
+    await expectError(plain.model.evaluate(run.held, { policy: 'gateskip' }), 'missing-weights')
+    await run.use()
+    expect((await plain.model.evaluate(run.held, { policy: 'gateskip' })).nll).toBe(nll)
+    expect(plain.model.hasRouters).toBe(false)
+    await expectError(plain.model.tune({ ...GATES, existing: undefined }), 'bad-option')
+    // At the first step everything is kept, as it was: only these gates have this loss.
+    const first = async (existing: 'continue' | 'replace', of = plain.model) => {
+      const again = await of.tune({ ...GATES, existing, steps: 1 })
+      await again.done
+      return again.steps[0]!.loss
+    }
+    expect(await first('replace')).toBe(run.steps[0]!.loss)
+    expect(await first('continue')).toBeLessThan(run.steps[0]!.loss)
+    expect(await first('continue', gated.model)).toBe(await first('continue'))
+    for (const { model } of [plain, gated]) model.dispose()
+  })
+
   it('holds still, goes on, and stops', async () => {
     const run = await model().tune({ ...OPTIONS, steps: 500 })
     await run.pause()
@@ -127,7 +170,7 @@ describeSdk.anywhere('tuning', (bench) => {
   })
 
   it('goes on where a page that was closed had kept it, with the same curve', async () => {
-    for (const stage of ['routers', 'lora'] as const) {
+    for (const stage of ['routers', 'lora', 'gateskip'] as const) {
       const options: TuneOptions = { ...OPTIONS, stage, saveEvery: 2, ...(stage === 'lora' && { existing: undefined }) }
       const whole = await model().tune(options)
       await whole.done
@@ -222,7 +265,7 @@ describeSdk.anywhere('tuning', (bench) => {
     await refuse({ learningRate: -1 }, 'bad-option')
     await refuse({ context: 2000 }, 'bad-option')
     await refuse({ targets: ['lm_head' as 'mlp.up_proj'] }, 'bad-option')
-    await refuse({ stage: 'gateskip' as 'lora' }, 'bad-option')
+    await refuse({ stage: 'gates' as 'lora' }, 'bad-option')
     await refuse({ batch: 10_000_000 }, 'out-of-memory')
     const plain = await bench().load({ checkpoint: { routers: undefined } })
     await expectError(plain.model.tune({ ...OPTIONS, stage: 'lora' }), 'missing-weights')

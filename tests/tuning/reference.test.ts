@@ -10,6 +10,13 @@ import { swiglu } from '../../src/kernels/reference/swiglu.js'
 import { ropeTable } from '../../src/model/rope.js'
 import { adamW } from '../../src/tuning/reference/adamw.js'
 import { attentionBackward } from '../../src/tuning/reference/attention-backward.js'
+import {
+  channelGates,
+  channelGatesApply,
+  channelGatesBackward,
+  keepRanked,
+  squaresPenalty,
+} from '../../src/tuning/reference/channel-gates.js'
 import { crossEntropy } from '../../src/tuning/reference/cross-entropy.js'
 import { gatedBackward, ratePenalty, sampleGates, sampleGatesBackward } from '../../src/tuning/reference/gates.js'
 import { linearBackward } from '../../src/tuning/reference/linear-backward.js'
@@ -125,12 +132,44 @@ describe('gradients equal finite differences', () => {
     expectGradient(dGates, gates, () => dot(dy, y()))
   })
 
+  it('a sublayer that is gated by channel, of which rows are skipped, and the penalty on its gates', () => {
+    const [x, v, bias, branch, dy] = [random(12), random(12), random(4), random(12), random(12)]
+    const { gates, scores } = channelGates(v, bias)
+    const kept = keepRanked(scores, 2 / 3)
+    expect([...kept].sort()).toEqual([0, 1, 1])
+    const loss = () => {
+      const own = channelGates(v, bias).gates
+      // Those of another sublayer count in the mean too.
+      return dot(dy, channelGatesApply(x, kept, own, branch)) + squaresPenalty([...own, ...gates], 8)
+    }
+    const { dBranch, dv } = channelGatesBackward(dy, kept, gates, branch, { coefficient: 8, count: 24 })
+    expectGradient(dBranch, branch, loss)
+    expectGradient(dy, x, loss)
+    // The penalty reaches the other sublayer's gates by themselves.
+    expectGradient(dv, v, loss)
+    const skipped = kept.indexOf(0)
+    expect(dBranch.subarray(4 * skipped, 4 * skipped + 4).every((value) => value === 0)).toBe(true)
+    expect(dv[4 * skipped]).toBeGreaterThan(0)
+  })
+
   it('the penalty on the rate, on either side of the target', () => {
     const gates = random(6)
     for (const target of [-3, 3]) {
       const { dGate } = ratePenalty(gates, target, 8)
       expectGradient(Array(6).fill(dGate), gates, () => ratePenalty(gates, target, 8).loss)
     }
+  })
+})
+
+describe('rows that are kept', () => {
+  it('are those with the highest scores, of equal ones the later, and as many as come nearest to the rate', () => {
+    const scores = [0.5, 0.25, 0.5, 0.75, 0.5]
+    expect([...keepRanked(scores, 1)]).toEqual([1, 1, 1, 1, 1])
+    expect([...keepRanked(scores, 0.8)]).toEqual([1, 0, 1, 1, 1])
+    expect([...keepRanked(scores, 0.65)]).toEqual([0, 0, 1, 1, 1])
+    expect([...keepRanked(scores, 0.4)]).toEqual([0, 0, 0, 1, 1])
+    expect([...keepRanked(scores, 0)]).toEqual([0, 0, 0, 0, 0])
+    expect([...keepRanked([], 0.5)]).toEqual([])
   })
 })
 

@@ -1,12 +1,16 @@
 import { describe, expect, it } from 'vitest'
 import { readAdapter } from '../../src/model/adapter.js'
+import { openCheckpoint } from '../../src/model/checkpoint.js'
 import { parseModelConfig } from '../../src/model/config.js'
 import { runtimeShape } from '../../src/runtime/shape.js'
+import { policyTensors } from '../../src/sdk/policy-tensors.js'
 import { loadRouters } from '../../src/sdk/routers.js'
+import { GATESKIP_TENSORS, readGateSkip } from '../../src/skip/gateskip.js'
 import { readRouters } from '../../src/skip/router-weights.js'
 import { drawBatch } from '../../src/tuning/batch.js'
-import { adapterFiles, routerFiles } from '../../src/tuning/export.js'
+import { adapterFiles, gateFiles, routerFiles } from '../../src/tuning/export.js'
 import { initialLora, initialRouters, unfoldRouters } from '../../src/tuning/initial.js'
+import { initialGates } from '../../src/tuning/initial-gates.js'
 import { LossWatch } from '../../src/tuning/loss-watch.js'
 import { streamSeed } from '../../src/tuning/streams.js'
 import { cutWindows, holdOut, joinDocuments } from '../../src/tuning/windows.js'
@@ -19,7 +23,7 @@ const { hiddenSize: d, layers } = shape.config
 
 describe('a watch over losses', () => {
   const fed = (losses: readonly number[]) => {
-    const watch = new LossWatch([])
+    const watch = new LossWatch([], 2)
     return losses.findIndex((loss) => !watch.accepts(loss))
   }
 
@@ -40,8 +44,15 @@ describe('a watch over losses', () => {
     expect(fed([2, ...Array(50).fill(8)])).toBe(19)
   })
 
+  it('accepts any rise where that may be, but nothing that is no number', () => {
+    const watch = new LossWatch([], Number.POSITIVE_INFINITY)
+    for (const loss of [...Array(50).fill(1), ...Array(50).fill(100)]) expect(watch.accepts(loss)).toBe(true)
+    expect(watch.isCalm).toBe(true)
+    expect(watch.accepts(Number.NaN)).toBe(false)
+  })
+
   it('says when a state is worth keeping', () => {
-    const watch = new LossWatch(Array(30).fill(2))
+    const watch = new LossWatch(Array(30).fill(2), 2)
     expect(watch.isCalm).toBe(true)
     for (let i = 0; i < 3; i++) watch.accepts(8)
     expect(watch.isCalm).toBe(true)
@@ -76,6 +87,22 @@ describe('what training begins with', () => {
     expect(down.shape).toEqual([4, shape.config.intermediateSize])
     expect(Math.max(...down.data.map(Math.abs))).toBeLessThanOrEqual(1 / Math.sqrt(shape.config.intermediateSize))
     for (const { name, data } of tensors) expect(data.every((value) => value === 0)).toBe(name.includes('lora_B'))
+  })
+
+  it('gates: nearly open, W normal', () => {
+    const tensors = initialGates(shape, 7)
+    expect(tensors).toHaveLength(4 * layers)
+    const ofBias = tensors.filter(({ name }) => name.endsWith('bias')).flatMap(({ data }) => [...data])
+    expect(new Set(ofBias)).toEqual(new Set([5]))
+    const weights = tensors.filter(({ name }) => name.endsWith('weight')).flatMap(({ data }) => [...data])
+    const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length
+    expect(mean(weights)).toBeCloseTo(0, 3)
+    expect(Math.sqrt(mean(weights.map((w) => w * w)))).toBeCloseTo(0.01, 3)
+    // Of a normal distribution.
+    expect(mean(weights.map((w) => (Math.abs(w) < 0.01 ? 1 : 0)))).toBeCloseTo(0.683, 1)
+    expect(Math.max(...weights)).toBeGreaterThan(0.03)
+    expect(initialGates(shape, 7)).toEqual(tensors)
+    expect(initialGates(shape, 8)).not.toEqual(tensors)
   })
 
   it.each(['linear', 'two-layer'] as const)(
@@ -146,6 +173,23 @@ describe('what training leaves', () => {
     expect(header).toContain(
       '"skip_target":"0.25","mlp_router_input":"post_attention","logit_order":"execute,skip","steps":"8"',
     )
+  })
+
+  it('gates and their thresholds are read by their loader, and are no routers', async () => {
+    const thresholds = Array.from({ length: 2 * layers }, (_, i) => ({
+      name: `model.layers.${i >> 1}.gate_${i % 2 === 0 ? 'attention' : 'mlp'}.threshold`,
+      shape: [1],
+      data: Float32Array.of(i / 8),
+    }))
+    const tensors = initialGates(shape, 7)
+    const source = new MemorySource(gateFiles([...tensors, ...thresholds], { target: 0.25 }, { steps: '8' }))
+    expect(await loadRouters(source, shape.config, undefined)).toBeUndefined()
+    const found = await policyTensors(GATESKIP_TENSORS, await openCheckpoint(tiny.source), source)
+    const gates = readGateSkip(found, shape.config)
+    expect(gates.thresholds).toEqual(Array.from({ length: 2 * layers }, (_, i) => i / 8))
+    expect(gates.mlp.outputs).toBe(d)
+    const weight = tensors.find(({ name }) => name === 'model.layers.1.gate_mlp.weight')!
+    expect(gates.mlp.layers[1]!.weight).toEqual(weight.data)
   })
 
   it('a LoRA is read by its loader', async () => {

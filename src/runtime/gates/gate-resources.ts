@@ -43,6 +43,19 @@ export function gateResources(engine: Engine, { layers, outputs }: Gates): GateR
   return made
 }
 
+/** Frees what these gates hold on the engine's device. No sequence may use them any more. */
+export function forgetGates(engine: Engine, { layers }: Gates): void {
+  const gates = kept.get(engine)?.gates
+  const its = gates?.get(layers)
+  if (!gates || !its) return
+  gates.delete(layers)
+  for (const buffer of [...its.weights, its.biases, its.gates]) {
+    if (!buffer) continue
+    engine.extras.splice(engine.extras.indexOf(buffer), 1)
+    engine.gpu.memory.destroy(buffer)
+  }
+}
+
 /** Where sublayers leave what their gates scale. It lives only within a sublayer. */
 export function branchOf(engine: Engine): GPUBuffer {
   return keptOf(engine).branch

@@ -1,9 +1,10 @@
-import { stepLossesShader } from '../../../shaders/step-losses.wgsl.js'
+import { type StepLossesOptions, stepLossesShader } from '../../../shaders/step-losses.wgsl.js'
 import type { GpuDevice } from '../../gpu/device.js'
 import { bind, type Dispatch, type ParamsArena } from '../../gpu/dispatch.js'
 
 /** Host side of shaders/step-losses.wgsl.ts. */
-export async function stepLossesKernel(gpu: GpuDevice, options: { sublayers: number; capacity: number }) {
+export async function stepLossesKernel(gpu: GpuDevice, options: StepLossesOptions) {
+  const ofSquares = options.penalty !== 'rate'
   const kernel = await gpu.pipelines.compile('step-losses', stepLossesShader(options), [
     'read',
     'read',
@@ -11,6 +12,7 @@ export async function stepLossesKernel(gpu: GpuDevice, options: { sublayers: num
     'read',
     'read',
     'write',
+    ...(ofSquares ? (['read'] as const) : []),
   ])
   return (
     arena: ParamsArena,
@@ -21,6 +23,13 @@ export async function stepLossesKernel(gpu: GpuDevice, options: { sublayers: num
       sums: GPUBuffer
       gates: GPUBuffer
       losses: GPUBuffer
+      squares?: GPUBuffer
     },
-  ): Dispatch => bind(arena, kernel, [b.plan, b.settings, b.targets, b.sums, b.gates, b.losses], () => [1, 1, 1])
+  ): Dispatch =>
+    bind(
+      arena,
+      kernel,
+      [b.plan, b.settings, b.targets, b.sums, b.gates, b.losses, ...(ofSquares ? [b.squares as GPUBuffer] : [])],
+      () => [1, 1, 1],
+    )
 }

@@ -1,0 +1,110 @@
+import type { Engine } from '../../runtime/engine.js'
+import { forgetGates } from '../../runtime/gates/gate-resources.js'
+import {
+  GATESKIP_TENSORS,
+  type GateSkipWeights,
+  gateskip as gateskipPolicy,
+  readGateSkip,
+} from '../../skip/gateskip.js'
+import type { PolicyContext } from '../../skip/policy-context.js'
+import type { Margins } from '../../skip/quantile.js'
+import { decisions } from '../../study/budget.js'
+import { gateFiles } from '../../tuning/export.js'
+import { initialGates } from '../../tuning/initial-gates.js'
+import type { ParameterTensor } from '../../tuning/parameters.js'
+import { streamSeed } from '../../tuning/streams.js'
+import { refuseToGuess, type Tuned, type TuneStage } from './stage.js'
+
+/** Tokens of the text it trains on by which thresholds are found, in whole windows. Hundreds of tokens lie below a threshold then. */
+const CALIBRATION_TOKENS = 4096
+
+/** GateSkip's gates. Training keeps a share of the tokens of each batch; inference has thresholds, at which the target is skipped of the text it trains on. */
+export const gateskip: TuneStage = {
+  async begin({ parts }, shape, { seed }, existing) {
+    const there = await parts.tensors(GATESKIP_TENSORS)
+    refuseToGuess(there.size > 0, existing, 'gates')
+    if (there.size === 0 || existing === 'replace') {
+      return { trained: initialGates(shape, streamSeed(seed, 'parameters')) }
+    }
+    const own = [...there].filter(([name]) => !name.endsWith('threshold'))
+    return { trained: own.map(([name, { shape, data }]) => ({ name, shape, data })) }
+  },
+
+  async withPolicy(tuned, work, signal) {
+    const tensors = await withThresholds(tuned, signal)
+    return withGates(await tuned.host.engine(), tuned, tensors, async (weights) =>
+      work(await gateskipPolicy({ skip: undefined, threshold: undefined }, weights, measureNothing)),
+    )
+  },
+
+  async files(tuned) {
+    return gateFiles(await withThresholds(tuned), tuned.inputs.settings, tuned.origin)
+  },
+
+  async use(tuned) {
+    const { host } = tuned
+    const own = byName(await withThresholds(tuned))
+    const others = beside.get(host) ?? host.parts.tensors
+    beside.set(host, others)
+    host.parts.tensors = async (names) => {
+      const found = new Map([...own].filter(([name]) => names.test(name)))
+      return found.size > 0 ? found : others(names)
+    }
+    host.calibrator = undefined
+  },
+}
+
+/** Of each model, the tensors that it has without those of a run. */
+const beside = new WeakMap<object, PolicyContext['tensors']>()
+
+const found = new WeakMap<Tuned, readonly ParameterTensor[]>()
+
+const measureNothing: Margins = async () => []
+
+/** The gates, and the threshold of each sublayer at which the target is skipped. */
+async function withThresholds(tuned: Tuned, signal?: AbortSignal): Promise<readonly ParameterTensor[]> {
+  const known = found.get(tuned)
+  if (known) return known
+  const { host, inputs, tensors } = tuned
+  const { target, length } = inputs.settings
+  const engine = await host.engine()
+  const windows = inputs.windows.slice(0, Math.max(1, Math.floor(CALIBRATION_TOKENS / length)))
+  const { contextLength } = host.config
+  const margins: Margins = async (policy) => {
+    const rows: number[][] = []
+    for (const window of windows) {
+      rows.push(...(await decisions(engine, policy, window, { contextLength, signal })).margins)
+    }
+    return Array.from({ length: engine.shape.sublayers }, (_, sublayer) => rows.map((row) => row[sublayer] as number))
+  }
+  const thresholds = await withGates(engine, tuned, tensors, async (weights) => {
+    const { threshold } = await gateskipPolicy({ skip: target, threshold: undefined }, weights, margins)
+    return Array.from({ length: engine.shape.sublayers }, (_, i) => ({
+      name: `model.layers.${i >> 1}.gate_${i % 2 === 0 ? 'attention' : 'mlp'}.threshold`,
+      shape: [1],
+      data: Float32Array.of(threshold(i)),
+    }))
+  })
+  const all = [...tensors, ...thresholds]
+  found.set(tuned, all)
+  return all
+}
+
+/** Gates of their own for as long as the work takes: the next state of the run has others. */
+async function withGates<T>(
+  engine: Engine,
+  { host }: Tuned,
+  tensors: readonly ParameterTensor[],
+  work: (weights: GateSkipWeights) => Promise<T>,
+): Promise<T> {
+  const weights = readGateSkip(byName(tensors), host.config)
+  try {
+    return await work(weights)
+  } finally {
+    for (const gates of [weights.attention, weights.mlp]) forgetGates(engine, gates)
+  }
+}
+
+function byName(tensors: readonly ParameterTensor[]): ReadonlyMap<string, ParameterTensor> {
+  return new Map(tensors.map((tensor) => [tensor.name, tensor]))
+}
