@@ -18,8 +18,9 @@ export interface Activations {
   readonly losses: GPUBuffer
   /** [2 layers, rows] */
   readonly gates: GPUBuffer
-  /** Inputs of layers, and the output of the last one: all that is kept of a forward pass. [layers + 1][rows, hidden] */
+  /** Inputs of layers, and the output of the last one; and what lies between their sublayers: all that is kept of a forward pass. [rows, hidden] each */
   readonly inputs: readonly GPUBuffer[]
+  readonly middles: readonly GPUBuffer[]
   /** Gradient in the residual stream [rows, hidden], from the last layer down. */
   readonly dx: GPUBuffer
   /** Of one layer at a time, made again for its gradients. */
@@ -45,8 +46,7 @@ export interface LayerActivations {
   readonly delta: GPUBuffer
   /** [rows, hidden] */
   readonly attention: GPUBuffer
-  /** Residual stream between the sublayers, and normalised. */
-  readonly middle: GPUBuffer
+  /** The residual stream between the sublayers, normalised. */
   readonly middleNormed: GPUBuffer
   /** [rows, intermediate] */
   readonly gate: GPUBuffer
@@ -102,6 +102,7 @@ export function createActivations(
       losses: own(gpu.memory.storage('tuning losses', 16)),
       gates: perRow('gates', sublayers),
       inputs: Array.from({ length: config.layers + 1 }, (_, i) => hidden(`input ${i}`)),
+      middles: Array.from({ length: config.layers }, (_, i) => hidden(`middle ${i}`)),
       dx: hidden('residual gradient'),
       logits: perRow('logits', logitsStride({ vocab: config.vocabSize, slice })),
       sums: perRow('sums', 4),
@@ -116,7 +117,6 @@ export function createActivations(
         logSumExp: perRow('log-sum-exp', config.heads),
         delta: perRow('delta', config.heads),
         attention: hidden('attention'),
-        middle: hidden('middle'),
         middleNormed: hidden('middle, normalised'),
         gate: inner('gate'),
         up: inner('up'),

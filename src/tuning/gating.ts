@@ -17,6 +17,12 @@ export interface GatedSublayer {
   readonly u: GPUBuffer
   /** What the sublayer makes of it. */
   readonly branch: GPUBuffer
+  /** Its last product: what that reads, [rows, width], the gradient in it, and whether nothing else, a bias or a LoRA, adds to the product. */
+  readonly projection: {
+    readonly reads: GPUBuffer
+    readonly dReads: GPUBuffer
+    readonly alone: boolean
+  }
   /** The residual stream behind it. */
   readonly y: GPUBuffer
 }
@@ -29,8 +35,13 @@ export interface SublayerGates {
   readonly remake: readonly Dispatch[]
   /** y = x + what the gates leave of the branch. */
   readonly apply: Dispatch
-  /** From `dx`, the gradient in y: that in the branch, in its place, and those in parameters. What goes into x is added to `dx`. */
+  /** The backward pass needs the branch again. */
+  readonly needsBranch: boolean
+  /** From `dx`, the gradient in y, to what the projection's gradient is made of, in `dBranch`. */
   readonly backward: readonly Dispatch[]
+  readonly dBranch: GPUBuffer
+  /** Behind the gradient of the projection, which must not have been added to yet. What goes into x is added to `dx`. */
+  readonly projected: readonly Dispatch[]
   /** The same of what the gates read of the layer's input, once `dx` is the gradient in that. */
   readonly entryBackward: readonly Dispatch[]
 }
@@ -49,8 +60,6 @@ export interface GatingProgram {
 export type Gating = (target: Target, rows: number) => Promise<BindGating>
 
 export interface BindGating {
-  /** Gates have gradients of their own. */
-  readonly trains: boolean
   bind(arena: ParamsArena, activations: Activations): GatingProgram
 }
 

@@ -39,7 +39,7 @@ export interface StepLosses {
 }
 
 /**
- * Forward and backward pass of training over a batch: adds the gradients to those of the parameters, and gives the losses. Inputs of layers are
+ * Forward and backward pass of training over a batch: adds the gradients to those of the parameters, and gives the losses. Inputs of sublayers are
  * kept; each layer is computed again for its gradients, so that memory grows as layers × tokens × hidden.
  */
 export class GradientStep {
@@ -192,7 +192,7 @@ async function assemble(
   const arena = own(new ParamsArena(gpu))
   const gating = own(await withinMemory(target, options, slice, () => gates.bind(arena, activations)))
   const inputs = {
-    ...{ arena, shape, weights, kernels, activations, length: options.length, gating, gatesTrain: gates.trains },
+    ...{ arena, shape, weights, kernels, activations, length: options.length, gating },
     lora: lora?.program(arena, activations.plan),
   }
   const layers = Array.from({ length: config.layers }, (_, layer) => layerProgram(inputs, layer))

@@ -16,8 +16,6 @@ export interface LayerInputs {
   /** Rows of a sequence. */
   readonly length: number
   readonly gating: GatingProgram
-  /** Gates have a gradient. */
-  readonly gatesTrain: boolean
   readonly lora: ReturnType<LoraProgram['program']> | undefined
 }
 
@@ -29,10 +27,11 @@ export interface LayerInputs {
  * the forward pass, and turns the gradient of the output, in `dx`, into that of the input.
  */
 export function layerProgram(inputs: LayerInputs, layer: number): { forward: Dispatch[]; backward: Dispatch[] } {
-  const { arena, shape, weights, kernels, activations, length, gating, gatesTrain } = inputs
+  const { arena, shape, weights, kernels, activations, length, gating } = inputs
   const { queryWidth, kvWidth, d4, ff4, config } = shape
   const { hiddenSize: d, intermediateSize: ff, headDim, qkNorm } = config
   const { plan, rope, dx, layer: a } = activations
+  const between = activations.middles[layer] as GPUBuffer
   const { vectors } = weights
   const w = weights.layers[layer] as LayerWeights
   const x = activations.inputs[layer] as GPUBuffer
@@ -82,11 +81,13 @@ export function layerProgram(inputs: LayerInputs, layer: number): { forward: Dis
     kernels.turnQuery(arena, { ...bound, rope, out: a.q }, { slot: 0, norm: w.qkNorm }),
     kernels.turnKey(arena, { ...bound, rope, out: a.kv }, { slot: 0, norm: keyNorm }),
     kernels.attend(arena, { plan, q: a.q, kv: a.kv, out: a.attended, logSumExp: a.logSumExp }, { length }),
+  ]
+  const toAttention: Dispatch[] = [
     kernels.output(layer)(arena, { ...bound, x: a.attended, weights: w.o, y: a.attention }, params(0, w.oBias)),
     ...adapt('self_attn.o_proj', hidden(a.attention)),
   ]
   const toInner: Dispatch[] = [
-    kernels.norm(arena, { ...bound, x: a.middle, u: a.middleNormed }, { slot: 0, norm: w.postNorm }),
+    kernels.norm(arena, { ...bound, x: between, u: a.middleNormed }, { slot: 0, norm: w.postNorm }),
     kernels.wide(layer)(arena, { ...bound, x: a.middleNormed, weights: w.gateUp, y: a.gate }, params(0, w.gateUpBias)),
     kernels.wide(layer)(
       arena,
@@ -103,15 +104,18 @@ export function layerProgram(inputs: LayerInputs, layer: number): { forward: Dis
   ]
   const stream = { layer, entry: x }
   const ofAttention = gating.sublayer({
-    ...{ ...stream, kind: 'attention', x, u: a.u, branch: a.attention, y: a.middle },
+    ...{ ...stream, kind: 'attention', x, u: a.u, branch: a.attention, y: between },
+    projection: { reads: a.attended, dReads: a.dAttended, alone: !(config.outputBias || inputs.lora) },
   })
   const ofMlp = gating.sublayer({
-    ...{ ...stream, kind: 'mlp', x: a.middle, u: a.middleNormed, branch: a.mlp, y },
+    ...{ ...stream, kind: 'mlp', x: between, u: a.middleNormed, branch: a.mlp, y },
+    projection: { reads: a.inner, dReads: a.dInner, alone: !(config.mlpBias || inputs.lora) },
   })
 
   return {
     forward: [
       ...attention,
+      ...toAttention,
       ...ofAttention.decide,
       ofAttention.apply,
       ...toInner,
@@ -121,24 +125,29 @@ export function layerProgram(inputs: LayerInputs, layer: number): { forward: Dis
     ],
     backward: [
       ...attention,
+      ...(ofAttention.needsBranch ? toAttention : []),
       ...ofAttention.remake,
-      ofAttention.apply,
       ...toInner,
-      // Only the gradient of the gate needs what it multiplied.
-      ...(gatesTrain ? toOutput : []),
+      ...(ofMlp.needsBranch ? toOutput : []),
 
       ...ofMlp.remake,
       ...ofMlp.backward,
-      kernels.downBack(layer)(arena, { plan, dy: a.mlp, weights: w.down, dx: a.dInner }, { firstRow: 0 }),
+      kernels.downBack(layer)(arena, { plan, dy: ofMlp.dBranch, weights: w.down, dx: a.dInner }, { firstRow: 0 }),
+      ...ofMlp.projected,
       ...adaptBack('mlp.down_proj'),
       kernels.swigluBack(arena, { plan, dy: a.dInner, gate: a.gate, up: a.up }),
       kernels.gateBack(layer)(arena, { plan, dy: a.gate, weights: w.gateUp, dx: a.du }, { firstRow: 0 }),
       kernels.upBack(layer)(arena, { plan, dy: a.up, weights: w.gateUp, dx: a.du }, { firstRow: ff }),
       ...adaptBack('mlp.gate_proj', 'mlp.up_proj'),
-      kernels.normBack(arena, { ...bound, x: a.middle, dy: a.du, dx }, { norm: w.postNorm }),
+      kernels.normBack(arena, { ...bound, x: between, dy: a.du, dx }, { norm: w.postNorm }),
 
       ...ofAttention.backward,
-      kernels.outputBack(layer)(arena, { plan, dy: a.attention, weights: w.o, dx: a.dAttended }, { firstRow: 0 }),
+      kernels.outputBack(layer)(
+        arena,
+        { plan, dy: ofAttention.dBranch, weights: w.o, dx: a.dAttended },
+        { firstRow: 0 },
+      ),
+      ...ofAttention.projected,
       ...adaptBack('self_attn.o_proj'),
       kernels.queryGradient(arena, { plan, ...a, out: a.attended, dOut: a.dAttended }, { length }),
       kernels.keyValueGradient(arena, { plan, ...a, dOut: a.dAttended }, { length }),

@@ -31,7 +31,6 @@ export function residualGating(parameters: Parameters): Gating {
       stepLossesKernel(gpu, { sublayers, capacity, penalty: { squaresOf: d } }),
     ])
     return {
-      trains: parameters.gradients !== undefined,
       bind(arena, a) {
         const { plan, dx, gates: kept, settings } = a
         const hidden = (buffer: GPUBuffer) => rowMajor(buffer, 4 * d4)
@@ -89,7 +88,10 @@ export function residualGating(parameters: Parameters): Gating {
             decide: [...remake, keep(arena, { plan, settings, scores, kept }, params)],
             remake,
             apply: apply(arena, { plan, x, kept, gates, branch, y }, params),
+            needsBranch: true,
             backward: [back(arena, { plan, settings, dy: dx, kept, gates, branch }, params), ...weightGradients(its)],
+            dBranch: branch,
+            projected: [],
             entryBackward: [],
           }
         }

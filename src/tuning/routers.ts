@@ -30,7 +30,8 @@ export function routerGating({ parameters, width, input = 'entry' }: TrainedRout
     const { d4, sublayers, config } = shape
     const { hiddenSize: d } = config
     const noiseSize = 2 * sublayers * rows
-    const [store, add, relu, reluBackward, gumbel, sample, sampleBackward, apply, applyBack, losses] =
+    const scaled = (width4: number) => gateApplyBackwardKernel(gpu, { d4: width4, capacity: rows, scales: 'own' })
+    const [store, add, relu, reluBackward, gumbel, sample, sampleBackward, apply, applyBack, queries, inner, losses] =
       await Promise.all([
         productKernel(gpu, 'store'),
         productKernel(gpu, 'add'),
@@ -40,15 +41,16 @@ export function routerGating({ parameters, width, input = 'entry' }: TrainedRout
         gateSampleKernel(gpu, { capacity: rows }),
         gateSampleBackwardKernel(gpu, { capacity: rows }),
         gateApplyKernel(gpu, { d4, capacity: rows }),
-        gateApplyBackwardKernel(gpu, { d4, capacity: rows }),
+        gateApplyBackwardKernel(gpu, { d4, capacity: rows, scales: 'dy' }),
+        scaled(shape.queryWidth / 4),
+        scaled(shape.ff4),
         stepLossesKernel(gpu, { sublayers, capacity: rows, penalty: 'rate' }),
       ])
-    const inner = width ?? d
+    const readWidth = width ?? d
     const states = (x: GPUBuffer) => rowMajor(x, 4 * d4)
     const nameOf = (layer: number, kind: Kind) => (part: string) => `model.layers.${layer}.router_${kind}.${part}`
 
     return {
-      trains: parameters.gradients !== undefined,
       bind(arena, a) {
         const { plan, gates, dx } = a
         const buffers = {
@@ -82,11 +84,15 @@ export function routerGating({ parameters, width, input = 'entry' }: TrainedRout
         /** From x to gates and their soft forms. */
         const decide = (layer: number, kind: Kind, x: GPUBuffer): Dispatch[] => {
           const name = nameOf(layer, kind)
-          const weight = rowMajor(parameters.values, inner, parameters.at(name('weight_predictor.weight'), [2, inner]))
+          const weight = rowMajor(
+            parameters.values,
+            readWidth,
+            parameters.at(name('weight_predictor.weight'), [2, readWidth]),
+          )
           const at = { sublayer: sublayerOf({ layer, kind }), bias: parameters.at(name('weight_predictor.bias'), [2]) }
           return [
             ...(width ? [hiddenLayer(name, x, width)] : []),
-            store(arena, plan, { a: read(x), b: transposed(weight), c: logits, m: rows, n: 2, k: inner }),
+            store(arena, plan, { a: read(x), b: transposed(weight), c: logits, m: rows, n: 2, k: readWidth }),
             sample(arena, { ...a, noise, soft, logits: buffers.logits, parameters: parameters.values }, at),
           ]
         }
@@ -108,7 +114,7 @@ export function routerGating({ parameters, width, input = 'entry' }: TrainedRout
               ...{ c: rowMajor(gradients, 1, at(`${part}.bias`, n)), m: n, n: 1, k: rows },
             }),
           ]
-          const predictor = rowMajor(parameters.values, inner, at('weight_predictor.weight', 2, inner))
+          const predictor = rowMajor(parameters.values, readWidth, at('weight_predictor.weight', 2, readWidth))
           const begin = [
             ...(width ? [hiddenLayer(name, x, width)] : []),
             sampleBackward(
@@ -116,7 +122,7 @@ export function routerGating({ parameters, width, input = 'entry' }: TrainedRout
               { ...a, soft, dGates: buffers[kind], dLogits: buffers.logits },
               { sublayer: sublayerOf({ layer, kind }) },
             ),
-            ...weights('weight_predictor', logits, 2, read(x), inner),
+            ...weights('weight_predictor', logits, 2, read(x), readWidth),
           ]
           if (!width)
             return [...begin, add(arena, plan, { a: logits, b: predictor, c: states(dx), m: rows, n: d, k: 2 })]
@@ -130,18 +136,24 @@ export function routerGating({ parameters, width, input = 'entry' }: TrainedRout
           ]
         }
 
-        const sublayer = ({ layer, kind, entry, x, branch, y }: GatedSublayer) => {
+        const sublayer = ({ layer, kind, entry, x, branch, projection, y }: GatedSublayer) => {
           const at = { sublayer: sublayerOf({ layer, kind }) }
+          const { reads, dReads, alone } = projection
+          const trains = parameters.gradients !== undefined
+          // With P the projection, ⟨dy, P r⟩ = ⟨Pᵀ dy, r⟩: the gradient of a row's gate needs no product made again.
+          const behind = trains && alone
+          const scale = kind === 'attention' ? queries : inner
+          const ofReads = scale(arena, { plan, dy: reads, gates, branch: dReads, dGates: buffers[kind] }, at)
           const readsEntry = kind === 'attention' || input === 'entry'
           const through = backward(layer, kind, readsEntry ? entry : x)
           return {
             decide: decide(layer, kind, readsEntry ? entry : x),
             remake: [],
             apply: apply(arena, { plan, x, gates, branch, y }, at),
-            backward: [
-              applyBack(arena, { plan, dy: dx, gates, branch, dGates: buffers[kind] }, at),
-              ...(readsEntry ? [] : through),
-            ],
+            needsBranch: trains && !alone,
+            backward: behind ? [] : [applyBack(arena, { plan, dy: dx, gates, branch, dGates: buffers[kind] }, at)],
+            dBranch: behind ? dx : branch,
+            projected: [...(behind ? [ofReads] : []), ...(readsEntry ? [] : through)],
             entryBackward: readsEntry ? through : [],
           }
         }

@@ -75,7 +75,7 @@ gpuSuite('gates of training', (bench) => {
     const options = { d4: width / 4, capacity: CAPACITY }
     const [apply, backward] = await Promise.all([
       gateApplyKernel(bench.gpu, options),
-      gateApplyBackwardKernel(bench.gpu, options),
+      gateApplyBackwardKernel(bench.gpu, { ...options, scales: 'dy' }),
     ])
     const buffers = {
       plan: bench.upload(planOf({ rows, capacity: CAPACITY })),
@@ -94,6 +94,33 @@ gpuSuite('gates of training', (bench) => {
     expectClose(await bench.floats(buffers.y), padRows(y, d))
     expectClose(await bench.floats(buffers.branch), padRows(expected.dBranch, d))
     expectClose((await bench.floats(buffers.dGates)).subarray(0, rows), expected.dGates)
+    await bench.expectUntouched(buffers.dGates, { from: 0, to: rows })
+  })
+
+  it.each([
+    { d: 70, rows: 9 },
+    { d: 300, rows: 1 },
+    { d: 8, rows: 0 },
+  ])('get their gradients of what a projection reads, too, $rows rows of $d', async ({ d, rows }) => {
+    const prng = new Prng(d + 1)
+    const [read, dRead] = range(2).map(() => noise(prng, rows * d)) as [Float32Array, Float32Array]
+    const gates = noise(prng, SUBLAYERS * CAPACITY)
+    const own = gates.subarray(CAPACITY * sublayer, CAPACITY * sublayer + rows)
+    const backward = await gateApplyBackwardKernel(bench.gpu, {
+      ...{ d4: Math.ceil(d / 4), capacity: CAPACITY, scales: 'own' },
+    })
+    const buffers = {
+      plan: bench.upload(planOf({ rows, capacity: CAPACITY })),
+      dy: bench.upload(padRows(read, d)),
+      gates: bench.upload(gates),
+      branch: bench.inout(padRows(dRead, d)),
+      dGates: bench.poisoned(CAPACITY),
+    }
+    await bench.run([backward(bench.arena, buffers, { sublayer })], { rows: Math.max(1, rows) })
+    // The same sums, and the factor on the other side.
+    const { dGates, dBranch } = gatedBackward(read, own, dRead)
+    expectClose(await bench.floats(buffers.branch), padRows(dBranch, d))
+    expectClose((await bench.floats(buffers.dGates)).subarray(0, rows), dGates)
     await bench.expectUntouched(buffers.dGates, { from: 0, to: rows })
   })
 })

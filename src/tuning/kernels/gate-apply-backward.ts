@@ -1,9 +1,9 @@
-import { gateApplyBackwardShader } from '../../../shaders/gate-apply-backward.wgsl.js'
+import { type GateApplyBackwardOptions, gateApplyBackwardShader } from '../../../shaders/gate-apply-backward.wgsl.js'
 import type { GpuDevice } from '../../gpu/device.js'
 import { bind, type Dispatch, type ParamsArena } from '../../gpu/dispatch.js'
 
 /** Host side of shaders/gate-apply-backward.wgsl.ts. */
-export async function gateApplyBackwardKernel(gpu: GpuDevice, options: { d4: number; capacity: number }) {
+export async function gateApplyBackwardKernel(gpu: GpuDevice, options: GateApplyBackwardOptions) {
   const kernel = await gpu.pipelines.compile('gate-apply-backward', gateApplyBackwardShader(options), [
     'read',
     'read',
