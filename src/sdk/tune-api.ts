@@ -39,7 +39,7 @@ export interface TuneOptions {
   accumulation?: number
   /**
    * Default for routers 8e-3 below a hidden size of 128, else 2e-3, constant; for a LoRA 1e-3 below a hidden size of 1024, else 2e-4, at the top of a
-   * warm-up over a tenth of the steps and a cosine down; for gates 2 / hidden size, constant.
+   * warm-up over a tenth of the steps and a cosine down; for gates 3e-2, or 4 / hidden size where that is less, constant.
    */
   learningRate?: number
   /** λ: what missing the target by 1 costs, in nats, default 8; of gates, what it costs that all are open, default 1. */
