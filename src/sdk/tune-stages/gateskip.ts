@@ -33,7 +33,7 @@ export const gateskip: TuneStage = {
   async withPolicy(tuned, work, signal) {
     const tensors = await withThresholds(tuned, signal)
     return withGates(await tuned.host.engine(), tuned, tensors, async (weights) =>
-      work(await gateskipPolicy({ skip: undefined, threshold: undefined }, weights, measureNothing)),
+      work(await gateskipPolicy({}, weights, measureNothing)),
     )
   },
 
@@ -78,7 +78,7 @@ async function withThresholds(tuned: Tuned, signal?: AbortSignal): Promise<reado
     return Array.from({ length: engine.shape.sublayers }, (_, sublayer) => rows.map((row) => row[sublayer] as number))
   }
   const thresholds = await withGates(engine, tuned, tensors, async (weights) => {
-    const { threshold } = await gateskipPolicy({ skip: target, threshold: undefined }, weights, margins)
+    const { threshold } = await gateskipPolicy({ skip: target }, weights, margins)
     return Array.from({ length: engine.shape.sublayers }, (_, i) => ({
       name: `model.layers.${i >> 1}.gate_${i % 2 === 0 ? 'attention' : 'mlp'}.threshold`,
       shape: [1],
