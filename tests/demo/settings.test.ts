@@ -50,6 +50,7 @@ test('settings become requests, and words', () => {
     'sleb:skip=0.2',
     'adaskip:skip=0.2',
     'adaskip:online=false,skip=0.2',
+    'layerskip:skip=0.2',
     'forced:skip=0.2,seed=3',
   ])
   expect(describeSetting({ ...NEW_SETTING, dtype: 'q8' }, '')).toBe(
