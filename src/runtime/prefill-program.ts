@@ -66,7 +66,7 @@ export async function prefillKernels(target: Target, variant: Variant, phase: Ph
     embedKernel(gpu, { width4: d4, stride4: d4, dtype: target.dtypes.embedding }),
     keysValuesRows(target, variant.policy),
     appendRows(target),
-    left && (await import('./gates/skipped-rows.js')).skippedRows(target, positions),
+    left && (await import('./gates/skipped-rows.js')).skippedRows(target, left, positions),
   ])
   return { of, skipped, route, embed, project, append, fill }
 }
@@ -101,7 +101,7 @@ export async function prefillProgram(
     const projected = ({ rows, left }: NonNullable<typeof r.keysValues>) => [
       ...project(engine, arena, { plan, keysValues }, { ...at, rows, slot }),
       append(engine, arena, { plan, cache, source: keysValues }, at),
-      ...(left && fill ? [fill(arena, { plan, z, cache }, { left, layer })] : []),
+      ...(left && fill ? [fill(arena, { plan, z, cache }, { layer })] : []),
     ]
     const attended = (run: NonNullable<typeof attention>) => [
       run.query(layer)(

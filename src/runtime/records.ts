@@ -82,10 +82,8 @@ export function knownBits({ sublayers, bitWords }: RuntimeShape, policy: SkipPol
     const bits = decision === 'run' ? run : routed
     bits[sublayer >> 5] = (bits[sublayer >> 5] as number) | (1 << (sublayer & 31))
   }
-  const keysValuesOf = (layer: number) => {
-    const isRouted = executed(routed, 2 * layer) && leftBySkipping(policy, layer) !== undefined
-    return isRouted ? ('executed' as const) : makesKeysValues(policy, layer, phase)
-  }
+  const keysValuesOf = (layer: number) =>
+    leftBySkipping(policy, layer, phase) ? ('executed' as const) : makesKeysValues(policy, layer, phase)
   return {
     run,
     routed,

@@ -45,7 +45,7 @@ export async function routingKernels(
     const mlp = obeyOf(variant, 2 * layer + 1, phase)
     const need = (obey: Obey, slot: number): Need => (obey === 'skip' ? { word: slot } : 'all')
     const projects = makesKeysValues(policy, layer, phase)
-    const left = routed.attention ? leftBySkipping(policy, layer) : undefined
+    const left = leftBySkipping(policy, layer, phase)
     const rows: Rows = left && attention === 'skip' ? 'active' : 'all'
     const needs: LayerProgram['needs'] = {
       ...(projects && { keysValues: rows === 'all' ? 'all' : { word: attentionSlot } }),

@@ -145,8 +145,8 @@ export class Sequence {
    */
   lacks(policy: SkipPolicy): boolean {
     if (decidesOnce(policy) && policy.name !== this.policy.name) return true
-    const layers = Array.from(this.engine.weights.layers.keys())
     if (leavesHoles(this.policy) && policy.skipped !== 'hole') return true
+    const layers = Array.from(this.engine.weights.layers.keys())
     return layers.some((layer) => hasKeysValues(policy, layer) && !hasKeysValues(this.policy, layer))
   }
 

@@ -24,7 +24,9 @@ export function makesKeysValues(policy: SkipPolicy, layer: number, phase: Phase)
 }
 
 /** What a token that a routed attention skips leaves in the layer's cache, if not keys and values of its own. */
-export function leftBySkipping({ skipped }: SkipPolicy, layer: number): SkipPolicy['skipped'] {
+export function leftBySkipping(policy: SkipPolicy, layer: number, phase: Phase): SkipPolicy['skipped'] {
+  const { skipped } = policy
+  if (policy.decide(2 * layer, phase) !== 'routed') return undefined
   return skipped === 'below' && layer === 0 ? undefined : skipped
 }
 

@@ -1,5 +1,4 @@
-import type { StepRecord } from '../runtime/records.js'
-import { executed } from '../runtime/records.js'
+import { executed, type StepRecord } from '../runtime/records.js'
 import type { SkipPolicy } from '../skip/policy.js'
 import type { RouterMargins } from '../skip/profile.js'
 import type { LinearRouter, RouterWeights, TwoLayerRouter } from '../skip/router-weights.js'

@@ -143,7 +143,6 @@ export function routerGating({ parameters, width, input = 'entry' }: TrainedRout
           // With P the projection, ⟨dy, P r⟩ = ⟨Pᵀ dy, r⟩: the gradient of a row's gate needs no product made again.
           const behind = trains && alone
           const scale = kind === 'attention' ? queries : inner
-          const ofReads = scale(arena, { plan, dy: reads, gates, branch: dReads, dGates: buffers[kind] }, at)
           const readsEntry = kind === 'attention' || input === 'entry'
           const through = backward(layer, kind, readsEntry ? entry : x)
           return {
@@ -153,7 +152,10 @@ export function routerGating({ parameters, width, input = 'entry' }: TrainedRout
             needsBranch: trains && !alone,
             backward: behind ? [] : [applyBack(arena, { plan, dy: dx, gates, branch, dGates: buffers[kind] }, at)],
             dBranch: behind ? dx : branch,
-            projected: [...(behind ? [ofReads] : []), ...(readsEntry ? [] : through)],
+            projected: [
+              ...(behind ? [scale(arena, { plan, dy: reads, gates, branch: dReads, dGates: buffers[kind] }, at)] : []),
+              ...(readsEntry ? [] : through),
+            ],
             entryBackward: readsEntry ? through : [],
           }
         }

@@ -53,14 +53,14 @@ export async function groupLayers(
         batch: { caches, firstWord, queryStride: q.stride, sumsStride: splitSums.stride },
       }),
     ),
-    skipped && (await import('../gates/skipped-rows.js')).skippedRows(target, positions),
+    skipped && (await import('../gates/skipped-rows.js')).skippedRows(target, skipped, positions),
   ])
   const { vectors } = weights
   // Norm weights of Q come first.
   const keyNorm = Math.ceil(headDim / 4)
   return weights.layers.map(({ qkNorm: norm }, layer) => {
     const kv = members.map(({ cache }) => cache.kv[layer] as GPUBuffer)
-    const left = policy.decide(2 * layer, 'decode') === 'routed' ? leftBySkipping(policy, layer) : undefined
+    const left = leftBySkipping(policy, layer, 'decode')
     const attention = attend(obeyOf(variant, 2 * layer, 'decode'))
     const bound = { plan, q: q.buffer, caches: kv, splitSums: splitSums.buffer, z }
     return {
@@ -72,7 +72,7 @@ export async function groupLayers(
               { norm: norm + keyNorm, rows },
             ),
             ...members.flatMap(({ row, cache }) =>
-              left && fill ? [fill(arena, { plan, z, cache }, { left, layer, row })] : [],
+              left && fill ? [fill(arena, { plan, z, cache }, { layer, row })] : [],
             ),
           ]
         : [],
