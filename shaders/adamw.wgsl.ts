@@ -11,10 +11,12 @@ export const ADAMW_ROW = 64 * 32768
  *   squares        f32 [64], sums of squares of the gradient
  *   gradients      f32 [params.count], read and zeroed
  *   values, first, second  f32 [params.count]: parameters and their two moments, read and written
+ *   rates          f32 [params.count], where rates are `own`: what the learning rate of each parameter is multiplied by, its decay's not
  *
  * Dispatch: (min(ceil(count / 64), 32768), ceil(count / (64 · 32768)), 1) groups of 64.
  */
-export function adamWShader(): string {
+export function adamWShader({ rates }: { rates: 'one' | 'own' }): string {
+  const own = rates === 'own'
   return wgsl`
 struct Settings { rate: f32, decay: f32, beta1: f32, beta2: f32, eps: f32, maxNorm: f32, correction1: f32, correction2: f32 }
 struct Params { count: u32 }
@@ -24,7 +26,12 @@ struct Params { count: u32 }
 @group(0) @binding(3) var<storage, read_write> values: array<f32>;
 @group(0) @binding(4) var<storage, read_write> first: array<f32>;
 @group(0) @binding(5) var<storage, read_write> second: array<f32>;
+#if ${own}
+@group(0) @binding(6) var<storage, read> rates: array<f32>;
+@group(0) @binding(7) var<uniform> params: Params;
+#else
 @group(0) @binding(6) var<uniform> params: Params;
+#endif
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u) {
@@ -37,7 +44,12 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   first[i] = settings.beta1 * first[i] + (1.0 - settings.beta1) * gradient;
   second[i] = settings.beta2 * second[i] + (1.0 - settings.beta2) * gradient * gradient;
   let step = first[i] / settings.correction1 / (sqrt(second[i] / settings.correction2) + settings.eps);
-  values[i] = values[i] * (1.0 - settings.rate * settings.decay) - settings.rate * step;
+#if ${own}
+  let rate = settings.rate * rates[i];
+#else
+  let rate = settings.rate;
+#endif
+  values[i] = values[i] * (1.0 - settings.rate * settings.decay) - rate * step;
 }
 `
 }

@@ -43,7 +43,7 @@ const COMMON = [
 const SAMPLING = ['max-tokens', 'temperature', 'top-k', 'top-p', 'min-p', 'repetition-penalty', 'seed', 'stop']
 
 const TUNING_NUMBERS = ['steps', 'batch', 'accumulation', 'coefficient', 'rank', 'alpha', 'sampled', 'seed']
-const TUNING = [...TUNING_NUMBERS, 'stage', 'target', 'learning-rate', 'decisions', 'existing']
+const TUNING = [...TUNING_NUMBERS, 'stage', 'target', 'recipe', 'learning-rate', 'decisions', 'existing']
 
 interface CommandSpec {
   readonly strings: readonly string[]
@@ -74,7 +74,7 @@ skipstone compare    --sweep [--policies a,b,c] (--prompt TEXT | --text FILE [--
 skipstone calibrate  [--text FILE [--windows N]] --out FILE
 skipstone stages     --task FILE [--most 8] [--epsilon 0.01] [--max-tokens 64] [--exit TOKENS/PROBABILITY]
 skipstone tune       --stage routers|lora|gateskip --target R --text FILE|self --out DIR [--steps N] [--batch B] [--context T]
-                     [--learning-rate 0.002] [--accumulation 1] [--sampled WINDOWS] [--existing replace|continue] [--coefficient 8] [--rank 16] [--alpha 32]
+                     [--recipe scaled|published] [--learning-rate 0.005] [--accumulation 1] [--sampled WINDOWS] [--existing replace|continue] [--coefficient 8] [--rank 16] [--alpha 32]
                      [--decisions arg-max|sampled] [--seed 1]
 skipstone bench      [--shape NAME] [--skip 0,0.25,0.5,0.75] [--tokens 64,256,512] [--repeats 3] [--phase prefill|decode] [--profile | --batch 1,2,4,8]
 skipstone inspect
@@ -233,6 +233,7 @@ function tuneRequest(common: CommonOptions, values: Values): Request {
     ...(given('target') && { target: number('target', values, 0) }),
     ...(given('learning-rate') && { learningRate: number('learning-rate', values, 0) }),
     ...(common.context !== undefined && { context: common.context }),
+    ...(given('recipe') && { recipe: oneOf('recipe', text('recipe') ?? '', ['scaled', 'published']) }),
     ...(given('decisions') && { decisions: oneOf('decisions', text('decisions') ?? '', ['arg-max', 'sampled']) }),
     ...(given('existing') && { existing: oneOf('existing', text('existing') ?? '', ['replace', 'continue']) }),
     ...Object.fromEntries(TUNING_NUMBERS.filter(given).map((name) => [name, number(name, values, 0)])),

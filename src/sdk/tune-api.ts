@@ -38,7 +38,13 @@ export interface TuneOptions {
   /** Batches whose gradients are added for one step. Default 1. */
   accumulation?: number
   /**
-   * Default for routers 8e-3 below a hidden size of 128, else 2e-3, constant; for a LoRA 1e-3 below a hidden size of 1024, else 2e-4, at the top of a
+   * How routers learn. `scaled` (default): from routers that run nearly everything, each layer's weights at a rate for the size of its residual stream.
+   * `published`: as SkipGPT's code has it, from random ones, all at one constant rate; slower to get anywhere where residuals grow from layer to layer.
+   */
+  recipe?: 'scaled' | 'published'
+  /**
+   * Default for routers 5e-3, for residuals of size 1, at the top of a warm-up over a tenth of the steps and a cosine down; by the published recipe 8e-3
+   * below a hidden size of 128, else 2e-3, constant; for a LoRA 1e-3 below a hidden size of 1024, else 2e-4, at the top of a
    * warm-up over a tenth of the steps and a cosine down; for gates 3e-2, or 4 / hidden size where that is less, constant.
    */
   learningRate?: number

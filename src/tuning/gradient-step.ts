@@ -16,6 +16,7 @@ import { layerProgram } from './layer.js'
 import { layerKernels } from './layer-kernels.js'
 import { loraProgram, type TrainedLora } from './lora.js'
 import { defaultSlice, withinMemory } from './memory.js'
+import { type ResidualSizes, residualSizes } from './residual-sizes.js'
 import type { StepInput } from './step-input.js'
 
 export interface GradientStepOptions extends BatchShape {
@@ -73,6 +74,11 @@ export class GradientStep {
   /** The forward pass alone: gradients stay as they are. @throws as `run`. */
   measure(input: StepInput): Promise<StepLosses> {
     return this.#run(input, [...this.parts.layers, this.parts.losses.alone])
+  }
+
+  /** Of the last step. */
+  residualSizes(): Promise<ResidualSizes[]> {
+    return residualSizes(this.target, this.parts.activations, this.options.length)
   }
 
   destroy(): void {

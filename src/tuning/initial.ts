@@ -3,17 +3,34 @@ import type { RuntimeShape } from '../runtime/shape.js'
 import type { LinearRouter, RouterWeights, TwoLayerRouter } from '../skip/router-weights.js'
 import type { LoraTarget } from './lora.js'
 import type { ParameterTensor } from './parameters.js'
+import type { TrainingSettings } from './settings.js'
 
-/** Routers of one linear layer: Kaiming-uniform with linear gain, U(−√(3/d), √(3/d)), and no bias, as SkipGPT begins. */
-export function initialRouters({ config }: RuntimeShape, seed: number): ParameterTensor[] {
+/** The margin at which every token runs everything to begin with: drawn by lot, 19 of 20. */
+const FAVOUR = 3
+
+/**
+ * Routers of one linear layer. As SkipGPT begins (`published`): Kaiming-uniform with linear gain, U(−√(3/d), √(3/d)), and no bias, so that the first
+ * steps skip half of everything, by chance. `scaled`: the model as it is, with a margin for running what it runs; weights are zero, whatever the size of
+ * what they multiply.
+ */
+export function initialRouters(
+  { config }: RuntimeShape,
+  seed: number,
+  recipe: TrainingSettings['recipe'],
+): ParameterTensor[] {
   const { layers, hiddenSize: d } = config
+  const scaled = recipe === 'scaled'
   return routerPrefixes(layers).flatMap((prefix, sublayer) => [
     {
       name: `${prefix}.weight_predictor.weight`,
       shape: [2, d],
-      data: uniform(seed, sublayer, 2 * d, Math.sqrt(3 / d)),
+      data: scaled ? new Float32Array(2 * d) : uniform(seed, sublayer, 2 * d, Math.sqrt(3 / d)),
     },
-    { name: `${prefix}.weight_predictor.bias`, shape: [2], data: new Float32Array(2) },
+    {
+      name: `${prefix}.weight_predictor.bias`,
+      shape: [2],
+      data: scaled ? Float32Array.of(FAVOUR / 2, -FAVOUR / 2) : new Float32Array(2),
+    },
   ])
 }
 

@@ -21,22 +21,33 @@ export class Optimiser {
 
   private constructor(
     private readonly gpu: GpuDevice,
-    private readonly buffers: Readonly<Record<'first' | 'second' | 'squares' | 'settings', GPUBuffer>>,
+    private readonly buffers: Readonly<Record<'first' | 'second' | 'squares' | 'settings', GPUBuffer>> & {
+      readonly rates?: GPUBuffer
+    },
     private readonly arena: ParamsArena,
     private readonly dispatches: ReturnType<Awaited<ReturnType<typeof adamWKernel>>>,
     private readonly count: number,
   ) {}
 
-  /** @throws `bad-option` for parameters that are frozen; `out-of-memory`. */
-  static async create(gpu: GpuDevice, { values, gradients, count }: Parameters): Promise<Optimiser> {
+  /**
+   * @param own what the learning rate of each parameter is multiplied by.
+   * @throws `bad-option` for parameters that are frozen; `out-of-memory`.
+   */
+  static async create(
+    gpu: GpuDevice,
+    { values, gradients, count }: Parameters,
+    own?: Float32Array<ArrayBuffer>,
+  ): Promise<Optimiser> {
     if (!gradients) throw new SkipstoneError('bad-option', 'These parameters are frozen: make them with gradients.')
-    const kernel = await adamWKernel(gpu, count)
+    const rates = own && gpu.memory.upload('learning rates', own)
+    const kernel = await adamWKernel(gpu, count, rates)
     const arena = new ParamsArena(gpu)
     const buffers = {
       first: gpu.memory.storage('first moments', 4 * count),
       second: gpu.memory.storage('second moments', 4 * count),
       squares: gpu.memory.storage('squares', 4 * SQUARES),
       settings: gpu.memory.storage('optimiser settings', 32),
+      ...(rates && { rates }),
     }
     return new Optimiser(gpu, buffers, arena, kernel(arena, { ...buffers, values, gradients }), count)
   }
@@ -47,7 +58,7 @@ export class Optimiser {
   }
 
   /** Moves the parameters by the gradients that were added up, and sets these to zero. */
-  step(options: { readonly learningRate: number } & Partial<AdamWOptions>): void {
+  step(options: { readonly learningRate: number } & Partial<Omit<AdamWOptions, 'rates'>>): void {
     this.#steps++
     const { queue } = this.gpu.device
     queue.writeBuffer(this.buffers.settings, 0, adamWSettings(this.#steps, { ...DEFAULTS, ...options }))

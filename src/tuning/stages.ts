@@ -1,5 +1,6 @@
 import type { Gating } from './gating.js'
 import { Parameters, type ParameterTensor } from './parameters.js'
+import { routerRates } from './router-rates.js'
 import { routerGating } from './routers.js'
 import { temperature, warmCosine } from './schedules.js'
 import type { Stage, TrainingSettings } from './settings.js'
@@ -11,7 +12,7 @@ const LITTLE = 2
 
 export const STAGES: Readonly<Record<Stage, MakeTraining>> = {
   routers(gpu, { settings, trained }, own) {
-    const { seed, steps, accumulation, target, coefficient } = settings
+    const { seed, steps, accumulation, target, coefficient, recipe, input } = settings
     const parameters = own(new Parameters(gpu, trained, true))
     return {
       parameters,
@@ -21,7 +22,9 @@ export const STAGES: Readonly<Record<Stage, MakeTraining>> = {
         tau: temperature(step * accumulation, accumulation, steps),
         ...{ executeRate: 1 - target, coefficient },
       }),
-      rate: () => 1,
+      ...(recipe === 'scaled'
+        ? { rate: (step) => warmCosine(step, steps), rates: (sizes) => routerRates(trained, sizes, input) }
+        : { rate: () => 1 }),
       mayRise: LITTLE,
     }
   },

@@ -212,10 +212,18 @@ async function build(target: Target, weights: ModelWeights, inputs: TrainingInpu
     const training = await STAGES[stage](gpu, inputs, own)
     const { gating, lora, parameters } = training
     const gradient = own(await GradientStep.create(target, weights, { batch, length, gating, ...(lora && { lora }) }))
-    const optimiser = own(await Optimiser.create(gpu, parameters))
+    const rates = training.rates?.(await firstSizes(gradient, inputs))
+    const optimiser = own(await Optimiser.create(gpu, parameters, rates))
     return { gradient, training, optimiser, destroy }
   } catch (error) {
     destroy()
     throw error
   }
+}
+
+/** Of residuals in the first batch, as the gates decide at first. */
+async function firstSizes(gradient: GradientStep, { settings, windows, ends }: TrainingInputs) {
+  const ids = drawBatch(windows, settings.batch, streamSeed(settings.seed, 'batches'), 0)
+  await gradient.measure({ ids, ends })
+  return gradient.residualSizes()
 }

@@ -2,6 +2,7 @@ import type { GpuDevice } from '../gpu/device.js'
 import type { Gating } from './gating.js'
 import type { TrainedLora } from './lora.js'
 import type { Parameters, ParameterTensor } from './parameters.js'
+import type { ResidualSizes } from './residual-sizes.js'
 import type { TrainingSettings } from './settings.js'
 import type { StepInput } from './step-input.js'
 
@@ -27,6 +28,8 @@ export interface Training {
   input(step: number, counter: number): Pick<StepInput, 'noise' | 'executeRate' | 'coefficient'> & { tau: number }
   /** The share of the learning rate at step n. */
   rate(step: number): number
+  /** What the learning rate of each parameter is multiplied by, in a model with residuals of these sizes. Default: 1. */
+  rates?(sizes: readonly ResidualSizes[]): Float32Array<ArrayBuffer>
   /** How many times its least mean the loss may reach before the run counts as diverged. */
   readonly mayRise: number
 }

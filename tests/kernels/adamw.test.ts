@@ -8,7 +8,7 @@ import { type Bench, expectClose, gpuSuite, noise } from '../gpu/testing.js'
 /** Steps with these gradients from m = v = 0. */
 async function run(bench: Bench, param: Float32Array, gradients: readonly Float32Array[], o: AdamWOptions) {
   const count = param.length
-  const kernel = await adamWKernel(bench.gpu, count)
+  const kernel = await adamWKernel(bench.gpu, count, o.rates && bench.upload(Float32Array.from(o.rates)))
   const buffers = {
     values: bench.inout(param),
     first: bench.inout(new Float32Array(count)),
@@ -31,23 +31,35 @@ async function run(bench: Bench, param: Float32Array, gradients: readonly Float3
 }
 
 gpuSuite('adamw', (bench) => {
-  it.each([1, 63, 20_000])('clips, and steps %i parameters three times', async (count) => {
-    const prng = new Prng(count)
-    const options = { learningRate: 0.1, weightDecay: 0.05, beta1: 0.9, beta2: 0.999, eps: 1e-8, maxNorm: 1 }
-    const param = noise(prng, count)
-    // The first is longer than the limit, the last is not.
-    const gradients = [3, 1, 0.01].map((scale) => noise(prng, count, scale / Math.sqrt(count)))
-    const actual = await run(bench, param, gradients, options)
-    const state = {
-      values: Float64Array.from(param),
-      first: new Float64Array(count),
-      second: new Float64Array(count),
-    }
-    for (const [i, gradient] of gradients.entries()) adamW(gradient, state, i + 1, options)
-    expectClose(actual.values, state.values)
-    expectClose(actual.first, state.first)
-    expectClose(actual.second, state.second)
-  })
+  it.each([{ count: 1 }, { count: 63 }, { count: 20_000 }, { count: 130, own: true }])(
+    'clips, and steps three times: $count parameters, rates of their own: $own',
+    async ({ count, own }) => {
+      const prng = new Prng(count)
+      const rates = own && Float32Array.from({ length: count }, (_, i) => 10 ** (2 - (i % 5)))
+      const options = {
+        ...(rates && { rates }),
+        learningRate: 0.1,
+        weightDecay: 0.05,
+        beta1: 0.9,
+        beta2: 0.999,
+        eps: 1e-8,
+        maxNorm: 1,
+      }
+      const param = noise(prng, count)
+      // The first is longer than the limit, the last is not.
+      const gradients = [3, 1, 0.01].map((scale) => noise(prng, count, scale / Math.sqrt(count)))
+      const actual = await run(bench, param, gradients, options)
+      const state = {
+        values: Float64Array.from(param),
+        first: new Float64Array(count),
+        second: new Float64Array(count),
+      }
+      for (const [i, gradient] of gradients.entries()) adamW(gradient, state, i + 1, options)
+      expectClose(actual.values, state.values)
+      expectClose(actual.first, state.first)
+      expectClose(actual.second, state.second)
+    },
+  )
 
   it.skipIf(!sharedPresent)('equals the golden data', async () => {
     for (const c of loadOps().filter(({ op }) => op === 'adamw')) {

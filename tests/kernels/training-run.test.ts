@@ -1,14 +1,19 @@
 import { expect, it } from 'vitest'
 import type { ModelWeights } from '../../src/model/weights.js'
 import type { Target } from '../../src/runtime/target.js'
+import { drawBatch } from '../../src/tuning/batch.js'
 import { GradientStep } from '../../src/tuning/gradient-step.js'
 import { initialRouters } from '../../src/tuning/initial.js'
 import { Parameters } from '../../src/tuning/parameters.js'
 import { routerGating } from '../../src/tuning/routers.js'
+import { streamSeed } from '../../src/tuning/streams.js'
 import { TrainingRun } from '../../src/tuning/training-run.js'
 import { tinyModel } from '../fixtures/tiny-model.js'
 import { gpuSuite } from '../gpu/testing.js'
-import { tinyInputs } from '../tuning/inputs.js'
+import { type HubConfig, referenceConfig } from '../reference/hub-config.js'
+import { ReferenceModel } from '../reference/model.js'
+import { plainFrequencies, ropeRow } from '../reference/rope-rows.js'
+import { LENGTH, tinyInputs } from '../tuning/inputs.js'
 import { withWeights } from '../tuning/support.js'
 
 gpuSuite('a training run', (bench) => {
@@ -38,6 +43,34 @@ gpuSuite('a training run', (bench) => {
       const rates = await run.rates()
       expect(rates).toHaveLength(4)
       expect(rates.reduce((sum, rate) => sum + rate, 0) / 4).toBeCloseTo(run.history[59]!.executeRate, 5)
+      run.destroy()
+    })
+  })
+
+  it('begins with routers that run everything, and moves each by the size of what it reads', async () => {
+    await use(async (target, weights) => {
+      const inputs = tinyInputs(target, { learningRate: 1e-3, input: 'post-attention' })
+      const { settings, windows, trained } = inputs
+      const { hiddenSize } = target.shape.config
+      const ids = drawBatch(windows, settings.batch, streamSeed(settings.seed, 'batches'), 0).subarray(0, LENGTH)
+      const hub = tiny.hub as unknown as HubConfig
+      const config = referenceConfig(hub)
+      const rope = ropeRow(plainFrequencies(hub.rope_theta, config.headDim))
+      const { hidden } = new ReferenceModel(config, tiny.tensors, rope).forward(ids)
+      const run = await TrainingRun.create(target, weights, inputs)
+      await advance(run, 1)
+      const { values } = await run.state()
+      let at = 0
+      for (const [i, { name, data }] of trained.entries()) {
+        // The attention's router, then the MLP's; of each the weights, then the bias. The second reads what the first one's sublayer leaves.
+        const sublayer = i >> 1
+        const reads = hidden[sublayer]!.subarray(hiddenSize)
+        const size = Math.hypot(...reads) / Math.sqrt(reads.length)
+        const expected = name.endsWith('bias') ? 10 : 1 / size
+        // The first step of AdamW moves by the whole rate, whatever the gradient; decay is 0.01 of it.
+        for (const first of data) expect(Math.abs(values[at++]! - first * (1 - 1e-5)) / 1e-3).toBeCloseTo(expected, 2)
+      }
+      expect(at).toBe(values.length)
       run.destroy()
     })
   })
@@ -91,7 +124,7 @@ gpuSuite('a training run', (bench) => {
       const inputs = tinyInputs(target, { stage: 'lora' })
       const run = await TrainingRun.create(target, weights, inputs)
       const { batch, length } = inputs.settings
-      const routers = new Parameters(bench.gpu, initialRouters(target.shape, 3), false)
+      const routers = new Parameters(bench.gpu, initialRouters(target.shape, 3, 'published'), false)
       const plain = await GradientStep.create(target, weights, {
         batch: 1,
         length,

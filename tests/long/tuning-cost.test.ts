@@ -34,7 +34,7 @@ describeWithGpu('a step of training', (gpu) => {
       const ids = Uint32Array.from(syntheticIds(tokens, config.vocabSize))
       for (const stage of ['routers', 'lora', 'gateskip'] as const) {
         const settings = defaultSettings(target.shape, stage)
-        const routers = new Parameters(device, initialRouters(target.shape, 1), stage === 'routers')
+        const routers = new Parameters(device, initialRouters(target.shape, 1, settings.recipe), stage === 'routers')
         const lora = new Parameters(device, initialLora(target.shape, settings, 1), true)
         const gates = new Parameters(device, initialGates(target.shape, 1), true)
         const options = {

@@ -52,7 +52,7 @@ describeSdk.anywhere('tuning', (bench) => {
   it('lets the present routers be tried at once', async () => {
     const plain = await bench().load({ checkpoint: { routers: undefined } })
     expect(plain.model.hasRouters).toBe(false)
-    const run = await plain.model.tune({ ...OPTIONS, existing: undefined })
+    const run = await plain.model.tune({ ...OPTIONS, recipe: 'published', existing: undefined })
     await run.pause()
     await run.use()
     using session = plain.model.createSession({ policy: 'skipgpt' })
@@ -261,6 +261,7 @@ describeSdk.anywhere('tuning', (bench) => {
     await refuse({ data: { windows: windows.slice(0, 2) } }, 'bad-option')
     await refuse({ data: { windows: [...windows, [1, 2]] } }, 'bad-option')
     await refuse({ data: { windows: [...windows, Array(10).fill(100)] } }, 'bad-option')
+    await refuse({ recipe: 'fast' as unknown as 'scaled' }, 'bad-option')
     await refuse({ steps: 0 }, 'bad-option')
     await refuse({ learningRate: -1 }, 'bad-option')
     await refuse({ context: 2000 }, 'bad-option')

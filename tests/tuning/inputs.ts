@@ -10,13 +10,13 @@ export const LENGTH = 12
 /** A short run of a tiny model. */
 export function tinyInputs({ shape }: Target, changes: Partial<TrainingSettings>): TrainingInputs {
   const settings: TrainingSettings = {
-    ...defaultSettings(shape, changes.stage ?? 'routers'),
+    ...defaultSettings(shape, changes.stage ?? 'routers', changes.recipe),
     ...{ target: 0.3, steps: 8, batch: 2, length: LENGTH, rank: 3, alpha: 6 },
     ...changes,
   }
   const first = {
-    routers: () => ({ trained: initialRouters(shape, 3) }),
-    lora: () => ({ trained: initialLora(shape, settings, 4), under: initialRouters(shape, 3) }),
+    routers: () => ({ trained: initialRouters(shape, 3, settings.recipe) }),
+    lora: () => ({ trained: initialLora(shape, settings, 4), under: initialRouters(shape, 3, 'published') }),
     gateskip: () => ({ trained: initialGates(shape, 3) }),
   }
   return {

@@ -12,6 +12,8 @@ import { adapterFiles, gateFiles, routerFiles } from '../../src/tuning/export.js
 import { initialLora, initialRouters, unfoldRouters } from '../../src/tuning/initial.js'
 import { initialGates } from '../../src/tuning/initial-gates.js'
 import { LossWatch } from '../../src/tuning/loss-watch.js'
+import type { ParameterTensor } from '../../src/tuning/parameters.js'
+import { routerRates } from '../../src/tuning/router-rates.js'
 import { streamSeed } from '../../src/tuning/streams.js'
 import { cutWindows, holdOut, joinDocuments } from '../../src/tuning/windows.js'
 import { MemorySource } from '../fixtures/memory-source.js'
@@ -63,7 +65,7 @@ describe('a watch over losses', () => {
 
 describe('what training begins with', () => {
   it('routers: uniform below √(3/d), one for each sublayer, as readers of routers take them', () => {
-    const tensors = initialRouters(shape, 7)
+    const tensors = initialRouters(shape, 7, 'published')
     const routers = readRouters(
       tensors.map((t) => [t.name, t]),
       d,
@@ -75,8 +77,54 @@ describe('what training begins with', () => {
     expect(Math.max(...weights.map(Math.abs))).toBeLessThanOrEqual(bound)
     expect(weights.reduce((sum, w) => sum + w * w, 0) / weights.length).toBeCloseTo(bound ** 2 / 3, 2)
     expect(new Set(weights).size).toBe(weights.length)
-    expect(initialRouters(shape, 7)).toEqual(tensors)
-    expect(initialRouters(shape, 8)).not.toEqual(tensors)
+    expect(initialRouters(shape, 7, 'published')).toEqual(tensors)
+    expect(initialRouters(shape, 8, 'published')).not.toEqual(tensors)
+  })
+
+  it('routers of the scaled recipe: all run, by a margin, whatever they read', () => {
+    const tensors = initialRouters(shape, 7, 'scaled')
+    expect(tensors.map((t) => [t.name, t.shape])).toEqual(
+      initialRouters(shape, 7, 'published').map((t) => [t.name, t.shape]),
+    )
+    for (const { name, data } of tensors) {
+      expect([...data]).toEqual(name.endsWith('bias') ? [1.5, -1.5] : Array(2 * d).fill(0))
+    }
+  })
+
+  it('learning rates of routers: biases ten times, weights by the size of what they read', () => {
+    const sizes = [1, 2, 3].map((size) => ({ entry: size, middle: 10 * size }))
+    const of = (tensors: readonly ParameterTensor[], input: 'entry' | 'post-attention') => {
+      const rates = routerRates(tensors, sizes, input)
+      let at = 0
+      return Object.fromEntries(
+        tensors.map(({ name, data }) => {
+          const own = rates.subarray(at, at + data.length)
+          at += data.length
+          expect(new Set(own).size).toBe(1)
+          return [name.replace('model.layers.', ''), own[0]]
+        }),
+      )
+    }
+    const one = of(initialRouters(shape, 7, 'scaled'), 'entry')
+    expect(one).toMatchObject({
+      '0.router_attention.weight_predictor.weight': 1,
+      '0.router_attention.weight_predictor.bias': 10,
+      '1.router_attention.weight_predictor.weight': 0.5,
+      '1.router_mlp.weight_predictor.weight': 0.5,
+      '2.router_mlp.weight_predictor.bias': 10,
+    })
+    const behind = of(initialRouters(shape, 7, 'scaled'), 'post-attention')
+    expect(behind['1.router_attention.weight_predictor.weight']).toBe(0.5)
+    expect(behind['1.router_mlp.weight_predictor.weight']).toBeCloseTo(1 / 20, 6)
+    const two = [
+      { name: 'model.layers.1.router_mlp.hidden_layer.weight', shape: [2, d], data: new Float32Array(2 * d) },
+      { name: 'model.layers.1.router_mlp.hidden_layer.bias', shape: [2], data: new Float32Array(2) },
+      { name: 'model.layers.1.router_mlp.weight_predictor.weight', shape: [2, 2], data: new Float32Array(4) },
+      { name: 'model.layers.1.router_mlp.weight_predictor.bias', shape: [2], data: new Float32Array(2) },
+    ]
+    expect(Object.values(of(two, 'entry'))).toEqual([0.5, 1, 1, 10])
+    // Nothing to divide by.
+    expect(routerRates(two, [sizes[0]!, { entry: 0, middle: 0 }], 'entry')[0]).toBe(1)
   })
 
   it('a LoRA: A uniform below 1/√k, B zero', () => {
@@ -159,7 +207,7 @@ describe('windows of a text', () => {
 
 describe('what training leaves', () => {
   it('routers are read by their loader', async () => {
-    const tensors = initialRouters(shape, 7)
+    const tensors = initialRouters(shape, 7, 'published')
     const files = routerFiles(tensors, { target: 0.25, input: 'post-attention' }, { steps: '8' })
     const routers = await loadRouters(new MemorySource(files), shape.config, undefined)
     expect(routers).toEqual(

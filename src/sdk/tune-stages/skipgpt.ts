@@ -12,10 +12,10 @@ import { refuseToGuess, type TuneStage } from './stage.js'
 
 /** SkipGPT's stage 1. */
 export const routers: TuneStage = {
-  async begin({ routers }, shape, { seed }, existing) {
+  async begin({ routers }, shape, { seed, recipe }, existing) {
     refuseToGuess(routers !== undefined, existing, 'routers')
     const given = existing === 'continue' ? routers : undefined
-    return { trained: given ? unfoldRouters(given) : initialRouters(shape, streamSeed(seed, 'parameters')) }
+    return { trained: given ? unfoldRouters(given) : initialRouters(shape, streamSeed(seed, 'parameters'), recipe) }
   },
   withPolicy: ({ host, inputs, tensors }, work) => work(policyOf(host, inputs, tensors)),
   files: async ({ inputs, tensors, origin }) => routerFiles(tensors, inputs.settings, origin),

@@ -13,12 +13,22 @@ export function adamWSettings(t: number, o: AdamWOptions): Float32Array<ArrayBuf
   return Float32Array.of(learningRate, weightDecay, beta1, beta2, eps, maxNorm, 1 - beta1 ** t, 1 - beta2 ** t)
 }
 
-/** Host side of shaders/squares-sum.wgsl.ts and shaders/adamw.wgsl.ts: one step over `count` parameters. */
-export async function adamWKernel(gpu: GpuDevice, count: number) {
+/** Host side of shaders/squares-sum.wgsl.ts and shaders/adamw.wgsl.ts: one step over `count` parameters, which may have learning `rates` of their own. */
+export async function adamWKernel(gpu: GpuDevice, count: number, rates?: GPUBuffer) {
   const [squares, step] = await Promise.all([
     gpu.pipelines.compile('squares-sum', squaresSumShader(), ['read', 'write', 'uniform']),
-    gpu.pipelines.compile('adamw', adamWShader(), ['read', 'read', 'write', 'write', 'write', 'write', 'uniform']),
+    gpu.pipelines.compile('adamw', adamWShader({ rates: rates ? 'own' : 'one' }), [
+      'read',
+      'read',
+      'write',
+      'write',
+      'write',
+      'write',
+      ...(rates ? ['read' as const] : []),
+      'uniform',
+    ]),
   ])
+  const more = rates ? [rates] : []
   return (
     arena: ParamsArena,
     b: {
@@ -31,7 +41,7 @@ export async function adamWKernel(gpu: GpuDevice, count: number) {
     },
   ): Dispatch[] => [
     bind(arena, squares, [b.gradients, b.squares, [count]], () => [SQUARES_PARTS, 1, 1]),
-    bind(arena, step, [b.settings, b.squares, b.gradients, b.values, b.first, b.second, [count]], () => [
+    bind(arena, step, [b.settings, b.squares, b.gradients, b.values, b.first, b.second, ...more, [count]], () => [
       Math.min(Math.ceil(count / 64), ADAMW_ROW / 64),
       Math.ceil(count / ADAMW_ROW),
       1,

@@ -6,6 +6,8 @@ export interface AdamWOptions {
   readonly eps: number
   /** Gradients longer than this, in the 2-norm over all parameters, are shortened to it. */
   readonly maxNorm: number
+  /** [n]: what the learning rate of each parameter is multiplied by, its decay's not. Default: 1. */
+  readonly rates?: ArrayLike<number>
 }
 
 export interface AdamWState {
@@ -28,6 +30,6 @@ export function adamW(gradients: ArrayLike<number>, { values, first, second }: A
     first[i] = o.beta1 * first[i]! + (1 - o.beta1) * g
     second[i] = o.beta2 * second[i]! + (1 - o.beta2) * g * g
     const step = first[i]! / (1 - o.beta1 ** t) / (Math.sqrt(second[i]! / (1 - o.beta2 ** t)) + o.eps)
-    values[i] = values[i]! * (1 - o.learningRate * o.weightDecay) - o.learningRate * step
+    values[i] = values[i]! * (1 - o.learningRate * o.weightDecay) - o.learningRate * (o.rates?.[i] ?? 1) * step
   }
 }
