@@ -29,7 +29,7 @@ const workerAddress = {
 
 /** Kernels that the first token of a model does without; those of training come last. */
 const OTHERS_KERNELS =
-  /packed-|few-rows|reference\/(adjust-logits|sampling)|merge-splits|batch-row|append-rows|form-variants|read-sum|nll|compare-states|scale-rows|gate-scores|gate-bottleneck|fill-skipped|add-gated|pool-gates|carry-margins|forced-mask|-backward|adamw|squares-sum|attention-sequences|cross-entropy|gate-(apply|sample)|channel-gates|keep-ranked|gumbel|product-strided|step-(losses|settings)|swiglu|snippets\/sequences/
+  /packed-|few-rows|reference\/(adjust-logits|sampling)|merge-splits|batch-row|append-rows|form-variants|read-sum|nll|compare-states|scale-rows|gate-scores|gate-bottleneck|fill-skipped|add-gated|pool-gates|quantile-margins|carry-margins|forced-mask|-backward|adamw|squares-sum|attention-sequences|cross-entropy|gate-(apply|sample)|channel-gates|keep-ranked|gumbel|product-strided|step-(losses|settings)|swiglu|snippets\/sequences/
 
 /** What of training is for GateSkip's gates alone. */
 const GATESKIP =
@@ -78,7 +78,7 @@ const CHUNKS = [
   // For models with gates of their own.
   {
     name: 'gates',
-    test: /src\/runtime\/gates\/(?!layer-|adapter)|\/(gate-scores|add-gated|pool-gates|carry-margins|fill-skipped)\.|policy-tensors/,
+    test: /src\/runtime\/gates\/(?!layer-|adapter)|\/(gate-scores|add-gated|pool-gates|quantile-margins|carry-margins|fill-skipped)\.|policy-tensors/,
   },
   {
     name: 'policies',

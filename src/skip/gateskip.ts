@@ -63,6 +63,8 @@ export interface GateSkipOptions {
   readonly threshold: number | undefined
   /** Keys and values of tokens that skip. */
   readonly kv: 'own' | 'below'
+  /** What a prompt's tokens are measured by: the thresholds that others are, or the `skip`-quantile of the tokens that are read with them. */
+  readonly prefill: 'threshold' | 'quantile'
 }
 
 /**
@@ -76,26 +78,37 @@ export interface GateSkipOptions {
  * Thresholds are those of the file; or one number for all, `threshold`; or `skip`, a share: then those at which that share of each sublayer's
  * tokens is skipped on text that the model samples itself. The paper has the quantile of the tokens of the same call instead. That is
  * defined for a prompt, not for a token that is generated (the released rule skips nothing there), and it lets a token's decision depend on
- * those behind it, which a loss would see. One rule for both, that looks at nothing that comes later, is ours.
- * @throws `bad-option` where no threshold is known.
+ * those behind it, which a loss would see. One rule for both, that looks at nothing that comes later, is ours; with `prefill: 'quantile'` prompts are read by the
+ * paper's, a call being a chunk of a prompt, and what is generated, or fed alone, goes by the thresholds.
+ * @throws `bad-option` where no threshold is known, and for a quantile without a share.
  */
 export async function gateskip(
-  { skip, threshold, kv }: Partial<GateSkipOptions>,
+  { skip, threshold, kv, prefill }: Partial<GateSkipOptions>,
   weights: GateSkipWeights,
   margins: Margins,
 ): Promise<SkipPolicy> {
+  const { attention, mlp } = weights
+  const scoring = { kind: 'gates', attention, mlp } as const
   const policyAt = (thresholds: readonly number[], ...options: string[]): SkipPolicy => ({
     name: named('gateskip', [...options, kv === 'below' ? 'kv=below' : '']),
     ...(kv === 'below' && { skipped: kv }),
     decide: (sublayer) => (gatesAt(weights, sublayer) ? 'routed' : 'run'),
-    scoring: { kind: 'gates', attention: weights.attention, mlp: weights.mlp },
+    scoring,
     threshold: (sublayer) => thresholds[sublayer] as number,
   })
-  const sublayers = 2 * weights.attention.layers.length
+  if (prefill === 'quantile' && skip === undefined) {
+    throw new SkipstoneError('bad-option', 'gateskip: prefill=quantile goes by a share; give skip.')
+  }
+  const sublayers = 2 * attention.layers.length
   const all = (value: number) => Array.from({ length: sublayers }, () => value)
   if (threshold !== undefined) return policyAt(all(threshold), `threshold=${threshold}`)
   if (skip !== undefined) {
-    return policyAt(await calibratedThresholds(policyAt, all(0), skip, margins), `skip=${skip}`)
+    const found = await calibratedThresholds(policyAt, all(0), skip, margins)
+    const ofPrompts = prefill === 'quantile' && skip > 0
+    return {
+      ...policyAt(found, `skip=${skip}`, ofPrompts ? 'prefill=quantile' : ''),
+      ...(ofPrompts && { scoring: { ...scoring, promptShare: skip } }),
+    }
   }
   if (weights.thresholds) return policyAt(weights.thresholds)
   throw new SkipstoneError('bad-option', 'gateskip: these gates came without thresholds; give skip or threshold.')

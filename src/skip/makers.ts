@@ -2,7 +2,7 @@ import { adaskip } from './adaskip.js'
 import { DLO_TENSORS, dlo, readDlo } from './dlo.js'
 import { first } from './first.js'
 import { forced } from './forced.js'
-import { GATESKIP_TENSORS, gateskip, readGateSkip } from './gateskip.js'
+import { GATESKIP_TENSORS, type GateSkipOptions, gateskip, readGateSkip } from './gateskip.js'
 import { layerskip } from './layerskip.js'
 import { litestage } from './litestage.js'
 import { MINDSKIP_TENSORS, mindskip, readMindSkip } from './mindskip.js'
@@ -27,7 +27,7 @@ export interface Makers {
   sleb: Maker<{ skip: number }>
   adaskip: Maker<{ skip: number; online: 'true' | 'false'; window: number }>
   litestage: Maker<{ budgets: readonly number[]; stage: number }>
-  gateskip: Maker<{ skip: number | undefined; threshold: number | undefined; kv: 'own' | 'below' }>
+  gateskip: Maker<GateSkipOptions>
   dlo: Maker<{ threshold: number; factor: number; gap: number }>
   mindskip: Maker<{ threshold: number; form: 'sequence' | 'token' }>
   flexidepth: Maker<{ threshold: number }>
@@ -53,7 +53,8 @@ export const MAKERS: Makers = {
   async gateskip(options, context) {
     const read = async () => readGateSkip(await context.tensors(GATESKIP_TENSORS), context)
     const weights = await context.once('gateskip', read)
-    return context.once(`gateskip ${options.skip} ${options.threshold} ${options.kv}`, () =>
+    const { skip, threshold, kv, prefill } = options
+    return context.once(`gateskip ${skip} ${threshold} ${kv} ${prefill}`, () =>
       gateskip(options, weights, context.margins),
     )
   },

@@ -15,12 +15,13 @@ export type Phase = 'prefill' | 'decode'
  *
  * `routers`: learned SkipGPT routers on the raw residual stream; the MLP's router reads the layer entry or the state
  * after attention. `lot`: a uniform number in [0, 1) drawn from (seed, position, sublayer). `gates`: the mean of a gate, which may scale what
- * the sublayer adds too. Sublayers of a kind that has none are not routed, but for attentions where one gate decides for a whole layer (`ofLayers`).
+ * the sublayer adds too. Sublayers of a kind that has none are not routed, but for attentions where one gate decides for a whole layer (`ofLayers`). With a
+ * `promptShare`, above 0, the threshold of a prompt's tokens is that quantile of the scores of those that are read with them, a chunk of a prompt.
  */
 export type Scoring =
   | { readonly kind: 'routers'; readonly routers: RouterWeights; readonly mlpInput: 'entry' | 'post-attention' }
   | { readonly kind: 'lot'; readonly seed: number }
-  | { readonly kind: 'gates'; readonly attention?: Gates; readonly mlp?: Gates }
+  | { readonly kind: 'gates'; readonly attention?: Gates; readonly mlp?: Gates; readonly promptShare?: number }
 
 /** What a sublayer did to the residual stream, on average over the steps that were watched. */
 export interface Measured {

@@ -77,7 +77,12 @@ const POLICIES: Readonly<Record<string, AnyEntry>> = {
   }),
   litestage: lazy('litestage', { options: { budgets: slashed, stage: count(1) }, needs: 'stages' }),
   gateskip: lazy('gateskip', {
-    options: { skip: share(undefined), threshold: finite(undefined), kv: oneOf('own', 'below') },
+    options: {
+      skip: share(undefined),
+      threshold: finite(undefined),
+      kv: oneOf('own', 'below'),
+      prefill: oneOf('threshold', 'quantile'),
+    },
     share: 'skip',
     needs: 'weights',
     check: ({ skip, threshold }) => atMostOne('gateskip', { skip, threshold }),

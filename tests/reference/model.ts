@@ -35,6 +35,8 @@ export interface ReferenceGate {
   /** Of one row [d] -> [d] or [1]. Its mean is the score, which the result keeps as z. */
   gate: (t: Float64Array) => Float64Array
   runs: (score: number, position: number) => boolean
+  /** What decides instead in a step of several rows, by the scores of them all. */
+  runsAmong?: (score: number, all: Float64Array) => boolean
   /** Times this, channel by channel. Default: nothing. */
   output?: (g: number) => number
   /** Added to a row [d] of the stream that skips the sublayer, with this score. Default: nothing. */
@@ -212,8 +214,12 @@ export class ReferenceModel {
       for (let r = 0; r < rows; r++) {
         const g = its.pools ? [cache.pooled.get(sublayer)!] : its.gate(t.subarray(r * d, (r + 1) * d))
         scores[r] = Array.from(g).reduce((sum, value) => sum + value, 0) / g.length
-        run[r] = its.runs(scores[r]!, cache.positions + r) ? 1 : 0
         for (let j = 0; factors && j < d; j++) factors[r * d + j] = its.output!(g[j % g.length]!)
+      }
+      const { runsAmong } = its
+      for (let r = 0; r < rows; r++) {
+        const runs = runsAmong && rows > 1 ? runsAmong(scores[r]!, scores) : its.runs(scores[r]!, cache.positions + r)
+        run[r] = runs ? 1 : 0
       }
     }
     result.z.push(scores)

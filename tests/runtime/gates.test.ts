@@ -10,6 +10,7 @@ import { flexidepth, readFlexiDepth } from '../../src/skip/flexidepth.js'
 import { gateskip, readGateSkip } from '../../src/skip/gateskip.js'
 import { mindskip, readMindSkip } from '../../src/skip/mindskip.js'
 import type { SkipPolicy } from '../../src/skip/policy.js'
+import { type Margins, quantile } from '../../src/skip/quantile.js'
 import { dllmTensors, dloTensors, flexiDepthTensors, gateSkipTensors, mindSkipTensors } from '../fixtures/gates.js'
 import { randomIds, TINY, TINY_CONTEXT, tinyModel } from '../fixtures/tiny-model.js'
 import {
@@ -20,7 +21,7 @@ import {
   gateSkipThreshold,
   mindSkipGates,
 } from '../reference/gates.js'
-import type { ForwardOptions } from '../reference/model.js'
+import type { ForwardOptions, ReferenceGate } from '../reference/model.js'
 import {
   bits,
   describeRuntime,
@@ -220,6 +221,56 @@ describeRuntime('gates', (bench, gpu) => {
         return run
       })
       expect(streamed).toEqual(whole)
+    })
+  })
+
+  describe('that measure prompts by their own quantile', () => {
+    const tensors = gateSkipTensors(TINY, { form: 'vector', seed: 41 })
+    const share = 0.3
+    const gates = (sublayer: number): ReferenceGate | undefined => {
+      const its = gateSkipGates(tensors, (i) => gateSkipThreshold(tensors, i))(sublayer)
+      return its && { ...its, runsAmong: (score, all) => score > quantile([...all], share) }
+    }
+    // Thresholds of the file, as if they had been found.
+    const margins: Margins = async (at) =>
+      Array.from({ length: 2 * TINY.layers }, (_, i) => [gateSkipThreshold(tensors, i) - at.threshold(i)])
+    const policyOf = (prefill: 'threshold' | 'quantile') =>
+      gateskip({ skip: share, prefill }, readGateSkip(tensors, TINY), margins)
+
+    it.each([1, 2, 40])('like the reference, behind a prompt of %i tokens', async (length) => {
+      const sequence = bench().sequence(await policyOf('quantile'))
+      const prompt = randomIds(length, 46)
+      await expectLikeReference(sequence, reference(bench().tiny), prompt, { gates, tokens: 20 })
+    })
+
+    it('chunk by chunk', async () => {
+      const prompt = randomIds(700, 57)
+      const run = await bench()
+        .sequence(await policyOf('quantile'))
+        .prefill(prompt, { sampling: GREEDY, logits: true })
+      const model = reference(bench().tiny)
+      const cache = model.newCache()
+      const [first, rest] = [prompt.slice(0, 512), prompt.slice(512)].map((ids) => model.forward(ids, { gates }, cache))
+      expect(difference(run.logits!, rest!.logits.slice(-100))).toBeLessThan(TOLERANCE)
+      expect(bits(run.records)).toEqual(referenceBits([first!, rest!]))
+    })
+
+    it('with the share that was asked for in every sublayer, and the margins to it', async () => {
+      const quantiles = bench().sequence(await policyOf('quantile'), { margins: true })
+      const { records } = await quantiles.prefill(ids)
+      const { z } = reference(bench().tiny).forward(ids, { gates })
+      for (let i = 0; i < 2 * TINY.layers; i++) {
+        const margins = records.map((record) => record.margins![i]!)
+        const expected = [...z[i]!].map((score) => score - quantile([...z[i]!], share))
+        // A token that comes twice has the same score in both places at first.
+        const skipped = Math.floor(share * (ids.length - 1)) + (i === 0 ? 2 : 1)
+        expect(bits(records).filter((row) => row[i] === '0')).toHaveLength(skipped)
+        expect(difference(margins, expected)).toBeLessThan(1e-5)
+      }
+      const { records: others } = await bench()
+        .sequence(await policyOf('threshold'))
+        .prefill(ids)
+      expect(bits(others)).not.toEqual(bits(records))
     })
   })
 

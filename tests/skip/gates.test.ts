@@ -55,6 +55,18 @@ describe('gates of GateSkip', () => {
     await expect(gateskip(options, gates, noMargins)).rejects.toMatchObject({ code: 'bad-option' })
   })
 
+  it('measure prompts by a quantile only of a share that is asked for', async () => {
+    const gates = read(tensors())
+    const prefill = 'quantile'
+    await expect(gateskip({ prefill }, gates, noMargins)).rejects.toMatchObject({ code: 'bad-option' })
+    await expect(gateskip({ threshold: 0.5, prefill }, gates, noMargins)).rejects.toMatchObject({ code: 'bad-option' })
+    const margins = async () => Array.from({ length: 4 }, () => [0])
+    const policy = await gateskip({ skip: 0.25, prefill }, gates, margins)
+    expect(policy).toMatchObject({ name: 'gateskip:skip=0.25,prefill=quantile', scoring: { promptShare: 0.25 } })
+    expect((await gateskip({ skip: 0, prefill }, gates, margins)).scoring).not.toHaveProperty('promptShare')
+    expect((await gateskip({ skip: 0.25 }, gates, margins)).scoring).not.toHaveProperty('promptShare')
+  })
+
   it.each([
     ['no gate', new Map(), 'missing-weights', 'gateskip'],
     [

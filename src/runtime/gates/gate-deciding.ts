@@ -3,6 +3,7 @@ import type { Dispatch, ParamsArena } from '../../gpu/dispatch.js'
 import { compactKernel } from '../../kernels/compact.js'
 import { gateScoresKernel } from '../../kernels/gate-scores.js'
 import { poolGatesKernel } from '../../kernels/pool-gates.js'
+import { quantileMarginsKernel } from '../../kernels/quantile-margins.js'
 import type { Gates } from '../../skip/gates.js'
 import type { Phase, Scoring } from '../../skip/policy.js'
 import type { Engine } from '../engine.js'
@@ -15,6 +16,7 @@ import { gateValues, type Kind } from './gate-values.js'
 interface When {
   readonly phase: Phase
   readonly positions: Positions
+  readonly promptShare?: number | undefined
 }
 
 /**
@@ -26,13 +28,14 @@ export async function gateDeciding(
   scoring: Extract<Scoring, { kind: 'gates' }>,
   when: When,
 ): Promise<Deciding> {
+  const { promptShare } = scoring
   const { ofLayers } = scoring.mlp ?? {}
   if (scoring.mlp && ofLayers)
     return (await import('./layer-deciding.js')).layerDeciding(target, scoring.mlp, ofLayers, when.positions)
   const [attention, mlp] = await Promise.all(
     (['attention', 'mlp'] as const).map((kind) => {
       const gates = scoring[kind]
-      return gates && gateKernels(target, gates, kind, when)
+      return gates && gateKernels(target, gates, kind, { ...when, promptShare })
     }),
   )
   return (engine, arena, buffers, layer, routed) => {
@@ -50,14 +53,16 @@ export async function gateDeciding(
  * A gate's values, what they decide, and the list of rows that run. Of a gate that pools, what begins a sequence decides: a step obeys, and in a
  * batch each sequence has brought what it obeys.
  */
-async function gateKernels(target: Target, gates: Gates, kind: Kind, { phase, positions }: When) {
+async function gateKernels(target: Target, gates: Gates, kind: Kind, { phase, positions, promptShare }: When) {
   const { gpu, capacity } = target
   const { outputs, tie, pools } = gates
   const score = () => gateScoresKernel(gpu, { outputs, stride: gateStride(outputs), capacity, tieRuns: tie === 'runs' })
   const pool = () => (positions === 'consecutive' ? poolGatesKernel(gpu, { capacity }) : undefined)
-  const [values, decide, compact] = await Promise.all([
+  const share = phase === 'prefill' ? promptShare : undefined
+  const [values, decide, rank, compact] = await Promise.all([
     pools && phase !== 'prefill' ? undefined : gateValues(target, gates, kind),
     pools ? pool() : score(),
+    share === undefined ? undefined : quantileMarginsKernel(gpu, { capacity }),
     compactKernel(gpu, { capacity, count: 1 }),
   ])
   return (engine: Engine, arena: ParamsArena, buffers: RoutingBuffers, layer: number): Dispatch[] => {
@@ -67,6 +72,7 @@ async function gateKernels(target: Target, gates: Gates, kind: Kind, { phase, po
     return [
       ...(values?.(engine, arena, buffers, layer) ?? []),
       ...(decide ? [decide(arena, { plan, gates: g, thresholds, z }, at)] : []),
+      ...(rank && share !== undefined ? [rank(arena, { plan, z }, { ...at, share })] : []),
       compact(arena, { z, plan }, at),
     ]
   }
