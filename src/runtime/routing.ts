@@ -70,23 +70,22 @@ async function deciding(
   when: { phase: Phase; singleRow: boolean; positions: Positions },
 ): Promise<Deciding> {
   const { singleRow, positions } = when
-  const { gpu, capacity } = target
+  const { gpu, capacity, shape } = target
   const { scoring } = policy
   if (scoring?.kind === 'gates') return (await import('./gates/gate-deciding.js')).gateDeciding(target, scoring, when)
+  const readsEntry = scoring?.kind !== 'routers' || scoring.mlpInput === 'entry'
+  const counts = countsOf(policy, when.phase, { layers: shape.config.layers, readsEntry })
   // One row needs no list of the rows that run.
   const gathers = scoring !== undefined && !singleRow
-  const [score, one, both] = await Promise.all([
-    scorer(target, { name: policy.name, scoring }, { capacity, writesPlan: singleRow, positions }),
-    gathers && compactKernel(gpu, { capacity, count: 1 }),
-    gathers && compactKernel(gpu, { capacity, count: 2 }),
+  const [score, compact] = await Promise.all([
+    scorer(target, { name: policy.name, scoring }, counts, { capacity, writesPlan: singleRow, positions }),
+    gathers ? byCount(counts, (count) => compactKernel(gpu, { capacity, count })) : undefined,
   ])
-  const compact = one && both && { 1: one, 2: both }
-  const readsEntry = scoring?.kind !== 'routers' || scoring.mlpInput === 'entry'
 
   return (engine, arena, buffers, layer, { attention, mlp }) => {
-    const decide = (sublayer: number, count: 1 | 2): Dispatch[] => {
+    const decide = (sublayer: number, count: Count): Dispatch[] => {
       const scored = score(engine, arena, buffers, sublayer, count)
-      return compact ? [scored, compact[count](arena, buffers, { sublayer })] : [scored]
+      return compact ? [scored, compact(count)(arena, buffers, { sublayer })] : [scored]
     }
     const entry: Dispatch[] = []
     const afterAttention: Dispatch[] = []
@@ -99,12 +98,39 @@ async function deciding(
   }
 }
 
-type Score = (engine: Engine, arena: ParamsArena, buffers: RoutingBuffers, sublayer: number, count: 1 | 2) => Dispatch
+/** Neighbouring sublayers that are decided at once. */
+type Count = 1 | 2
 
-/** Compiles the policy's scoring kernel for one and for two neighbouring sublayers. */
+/** Those that some layer needs. */
+function countsOf(
+  policy: SkipPolicy,
+  phase: Phase,
+  { layers, readsEntry }: { layers: number; readsEntry: boolean },
+): ReadonlySet<Count> {
+  const isRouted = (sublayer: number) => policy.decide(sublayer, phase) === 'routed'
+  const counts = Array.from({ length: layers }, (_, layer): Count | undefined => {
+    const [attention, mlp] = [isRouted(2 * layer), isRouted(2 * layer + 1)]
+    return attention && mlp && readsEntry ? 2 : attention || mlp ? 1 : undefined
+  })
+  return new Set(counts.filter((count) => count !== undefined))
+}
+
+/** A kernel for each of these. */
+async function byCount<T>(
+  counts: ReadonlySet<Count>,
+  make: (count: Count) => Promise<T>,
+): Promise<(count: Count) => T> {
+  const made = new Map(await Promise.all([...counts].map(async (count) => [count, await make(count)] as const)))
+  return (count) => made.get(count) as T
+}
+
+type Score = (engine: Engine, arena: ParamsArena, buffers: RoutingBuffers, sublayer: number, count: Count) => Dispatch
+
+/** Compiles the policy's scoring kernel. */
 async function scorer(
   { gpu, shape }: Target,
   { name, scoring }: Pick<SkipPolicy, 'name'> & { readonly scoring?: Exclude<Scoring, { kind: 'gates' }> | undefined },
+  counts: ReadonlySet<Count>,
   { positions, ...common }: { capacity: number; writesPlan: boolean; positions: Positions },
 ): Promise<Score> {
   if (!scoring) {
@@ -115,24 +141,19 @@ async function scorer(
   if (scoring.kind === 'lot') {
     // For benchmarks and tests.
     const { forcedMaskKernel } = await import('../kernels/forced-mask.js')
-    const [one, two] = await Promise.all([
-      forcedMaskKernel(gpu, { ...common, positions, count: 1 }),
-      forcedMaskKernel(gpu, { ...common, positions, count: 2 }),
-    ])
-    const kernels = { 1: one, 2: two }
+    const kernels = await byCount(counts, (count) => forcedMaskKernel(gpu, { ...common, positions, count }))
     return (_, arena, buffers, sublayer, count) =>
-      kernels[count](arena, buffers, { sublayer, seed: scoring.seed >>> 0 })
+      kernels(count)(arena, buffers, { sublayer, seed: scoring.seed >>> 0 })
   }
   const { routers } = scoring
   const { d4 } = shape
-  const make = (count: 1 | 2) =>
+  const kernels = await byCount(counts, (count) =>
     routers.kind === 'linear'
       ? routerLinearKernel(gpu, { ...common, d4, count })
-      : routerTwoLayerKernel(gpu, { ...common, d4, count, width: routers.width })
-  const [one, two] = await Promise.all([make(1), make(2)])
-  const kernels = { 1: one, 2: two }
+      : routerTwoLayerKernel(gpu, { ...common, d4, count, width: routers.width }),
+  )
   return ({ scratch }, arena, buffers, sublayer, count) =>
-    kernels[count](
+    kernels(count)(
       arena,
       { ...buffers, x: scratch.x },
       { sublayer, weights: sublayer * buffers.routerStride, stride: buffers.routerStride },

@@ -132,7 +132,7 @@ async function load(
 
 /**
  * Compiles what sequences use that skip, where there are routers, up to their first token; and then, without being waited for, the rest,
- * and what dense ones do.
+ * and what dense ones do. On a software adapter, whose compiler takes the cores that compute, dense ones see to it themselves.
  */
 async function compile(
   gpu: GpuDevice,
@@ -148,7 +148,7 @@ async function compile(
   if (target.warning) warn(options, target.warning)
   const ahead = compileAhead(target, first)
   // Whoever needs it sooner waits for it, and is told what went wrong.
-  const rest = ahead.all.then(() => (first === dense ? undefined : compileAhead(target, dense).all))
+  const rest = ahead.all.then(() => (first === dense || gpu.isSoftware ? undefined : compileAhead(target, dense).all))
   rest.catch(() => undefined)
   await clock.during('pipelines', ahead.first)
   return target
