@@ -38,7 +38,8 @@ export interface TuneOptions {
   /** Batches whose gradients are added for one step. Default 1. */
   accumulation?: number
   /**
-   * How routers learn. `scaled` (default): from routers that run nearly everything, each layer's weights at a rate for the size of its residual stream.
+   * How routers learn. `scaled` (default): from routers that run nearly everything, each layer's weights at a rate for the size of its residual stream;
+   * what comes out has a threshold in its biases at which the target is skipped of the text that they train on.
    * `published`: as SkipGPT's code has it, from random ones, all at one constant rate; slower to get anywhere where residuals grow from layer to layer.
    */
   recipe?: 'scaled' | 'published'
@@ -113,7 +114,10 @@ export interface TuneRun extends AsyncIterable<TuneStep> {
   rates(): Promise<readonly number[] | undefined>
   /** Measures the present state, at any time; of gates with thresholds at which the target is skipped of the text that they train on. @throws `aborted`, `device-lost`, `disposed`. */
   evaluate(options?: { signal?: AbortSignal }): Promise<TuneEvaluation>
-  /** The present state as files by name: `routers.safetensors`, of routers or of gates with their thresholds; or the files of a PEFT folder. */
+  /**
+   * The present state as files by name: `routers.safetensors`, of routers or of gates with their thresholds; or the files of a PEFT folder. Of a model that was
+   * disposed of, routers come without the threshold for their target.
+   */
   export(): Promise<ReadonlyMap<string, Uint8Array<ArrayBuffer>>>
   /** Gives the model the present routers or gates: sessions made from now on can use the policy `skipgpt`, or `gateskip`, with them. Not for a LoRA. */
   use(): Promise<void>

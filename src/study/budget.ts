@@ -47,20 +47,30 @@ export async function decisions(
 }
 
 /**
- * The δ at which `policyAt(δ)` skips `budget` of the sublayer visits on `ids`, by bisection: skipping changes what later
+ * The δ at which `policyAt(δ)` skips `budget` of the sublayer visits on these texts of ids, by bisection: skipping changes what later
  * routers read, so every candidate is run. `budget` is a share between 0 and 1.
  */
 export async function calibrateDelta(
   engine: Engine,
   policyAt: (delta: number) => SkipPolicy,
   budget: number,
-  ids: readonly number[],
+  texts: readonly (readonly number[])[],
   options: { contextLength: number; signal?: AbortSignal | undefined },
 ): Promise<number> {
-  const run = (delta: number) => decisions(engine, policyAt(delta), ids, options)
-  const margins = (await run(0)).margins.flat()
-  let low = Math.min(...margins)
-  let high = Math.max(...margins)
+  const tokens = texts.reduce((sum, { length }) => sum + length, 0)
+  const run = async (delta: number) => {
+    const policy = policyAt(delta)
+    const all = { margins: [] as number[], skipped: 0 }
+    for (const ids of texts) {
+      const { margins, skipped } = await decisions(engine, policy, ids, options)
+      for (const row of margins) all.margins.push(...row)
+      all.skipped += (skipped * ids.length) / tokens
+    }
+    return all
+  }
+  const { margins } = await run(0)
+  let low = margins.reduce((least, margin) => Math.min(least, margin), Number.POSITIVE_INFINITY)
+  let high = margins.reduce((most, margin) => Math.max(most, margin), Number.NEGATIVE_INFINITY)
   let best = { delta: 0, distance: Number.POSITIVE_INFINITY }
   for (let round = 0; round < ROUNDS; round++) {
     const delta = (low + high) / 2

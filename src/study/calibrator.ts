@@ -22,7 +22,7 @@ export class Calibrator {
   ): Promise<number> {
     const { contextLength } = this
     return this.once(`delta ${key}`, async () =>
-      calibrateDelta(engine, policyAt, budget, await this.#text(engine, signal), { contextLength, signal }),
+      calibrateDelta(engine, policyAt, budget, [await this.#text(engine, signal)], { contextLength, signal }),
     )
   }
 

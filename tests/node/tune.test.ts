@@ -34,7 +34,7 @@ describe.skipIf(!findDriverManifest('lavapipe') && !process.env.CI)('skipstone t
   it('trains routers and then a LoRA, whose files the other commands take', async () => {
     const out = inFolder('tuned')
     const text = ['--text', inFolder('text.txt')]
-    const stage = ['--stage', 'routers', '--target', '0.3', '--recipe', 'published']
+    const stage = ['--stage', 'routers', '--target', '0.3', '--recipe', 'scaled']
     const routers = await run('tune', ...stage, ...text, ...small, '--out', out)
     expect(routers.status).toBe(0)
     expect(routers.value).toMatchObject({ out, files: ['routers.safetensors'] })

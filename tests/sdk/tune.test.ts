@@ -49,10 +49,25 @@ describeSdk.anywhere('tuning', (bench) => {
     routed.model.dispose()
   })
 
+  it('gives routers a threshold at which they skip the target, where they learn from a model that runs everything', async () => {
+    const learning = { learningRate: 0.02, steps: 30 }
+    for (const recipe of ['scaled', 'published'] as const) {
+      const run = await model().tune({ ...OPTIONS, ...learning, recipe })
+      await run.done
+      const routed = await bench().load({ routers: new MemorySource(await run.export()) })
+      const { skip } = await routed.model.evaluate(run.held.concat(windows), { policy: 'skipgpt' })
+      expect((await run.evaluate()).skip.total).toBeGreaterThan(0)
+      const off = Math.abs(skip.total - 0.3)
+      if (recipe === 'scaled') expect(off).toBeLessThan(0.03)
+      else expect(off).toBeGreaterThan(0.03)
+      routed.model.dispose()
+    }
+  })
+
   it('lets the present routers be tried at once', async () => {
     const plain = await bench().load({ checkpoint: { routers: undefined } })
     expect(plain.model.hasRouters).toBe(false)
-    const run = await plain.model.tune({ ...OPTIONS, recipe: 'published', existing: undefined })
+    const run = await plain.model.tune({ ...OPTIONS, existing: undefined })
     await run.pause()
     await run.use()
     using session = plain.model.createSession({ policy: 'skipgpt' })
@@ -276,6 +291,19 @@ describeSdk.anywhere('tuning', (bench) => {
     await expectError(broken.done, 'diverged')
     expect((await broken.export()).size).toBe(2)
     await bench().stillWorks()
+  })
+})
+
+describeSdk('tuning a model that goes away', (bench) => {
+  it('keeps the routers of a model that is gone', async () => {
+    const gone = await bench().load()
+    const run = await gone.model.tune({ ...OPTIONS, steps: 2 })
+    await run.done
+    gone.model.dispose()
+    const files = await run.export()
+    const routed = await bench().load({ routers: new MemorySource(files) })
+    expect(routed.model.hasRouters).toBe(true)
+    routed.model.dispose()
   })
 })
 

@@ -2,27 +2,68 @@ import { SkipstoneError } from '../../errors.js'
 import type { SkipPolicy } from '../../skip/policy.js'
 import { readRouters } from '../../skip/router-weights.js'
 import { skipgptPolicy } from '../../skip/skipgpt.js'
+import { calibrateDelta } from '../../study/budget.js'
 import { adapterFiles, routerFiles } from '../../tuning/export.js'
 import { initialLora, initialRouters, unfoldRouters } from '../../tuning/initial.js'
 import type { ParameterTensor } from '../../tuning/parameters.js'
 import { streamSeed } from '../../tuning/streams.js'
 import type { TrainingInputs } from '../../tuning/training.js'
 import type { TuneHost } from '../tune-host.js'
-import { refuseToGuess, type TuneStage } from './stage.js'
+import { refuseToGuess, type Tuned, type TuneStage } from './stage.js'
 
-/** SkipGPT's stage 1. */
+/** Tokens of the text it trains on by which a threshold is found, in whole windows: hundreds of thousands of decisions in a deep model. */
+const CALIBRATION_TOKENS = 1024
+
+/**
+ * SkipGPT's stage 1. Decisions by lot skip the target while routers train; what they decide by arg-max is less as long as they are in doubt, and
+ * routers of the scaled recipe begin far on the side of running. Their threshold is set on the text that they train on, and is part of their biases.
+ */
 export const routers: TuneStage = {
   async begin({ routers }, shape, { seed, recipe }, existing) {
     refuseToGuess(routers !== undefined, existing, 'routers')
     const given = existing === 'continue' ? routers : undefined
     return { trained: given ? unfoldRouters(given) : initialRouters(shape, streamSeed(seed, 'parameters'), recipe) }
   },
-  withPolicy: ({ host, inputs, tensors }, work) => work(policyOf(host, inputs, tensors)),
-  files: async ({ inputs, tensors, origin }) => routerFiles(tensors, inputs.settings, origin),
-  async use({ host, tensors }) {
-    host.routers = read(host, tensors)
+  async withPolicy(tuned, work, signal) {
+    return work(policyOf(tuned.host, tuned.inputs, await onTarget(tuned, signal)))
+  },
+  async files(tuned) {
+    // What a model that is gone has learnt is not lost; without it there is no threshold to find.
+    const tensors = await onTarget(tuned).catch((error: unknown) => {
+      if (error instanceof SkipstoneError && error.code === 'disposed') return tuned.tensors
+      throw error
+    })
+    return routerFiles(tensors, tuned.inputs.settings, tuned.origin)
+  },
+  async use(tuned) {
+    const { host } = tuned
+    host.routers = read(host, await onTarget(tuned))
     host.calibrator = undefined
   },
+}
+
+const found = new WeakMap<Tuned, readonly ParameterTensor[]>()
+
+/** The routers, with biases at which they skip the target by arg-max. */
+async function onTarget(tuned: Tuned, signal?: AbortSignal): Promise<readonly ParameterTensor[]> {
+  const { host, inputs, tensors } = tuned
+  const { target, length, recipe, input } = inputs.settings
+  if (recipe === 'published') return tensors
+  const known = found.get(tuned)
+  if (known) return known
+  const windows = inputs.windows.slice(0, Math.max(1, Math.floor(CALIBRATION_TOKENS / length)))
+  const weights = read(host, tensors)
+  const policyAt = (delta: number) => skipgptPolicy({ routers: weights, delta, input })
+  const { contextLength } = host.config
+  const delta = await calibrateDelta(await host.engine(), policyAt, target, windows, { contextLength, signal })
+  const moved = tensors.map((tensor): ParameterTensor => {
+    const [run = 0, skip = 0] = tensor.data
+    return tensor.name.endsWith('weight_predictor.bias')
+      ? { ...tensor, data: Float32Array.of(run - delta, skip) }
+      : tensor
+  })
+  found.set(tuned, moved)
+  return moved
 }
 
 /** SkipGPT's stage 2. */
