@@ -484,6 +484,10 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
   it('tells how long the first text takes from opening the page', async () => {
     const page = await open()
     await page.waitForSelector('#status:has-text("Pebble is ready")')
+    // A page that goes away waits for what it is still compiling, and the next one for it.
+    await page.fill('#max-tokens', '5')
+    await page.click('#generate')
+    await finished(page)
     await page.addInitScript(() => {
       addEventListener('DOMContentLoaded', () => {
         const seen = () => {
