@@ -18,9 +18,12 @@ export interface Activations {
   readonly losses: GPUBuffer
   /** [2 layers, rows] */
   readonly gates: GPUBuffer
-  /** Inputs of layers, and the output of the last one; and what lies between their sublayers: all that is kept of a forward pass. [rows, hidden] each */
+  /** All that is kept of a forward pass: inputs of layers, and the output of the last one; and what lies between their sublayers. [rows, hidden] each */
   readonly inputs: readonly GPUBuffer[]
   readonly middles: readonly GPUBuffer[]
+  /** And what attentions give, [rows, heads headDim], and their log-sum-exps, [rows, heads]: dear to make again in a long sequence. */
+  readonly attended: readonly GPUBuffer[]
+  readonly logSumExps: readonly GPUBuffer[]
   /** Gradient in the residual stream [rows, hidden], from the last layer down. */
   readonly dx: GPUBuffer
   /** Of one layer at a time, made again for its gradients. */
@@ -40,9 +43,7 @@ export interface LayerActivations {
   readonly rawKeysValues: GPUBuffer
   readonly q: GPUBuffer
   readonly kv: GPUBuffer
-  readonly attended: GPUBuffer
   /** [rows, heads] */
-  readonly logSumExp: GPUBuffer
   readonly delta: GPUBuffer
   /** [rows, hidden] */
   readonly attention: GPUBuffer
@@ -103,6 +104,8 @@ export function createActivations(
       gates: perRow('gates', sublayers),
       inputs: Array.from({ length: config.layers + 1 }, (_, i) => hidden(`input ${i}`)),
       middles: Array.from({ length: config.layers }, (_, i) => hidden(`middle ${i}`)),
+      attended: Array.from({ length: config.layers }, (_, i) => perRow(`attended ${i}`, queryWidth)),
+      logSumExps: Array.from({ length: config.layers }, (_, i) => perRow(`log-sum-exp ${i}`, config.heads)),
       dx: hidden('residual gradient'),
       logits: perRow('logits', logitsStride({ vocab: config.vocabSize, slice })),
       sums: perRow('sums', 4),
@@ -113,8 +116,6 @@ export function createActivations(
         rawKeysValues: config.qkNorm ? perRow('raw keys, values', kvWidth) : kv,
         q,
         kv,
-        attended: perRow('attended', queryWidth),
-        logSumExp: perRow('log-sum-exp', config.heads),
         delta: perRow('delta', config.heads),
         attention: hidden('attention'),
         middleNormed: hidden('middle, normalised'),

@@ -23,8 +23,8 @@ export interface LayerInputs {
  * One decoder layer of a training step. Every row runs every sublayer, and gates multiply what they give, by row or by channel:
  * x1 = x + gA ⊙ O(attention(RMSNorm(x))), y = x1 + gM ⊙ MLP(RMSNorm(x1)).
  *
- * `forward` goes from the layer's input to its output and keeps neither in between; `backward` makes the activations again, with the gates of
- * the forward pass, and turns the gradient of the output, in `dx`, into that of the input.
+ * `forward` goes from the layer's input to its output; `backward` makes again what is not kept of it, with the gates of the forward pass, and
+ * turns the gradient of the output, in `dx`, into that of the input.
  */
 export function layerProgram(inputs: LayerInputs, layer: number): { forward: Dispatch[]; backward: Dispatch[] } {
   const { arena, shape, weights, kernels, activations, length, gating } = inputs
@@ -32,6 +32,8 @@ export function layerProgram(inputs: LayerInputs, layer: number): { forward: Dis
   const { hiddenSize: d, intermediateSize: ff, headDim, qkNorm } = config
   const { plan, rope, dx, layer: a } = activations
   const between = activations.middles[layer] as GPUBuffer
+  const attended = activations.attended[layer] as GPUBuffer
+  const logSumExp = activations.logSumExps[layer] as GPUBuffer
   const { vectors } = weights
   const w = weights.layers[layer] as LayerWeights
   const x = activations.inputs[layer] as GPUBuffer
@@ -51,7 +53,7 @@ export function layerProgram(inputs: LayerInputs, layer: number): { forward: Dis
     'self_attn.k_proj': { x: u, dy: rowMajor(a.dkv, kvWidth), dx: du, k: d, n: values },
     'self_attn.v_proj': { x: u, dy: rowMajor(a.dkv, kvWidth, values), dx: du, k: d, n: values },
     'self_attn.o_proj': {
-      ...{ x: rowMajor(a.attended, queryWidth), dy: hidden(a.attention), dx: rowMajor(a.dAttended, queryWidth) },
+      ...{ x: rowMajor(attended, queryWidth), dy: hidden(a.attention), dx: rowMajor(a.dAttended, queryWidth) },
       ...{ k: queryWidth, n: d },
     },
     'mlp.gate_proj': { x: middle, dy: wide(a.gate), dx: du, k: d, n: ff },
@@ -75,15 +77,15 @@ export function layerProgram(inputs: LayerInputs, layer: number): { forward: Dis
     ...adapt('self_attn.k_proj', rowMajor(keysValues, kvWidth)),
     ...adapt('self_attn.v_proj', rowMajor(keysValues, kvWidth, values)),
   ]
-  const attention: Dispatch[] = [
+  const toQueries: Dispatch[] = [
     kernels.norm(arena, { ...bound, x, u: a.u }, { slot: 0, norm: w.inputNorm }),
     ...project(a.q, a.kv),
     kernels.turnQuery(arena, { ...bound, rope, out: a.q }, { slot: 0, norm: w.qkNorm }),
     kernels.turnKey(arena, { ...bound, rope, out: a.kv }, { slot: 0, norm: keyNorm }),
-    kernels.attend(arena, { plan, q: a.q, kv: a.kv, out: a.attended, logSumExp: a.logSumExp }, { length }),
   ]
+  const attend = kernels.attend(arena, { plan, q: a.q, kv: a.kv, out: attended, logSumExp }, { length })
   const toAttention: Dispatch[] = [
-    kernels.output(layer)(arena, { ...bound, x: a.attended, weights: w.o, y: a.attention }, params(0, w.oBias)),
+    kernels.output(layer)(arena, { ...bound, x: attended, weights: w.o, y: a.attention }, params(0, w.oBias)),
     ...adapt('self_attn.o_proj', hidden(a.attention)),
   ]
   const toInner: Dispatch[] = [
@@ -105,7 +107,7 @@ export function layerProgram(inputs: LayerInputs, layer: number): { forward: Dis
   const stream = { layer, entry: x }
   const ofAttention = gating.sublayer({
     ...{ ...stream, kind: 'attention', x, u: a.u, branch: a.attention, y: between },
-    projection: { reads: a.attended, dReads: a.dAttended, alone: !(config.outputBias || inputs.lora) },
+    projection: { reads: attended, dReads: a.dAttended, alone: !(config.outputBias || inputs.lora) },
   })
   const ofMlp = gating.sublayer({
     ...{ ...stream, kind: 'mlp', x: between, u: a.middleNormed, branch: a.mlp, y },
@@ -114,7 +116,8 @@ export function layerProgram(inputs: LayerInputs, layer: number): { forward: Dis
 
   return {
     forward: [
-      ...attention,
+      ...toQueries,
+      attend,
       ...toAttention,
       ...ofAttention.decide,
       ofAttention.apply,
@@ -124,7 +127,7 @@ export function layerProgram(inputs: LayerInputs, layer: number): { forward: Dis
       ofMlp.apply,
     ],
     backward: [
-      ...attention,
+      ...toQueries,
       ...(ofAttention.needsBranch ? toAttention : []),
       ...ofAttention.remake,
       ...toInner,
@@ -149,8 +152,8 @@ export function layerProgram(inputs: LayerInputs, layer: number): { forward: Dis
       ),
       ...ofAttention.projected,
       ...adaptBack('self_attn.o_proj'),
-      kernels.queryGradient(arena, { plan, ...a, out: a.attended, dOut: a.dAttended }, { length }),
-      kernels.keyValueGradient(arena, { plan, ...a, dOut: a.dAttended }, { length }),
+      kernels.queryGradient(arena, { plan, ...a, logSumExp, out: attended, dOut: a.dAttended }, { length }),
+      kernels.keyValueGradient(arena, { plan, ...a, logSumExp, dOut: a.dAttended }, { length }),
       // Projections were turned in place, unless the gradient of their norm needs them.
       ...(qkNorm ? project(a.rawQuery, a.rawKeysValues) : []),
       kernels.turnQueryBack(arena, { ...bound, rope, source: a.rawQuery, dx: a.dq }, { norm: w.qkNorm }),

@@ -168,7 +168,7 @@ gpuSuite('training steps', (bench) => {
       expect(await gatesOf(1, 7)).toEqual(gates)
     }))
 
-  it('keeps no more than inputs of sublayers, and gives everything back', async () => {
+  it('keeps no more than inputs of sublayers and what attentions give, and gives everything back', async () => {
     const tiny = tinyModel({ layers: 4, vocabSize: 2000 })
     await withWeights(bench.gpu, tiny.source, tiny.hub, 'stored', async (target, weights) => {
       const parameters = new Parameters(bench.gpu, named(tiny.routers), true)
@@ -184,13 +184,14 @@ gpuSuite('training steps', (bench) => {
         expect(bench.gpu.memory.bytes).toBe(before)
         return used
       }
-      const { d4, sublayers } = target.shape
+      const { d4, sublayers, queryWidth, config } = target.shape
       const [short, long] = [await bytes(64, 4), await bytes(128, 4)]
       // Nothing grows faster than the tokens.
       expect(long).toBeLessThanOrEqual(2 * short)
-      // A layer more is the inputs of its sublayers, its gates and their noise, and the parameters of its dispatches.
+      // A layer more is the inputs of its sublayers, what its attention gives, its gates and their noise, and the parameters of its dispatches.
       const perLayer = (long - (await bytes(128, 2))) / 2
-      expect(perLayer).toBeLessThan(128 * (2 * 4 * d4 + 2 * sublayers) * 4 + 5000)
+      const perToken = 2 * 4 * d4 + queryWidth + config.heads + 2 * sublayers
+      expect(perLayer).toBeLessThan(128 * perToken * 4 + 5000)
       parameters.destroy()
     })
   })
