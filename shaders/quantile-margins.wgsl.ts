@@ -41,6 +41,7 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     if (rank == u32(ceil(at))) { high = score; }
   }
   // Rows are written when everybody has read them.
+  storageBarrier();
   workgroupBarrier();
   let tau = low + (high - low) * fract(at);
   for (var row = lane; row < bound(rows); row += ${LANES}u) {

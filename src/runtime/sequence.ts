@@ -593,17 +593,16 @@ export class Sequence {
     this.#programs?.arena.destroy()
     const inputs = this.#inputs
     const arena = new ParamsArena(this.engine.gpu)
-    const programs = {
-      arena,
-      // What scales sublayers is written for rows alone: a step is a chunk of one.
-      decode:
-        inputs.policy.scoring?.kind === 'gates'
-          ? prefillProgram(this.engine, arena, inputs, 'decode')
-          : decodeProgram(this.engine, arena, inputs),
-      prefill: prefillProgram(this.engine, arena, inputs),
-      endings: endings(this.engine, arena, inputs),
-      generation,
-    }
+    const prefill = prefillProgram(this.engine, arena, inputs)
+    const ended = endings(this.engine, arena, inputs)
+    // What scales sublayers is written for rows alone: a step is a chunk of one.
+    const stepwise = () =>
+      inputs.policy.scoring?.kind === 'gates'
+        ? prefillProgram(this.engine, arena, inputs, 'decode')
+        : decodeProgram(this.engine, arena, inputs)
+    // Nothing that decodes compiles before what the first token needs.
+    const decode = Promise.all([prefill, ended]).then(stepwise)
+    const programs = { arena, prefill, endings: ended, decode, generation }
     // Whoever needs a part is told why there is none.
     for (const part of [programs.decode, programs.prefill, programs.endings]) part.catch(() => undefined)
     this.#programs = programs

@@ -112,11 +112,11 @@ export interface TuneRun extends AsyncIterable<TuneStep> {
   stop(): Promise<void>
   /** Share of the last step's gates that executed, for each sublayer; undefined when the run has ended. */
   rates(): Promise<readonly number[] | undefined>
-  /** Measures the present state, at any time; of gates with thresholds at which the target is skipped of the text that they train on. @throws `aborted`, `device-lost`, `disposed`. */
+  /** Measures the present state, at any time; of gates, and of routers of the scaled recipe, with thresholds at which the target is skipped of the text that they train on. @throws `aborted`, `device-lost`, `disposed`. */
   evaluate(options?: { signal?: AbortSignal }): Promise<TuneEvaluation>
   /**
-   * The present state as files by name: `routers.safetensors`, of routers or of gates with their thresholds; or the files of a PEFT folder. Of a model that was
-   * disposed of, routers come without the threshold for their target.
+   * The present state as files by name: `routers.safetensors`, of routers or of gates with their thresholds; or the files of a PEFT folder. Where the
+   * threshold of routers was not found yet and the model or its device is gone, they come without it, and a warning says so.
    */
   export(): Promise<ReadonlyMap<string, Uint8Array<ArrayBuffer>>>
   /** Gives the model the present routers or gates: sessions made from now on can use the policy `skipgpt`, or `gateskip`, with them. Not for a LoRA. */

@@ -30,11 +30,13 @@ export async function tune(engine: Engine, host: TuneHost, options: TuneOptions)
   const { windows, held } = await textOf(engine, host, settings, options, fingerprint)
   const ends = new Set(host.config.eosTokenIds)
   const inputs = { settings, windows, ends, trained, under }
+  // What it does not change goes on under any recipe.
+  const { recipe, ...others } = settings
   const key = JSON.stringify([
     'run',
     1,
     fingerprint,
-    settings,
+    settings.stage === 'routers' && recipe === 'scaled' ? settings : others,
     sumOfIds([...windows, ...held]),
     sumOf(trained),
     sumOf(under ?? trained),

@@ -79,7 +79,8 @@ export interface GateSkipOptions {
  * tokens is skipped on text that the model samples itself. The paper has the quantile of the tokens of the same call instead. That is
  * defined for a prompt, not for a token that is generated (the released rule skips nothing there), and it lets a token's decision depend on
  * those behind it, which a loss would see. One rule for both, that looks at nothing that comes later, is ours; with `prefill: 'quantile'` prompts are read by the
- * paper's, a call being a chunk of a prompt, and what is generated, or fed alone, goes by the thresholds.
+ * paper's, and what is generated, or fed alone, goes by the thresholds. A call is what is read together: 512 tokens of a prompt, 64 of a text that is evaluated, 16
+ * of a prompt whose probabilities are asked for, and, after a device was lost, what had been generated too.
  * @throws `bad-option` where no threshold is known, and for a quantile without a share.
  */
 export async function gateskip(

@@ -72,7 +72,7 @@ export async function calibrateDelta(
   let low = margins.reduce((least, margin) => Math.min(least, margin), Number.POSITIVE_INFINITY)
   let high = margins.reduce((most, margin) => Math.max(most, margin), Number.NEGATIVE_INFINITY)
   let best = { delta: 0, distance: Number.POSITIVE_INFINITY }
-  for (let round = 0; round < ROUNDS; round++) {
+  for (let round = 0; round < ROUNDS && low < high; round++) {
     const delta = (low + high) / 2
     const { skipped } = await run(delta)
     const distance = Math.abs(skipped - budget)

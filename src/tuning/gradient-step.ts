@@ -40,8 +40,8 @@ export interface StepLosses {
 }
 
 /**
- * Forward and backward pass of training over a batch: adds the gradients to those of the parameters, and gives the losses. Inputs of sublayers are
- * kept; each layer is computed again for its gradients, so that memory grows as layers × tokens × hidden.
+ * Forward and backward pass of training over a batch: adds the gradients to those of the parameters, and gives the losses. Inputs of sublayers
+ * and what attentions give are kept; the rest of a layer is computed again for its gradients, so that memory grows as layers × tokens × hidden.
  */
 export class GradientStep {
   private constructor(

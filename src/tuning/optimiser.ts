@@ -39,15 +39,14 @@ export class Optimiser {
     own?: Float32Array<ArrayBuffer>,
   ): Promise<Optimiser> {
     if (!gradients) throw new SkipstoneError('bad-option', 'These parameters are frozen: make them with gradients.')
-    const rates = own && gpu.memory.upload('learning rates', own)
-    const kernel = await adamWKernel(gpu, count, rates)
+    const kernel = await adamWKernel(gpu, count, own ? 'own' : 'one')
     const arena = new ParamsArena(gpu)
     const buffers = {
       first: gpu.memory.storage('first moments', 4 * count),
       second: gpu.memory.storage('second moments', 4 * count),
       squares: gpu.memory.storage('squares', 4 * SQUARES),
       settings: gpu.memory.storage('optimiser settings', 32),
-      ...(rates && { rates }),
+      ...(own && { rates: gpu.memory.upload('learning rates', own) }),
     }
     return new Optimiser(gpu, buffers, arena, kernel(arena, { ...buffers, values, gradients }), count)
   }

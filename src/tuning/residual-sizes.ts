@@ -8,8 +8,8 @@ export interface ResidualSizes {
   readonly middle: number
 }
 
-/** Rows of the first sequence that are looked at: enough for a size, and few megabytes of a large model. */
-const ROWS = 64
+/** Rows of the first sequence that are looked at, at most: enough for a size, and little to read of a large model. */
+const ROWS = 32
 
 /** Of all layers, in the first sequence of the batch. Its first row is left out: what attends to nothing but itself is many times as large. */
 export async function residualSizes(
@@ -25,10 +25,9 @@ export async function residualSizes(
     const squares = values.subarray(stride).reduce((sum, value) => sum + value * value, 0)
     return Math.sqrt(squares / (hiddenSize * (rows - 1)))
   }
-  return Promise.all(
-    Array.from({ length: layers }, async (_, layer) => ({
-      entry: await sizeOf(inputs[layer]),
-      middle: await sizeOf(middles[layer]),
-    })),
-  )
+  const sizes: ResidualSizes[] = []
+  for (let layer = 0; layer < layers; layer++) {
+    sizes.push({ entry: await sizeOf(inputs[layer]), middle: await sizeOf(middles[layer]) })
+  }
+  return sizes
 }

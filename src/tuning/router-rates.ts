@@ -8,7 +8,7 @@ const BIAS = 10
 /**
  * What the learning rate of each parameter of routers is multiplied by, so that one rate suits all layers: AdamW moves every weight by as much, and the
  * residual stream that some of them multiply grows a hundredfold from the first layer to the last. Divided by its size, a weight moves a logit by as much in
- * each layer.
+ * each layer. Of two-layer routers this is so of the first; what lies behind it learns at the plain rate.
  */
 export function routerRates(
   tensors: readonly ParameterTensor[],
@@ -23,6 +23,11 @@ export function routerRates(
     // A residual of zeros moves nothing.
     return 1 / ((input === 'post-attention' && name.includes('.router_mlp.') ? middle : entry) || 1)
   }
-  const rates = tensors.flatMap(({ name, data }) => new Array<number>(data.length).fill(rateOf(name)))
-  return Float32Array.from(rates)
+  const rates = new Float32Array(tensors.reduce((sum, { data }) => sum + data.length, 0))
+  let at = 0
+  for (const { name, data } of tensors) {
+    rates.fill(rateOf(name), at, at + data.length)
+    at += data.length
+  }
+  return rates
 }

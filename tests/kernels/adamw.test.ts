@@ -8,12 +8,13 @@ import { type Bench, expectClose, gpuSuite, noise } from '../gpu/testing.js'
 /** Steps with these gradients from m = v = 0. */
 async function run(bench: Bench, param: Float32Array, gradients: readonly Float32Array[], o: AdamWOptions) {
   const count = param.length
-  const kernel = await adamWKernel(bench.gpu, count, o.rates && bench.upload(Float32Array.from(o.rates)))
+  const kernel = await adamWKernel(bench.gpu, count, o.rates ? 'own' : 'one')
   const buffers = {
     values: bench.inout(param),
     first: bench.inout(new Float32Array(count)),
     second: bench.inout(new Float32Array(count)),
     squares: bench.poisoned(SQUARES),
+    ...(o.rates && { rates: bench.upload(Float32Array.from(o.rates)) }),
   }
   for (const [i, values] of gradients.entries()) {
     const settings = bench.upload(adamWSettings(i + 1, o))

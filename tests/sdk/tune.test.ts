@@ -58,8 +58,8 @@ describeSdk.anywhere('tuning', (bench) => {
       const { skip } = await routed.model.evaluate(run.held.concat(windows), { policy: 'skipgpt' })
       expect((await run.evaluate()).skip.total).toBeGreaterThan(0)
       const off = Math.abs(skip.total - 0.3)
+      // Of others, the share is what training has made of it.
       if (recipe === 'scaled') expect(off).toBeLessThan(0.03)
-      else expect(off).toBeGreaterThan(0.03)
       routed.model.dispose()
     }
   })
@@ -302,7 +302,9 @@ describeSdk('tuning a model that goes away', (bench) => {
     gone.model.dispose()
     const files = await run.export()
     const routed = await bench().load({ routers: new MemorySource(files) })
-    expect(routed.model.hasRouters).toBe(true)
+    // As they were after two steps: by a margin, everything runs. A threshold for the target would have skipped a third.
+    expect((await routed.model.evaluate(windows, { policy: 'skipgpt' })).skip.total).toBe(0)
+    expect((await routed.model.evaluate(windows, { policy: 'skipgpt:delta=4' })).skip.total).toBe(1)
     routed.model.dispose()
   })
 })

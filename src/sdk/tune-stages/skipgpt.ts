@@ -11,8 +11,8 @@ import type { TrainingInputs } from '../../tuning/training.js'
 import type { TuneHost } from '../tune-host.js'
 import { refuseToGuess, type Tuned, type TuneStage } from './stage.js'
 
-/** Tokens of the text it trains on by which a threshold is found, in whole windows: hundreds of thousands of decisions in a deep model. */
-const CALIBRATION_TOKENS = 1024
+/** Tokens of the text it trains on by which a threshold is found, in whole windows: tens of thousands of decisions, and some ten passes. */
+const CALIBRATION_TOKENS = 512
 
 /**
  * SkipGPT's stage 1. Decisions by lot skip the target while routers train; what they decide by arg-max is less as long as they are in doubt, and
@@ -28,10 +28,12 @@ export const routers: TuneStage = {
     return work(policyOf(tuned.host, tuned.inputs, await onTarget(tuned, signal)))
   },
   async files(tuned) {
-    // What a model that is gone has learnt is not lost; without it there is no threshold to find.
-    const tensors = await onTarget(tuned).catch((error: unknown) => {
-      if (error instanceof SkipstoneError && error.code === 'disposed') return tuned.tensors
-      throw error
+    // What was learnt is not lost with a model or a device; without them there is no threshold to find.
+    const tensors = await onTarget(tuned).catch((error: Error) => {
+      tuned.host.parts.warn(
+        `These routers have no threshold for their target, as it could not be found: ${error.message}`,
+      )
+      return tuned.tensors
     })
     return routerFiles(tensors, tuned.inputs.settings, tuned.origin)
   },

@@ -13,22 +13,21 @@ export function adamWSettings(t: number, o: AdamWOptions): Float32Array<ArrayBuf
   return Float32Array.of(learningRate, weightDecay, beta1, beta2, eps, maxNorm, 1 - beta1 ** t, 1 - beta2 ** t)
 }
 
-/** Host side of shaders/squares-sum.wgsl.ts and shaders/adamw.wgsl.ts: one step over `count` parameters, which may have learning `rates` of their own. */
-export async function adamWKernel(gpu: GpuDevice, count: number, rates?: GPUBuffer) {
+/** Host side of shaders/squares-sum.wgsl.ts and shaders/adamw.wgsl.ts: one step over `count` parameters, which may have learning rates of their own. */
+export async function adamWKernel(gpu: GpuDevice, count: number, rates: 'one' | 'own' = 'one') {
   const [squares, step] = await Promise.all([
     gpu.pipelines.compile('squares-sum', squaresSumShader(), ['read', 'write', 'uniform']),
-    gpu.pipelines.compile('adamw', adamWShader({ rates: rates ? 'own' : 'one' }), [
+    gpu.pipelines.compile('adamw', adamWShader({ rates }), [
       'read',
       'read',
       'write',
       'write',
       'write',
       'write',
-      ...(rates ? ['read' as const] : []),
+      ...(rates === 'own' ? ['read' as const] : []),
       'uniform',
     ]),
   ])
-  const more = rates ? [rates] : []
   return (
     arena: ParamsArena,
     b: {
@@ -38,13 +37,16 @@ export async function adamWKernel(gpu: GpuDevice, count: number, rates?: GPUBuff
       values: GPUBuffer
       first: GPUBuffer
       second: GPUBuffer
+      /** f32 [count] */
+      rates?: GPUBuffer
     },
   ): Dispatch[] => [
     bind(arena, squares, [b.gradients, b.squares, [count]], () => [SQUARES_PARTS, 1, 1]),
-    bind(arena, step, [b.settings, b.squares, b.gradients, b.values, b.first, b.second, ...more, [count]], () => [
-      Math.min(Math.ceil(count / 64), ADAMW_ROW / 64),
-      Math.ceil(count / ADAMW_ROW),
-      1,
-    ]),
+    bind(
+      arena,
+      step,
+      [b.settings, b.squares, b.gradients, b.values, b.first, b.second, ...(b.rates ? [b.rates] : []), [count]],
+      () => [Math.min(Math.ceil(count / 64), ADAMW_ROW / 64), Math.ceil(count / ADAMW_ROW), 1],
+    ),
   ]
 }
