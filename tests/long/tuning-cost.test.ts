@@ -16,16 +16,19 @@ import { routerGating } from '../../src/tuning/routers.js'
 import { defaultSettings } from '../../src/tuning/settings.js'
 import { describeWithGpu } from '../fixtures/dawn.js'
 
+const onSwiftShader = process.env.SKIPSTONE_TEST_ADAPTER === 'swiftshader'
+
+/** Without rounds, a step is taken and not compared: on SwiftShader it takes minutes. */
 const CASES = [
-  { shape: 'syn-15m', tokens: 256, dtype: 'f32', rounds: 5 },
-  { shape: 'syn-135m', tokens: 512, dtype: 'f32', rounds: 1 },
-  { shape: 'syn-135m', tokens: 512, dtype: 'q4', rounds: 1 },
+  ...(onSwiftShader ? [] : [{ shape: 'syn-15m', tokens: 256, dtype: 'f32', rounds: 5 } as const]),
+  { shape: 'syn-135m', tokens: 512, dtype: 'f32', rounds: onSwiftShader ? 0 : 1 },
+  ...(onSwiftShader ? [] : [{ shape: 'syn-135m', tokens: 512, dtype: 'q4', rounds: 0 } as const]),
 ] as const
 
 describeWithGpu('a step of training', (gpu) => {
   it.each(CASES)(
     'of $shape in $dtype with 1 × $tokens tokens',
-    { timeout: 1_800_000 },
+    { timeout: 3_600_000 },
     async ({ shape, tokens, dtype, rounds }) => {
       const device = await GpuDevice.open({ gpu: gpu() })
       const config = syntheticConfig(shape)
@@ -57,16 +60,18 @@ describeWithGpu('a step of training', (gpu) => {
           return performance.now() - begun
         }
         const ms = { forward: [] as number[], step: [] as number[] }
-        expect((await step.run(input)).loss).toBeGreaterThan(0)
+        const first = await timed(async () => expect((await step.run(input)).loss).toBeGreaterThan(0))
         for (let round = 0; round < rounds; round++) {
           ms.forward.push(await timed(() => step.measure(input)))
           ms.step.push(await timed(() => step.run(input)))
         }
         step.destroy()
-        const [forward, whole] = [median(ms.forward), median(ms.step)]
-        console.log(
-          `${shape} ${dtype}, ${stage}: forward ${forward.toFixed(0)} ms, step ${whole.toFixed(0)} ms, ${(whole / forward).toFixed(2)} times`,
-        )
+        if (rounds > 0) {
+          const [forward, whole] = [median(ms.forward), median(ms.step)]
+          console.log(
+            `${shape} ${dtype}, ${stage}: forward ${forward.toFixed(0)} ms, step ${whole.toFixed(0)} ms, ${(whole / forward).toFixed(2)} times`,
+          )
+        } else console.log(`${shape} ${dtype}, ${stage}: a step takes ${first.toFixed(0)} ms, compiling included`)
         if (device.features.has('timestamp-query') && rounds > 1) console.log(await kernels(device, options))
         for (const part of [routers, lora, gates]) part.destroy()
       }
