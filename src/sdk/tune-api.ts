@@ -44,7 +44,7 @@ export interface TuneOptions {
    */
   recipe?: 'scaled' | 'published'
   /**
-   * Default for routers 5e-3, for residuals of size 1, at the top of a warm-up over a tenth of the steps and a cosine down; by the published recipe 8e-3
+   * Default for routers 2e-2 below a hidden size of 128, else 5e-3, for residuals of size 1, at the top of a warm-up over a tenth of the steps and a cosine down; by the published recipe 8e-3
    * below a hidden size of 128, else 2e-3, constant; for a LoRA 1e-3 below a hidden size of 1024, else 2e-4, at the top of a
    * warm-up over a tenth of the steps and a cosine down; for gates 3e-2, or 4 / hidden size where that is less, constant.
    */

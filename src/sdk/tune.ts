@@ -48,9 +48,10 @@ export async function tune(engine: Engine, host: TuneHost, options: TuneOptions)
 
 /** @throws `bad-option` naming the option that is out of range. */
 function settingsOf(shape: RuntimeShape, options: TuneOptions): TrainingSettings {
-  const { stage = 'routers', context } = options
+  const { stage = 'routers', context, recipe = 'scaled' } = options
   demand(Object.hasOwn(TUNE_STAGES, stage), 'stage', stage, `one of ${Object.keys(TUNE_STAGES).join(', ')}`)
-  const defaults = defaultSettings(shape, stage, options.recipe)
+  demand(recipe === 'scaled' || recipe === 'published', 'recipe', recipe, '"scaled" or "published"')
+  const defaults = defaultSettings(shape, stage, recipe)
   const given = Object.entries(options).filter(([name, value]) => name in defaults && value !== undefined)
   const settings: TrainingSettings = {
     ...defaults,
@@ -67,8 +68,7 @@ function settingsOf(shape: RuntimeShape, options: TuneOptions): TrainingSettings
   for (const name of ['learningRate', 'alpha'] as const) {
     demand(settings[name] > 0 && Number.isFinite(settings[name]), name, settings[name], 'a number above 0')
   }
-  const { coefficient, length, targets, seed, decisions, input, recipe } = settings
-  demand(recipe === 'scaled' || recipe === 'published', 'recipe', recipe, '"scaled" or "published"')
+  const { coefficient, length, targets, seed, decisions, input } = settings
   demand(coefficient >= 0 && Number.isFinite(coefficient), 'coefficient', coefficient, 'a number of 0 or more')
   const most = shape.config.contextLength
   demand(

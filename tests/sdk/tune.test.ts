@@ -297,7 +297,7 @@ describeSdk.anywhere('tuning', (bench) => {
 describeSdk('tuning a model that goes away', (bench) => {
   it('keeps the routers of a model that is gone', async () => {
     const gone = await bench().load()
-    const run = await gone.model.tune({ ...OPTIONS, steps: 2 })
+    const run = await gone.model.tune({ ...OPTIONS, steps: 2, learningRate: 1e-3 })
     await run.done
     gone.model.dispose()
     const files = await run.export()
