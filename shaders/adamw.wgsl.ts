@@ -26,11 +26,9 @@ struct Params { count: u32 }
 @group(0) @binding(3) var<storage, read_write> values: array<f32>;
 @group(0) @binding(4) var<storage, read_write> first: array<f32>;
 @group(0) @binding(5) var<storage, read_write> second: array<f32>;
-#if ${own}
-@group(0) @binding(6) var<storage, read> rates: array<f32>;
-@group(0) @binding(7) var<uniform> params: Params;
-#else
 @group(0) @binding(6) var<uniform> params: Params;
+#if ${own}
+@group(0) @binding(7) var<storage, read> rates: array<f32>;
 #endif
 
 @compute @workgroup_size(64)
@@ -44,11 +42,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   first[i] = settings.beta1 * first[i] + (1.0 - settings.beta1) * gradient;
   second[i] = settings.beta2 * second[i] + (1.0 - settings.beta2) * gradient * gradient;
   let step = first[i] / settings.correction1 / (sqrt(second[i] / settings.correction2) + settings.eps);
-#if ${own}
-  let rate = settings.rate * rates[i];
-#else
-  let rate = settings.rate;
-#endif
+  let rate = settings.rate${own ? ' * rates[i]' : ''};
   values[i] = values[i] * (1.0 - settings.rate * settings.decay) - rate * step;
 }
 `

@@ -3,15 +3,15 @@ import type { GpuDevice } from '../gpu/device.js'
 import { bind, type Dispatch, type ParamsArena } from '../gpu/dispatch.js'
 
 /** Host side of shaders/quantile-margins.wgsl.ts. */
-export async function quantileMarginsKernel(gpu: GpuDevice, options: { readonly capacity: number }) {
-  const kernel = await gpu.pipelines.compile('quantile-margins', quantileMarginsShader(options), [
+export async function quantileMarginsKernel(
+  gpu: GpuDevice,
+  { capacity, share }: { readonly capacity: number; readonly share: number },
+) {
+  const kernel = await gpu.pipelines.compile('quantile-margins', quantileMarginsShader({ capacity }), [
     'read',
     'write',
     'uniform',
   ])
-  return (
-    arena: ParamsArena,
-    b: { plan: GPUBuffer; z: GPUBuffer },
-    { sublayer, share }: { sublayer: number; share: number },
-  ): Dispatch => bind(arena, kernel, [b.plan, b.z, [sublayer, { f32: share }]], () => [1, 1, 1])
+  return (arena: ParamsArena, b: { plan: GPUBuffer; z: GPUBuffer }, { sublayer }: { sublayer: number }): Dispatch =>
+    bind(arena, kernel, [b.plan, b.z, [sublayer, { f32: share }]], () => [1, 1, 1])
 }

@@ -74,8 +74,8 @@ skipstone compare    --sweep [--policies a,b,c] (--prompt TEXT | --text FILE [--
 skipstone calibrate  [--text FILE [--windows N]] --out FILE
 skipstone stages     --task FILE [--most 8] [--epsilon 0.01] [--max-tokens 64] [--exit TOKENS/PROBABILITY]
 skipstone tune       --stage routers|lora|gateskip --target R --text FILE|self --out DIR [--steps N] [--batch B] [--context T]
-                     [--recipe scaled|published] [--learning-rate 0.005] [--accumulation 1] [--sampled WINDOWS] [--existing replace|continue] [--coefficient 8] [--rank 16] [--alpha 32]
-                     [--decisions arg-max|sampled] [--seed 1]
+                     [--recipe scaled|published] [--learning-rate 0.005] [--accumulation 1] [--sampled WINDOWS] [--existing replace|continue]
+                     [--coefficient 8] [--rank 16] [--alpha 32] [--decisions arg-max|sampled] [--seed 1]
 skipstone bench      [--shape NAME] [--skip 0,0.25,0.5,0.75] [--tokens 64,256,512] [--repeats 3] [--phase prefill|decode] [--profile | --batch 1,2,4,8]
 skipstone inspect
 skipstone convert    (--routers FILE | --lora DIR) --out FILE

@@ -28,22 +28,26 @@ export async function sampleText(engine: Engine, contextLength: number, signal?:
   }
 }
 
-/** What a policy decides on `ids`: the margins of every position, by sublayer, and the share of sublayer visits that it skips. */
+/** What a policy decides on each of these texts of ids: the margins of every position, by sublayer, and the share of sublayer visits that it skips. */
 export async function decisions(
   engine: Engine,
   policy: SkipPolicy,
-  ids: readonly number[],
+  texts: readonly (readonly number[])[],
   { contextLength, signal }: { contextLength: number; signal?: AbortSignal | undefined },
 ): Promise<{ margins: number[][]; skipped: number }> {
-  const sequence = new Sequence(engine, policy, { contextLength, margins: true })
-  try {
-    const { records } = await sequence.prefill(ids, signal ? { signal } : {})
-    const trace = new Trace(engine.shape.config.layers)
-    trace.push(...records)
-    return { margins: records.map((r) => Array.from(r.margins ?? [])), skipped: trace.ratios().total }
-  } finally {
-    sequence.destroy()
+  const trace = new Trace(engine.shape.config.layers)
+  const margins: number[][] = []
+  for (const ids of texts) {
+    const sequence = new Sequence(engine, policy, { contextLength, margins: true })
+    try {
+      const { records } = await sequence.prefill(ids, signal ? { signal } : {})
+      trace.push(...records)
+      margins.push(...records.map((r) => Array.from(r.margins ?? [])))
+    } finally {
+      sequence.destroy()
+    }
   }
+  return { margins, skipped: trace.ratios().total }
 }
 
 /**
@@ -57,18 +61,8 @@ export async function calibrateDelta(
   texts: readonly (readonly number[])[],
   options: { contextLength: number; signal?: AbortSignal | undefined },
 ): Promise<number> {
-  const tokens = texts.reduce((sum, { length }) => sum + length, 0)
-  const run = async (delta: number) => {
-    const policy = policyAt(delta)
-    const all = { margins: [] as number[], skipped: 0 }
-    for (const ids of texts) {
-      const { margins, skipped } = await decisions(engine, policy, ids, options)
-      for (const row of margins) all.margins.push(...row)
-      all.skipped += (skipped * ids.length) / tokens
-    }
-    return all
-  }
-  const { margins } = await run(0)
+  const run = (delta: number) => decisions(engine, policyAt(delta), texts, options)
+  const margins = (await run(0)).margins.flat()
   let low = margins.reduce((least, margin) => Math.min(least, margin), Number.POSITIVE_INFINITY)
   let high = margins.reduce((most, margin) => Math.max(most, margin), Number.NEGATIVE_INFINITY)
   let best = { delta: 0, distance: Number.POSITIVE_INFINITY }

@@ -53,7 +53,7 @@ export class Calibrator {
   /** The margins of every decision on text that the model samples itself, by sublayer. */
   async margins(engine: Engine, policy: SkipPolicy, signal: AbortSignal | undefined): Promise<number[][]> {
     const ids = await this.#text(engine, signal)
-    const { margins } = await decisions(engine, policy, ids, { contextLength: this.contextLength, signal })
+    const { margins } = await decisions(engine, policy, [ids], { contextLength: this.contextLength, signal })
     return Array.from({ length: engine.shape.sublayers }, (_, i) =>
       policy.decide(i, 'prefill') === 'routed' ? margins.map((row) => row[i] as number) : [],
     )

@@ -37,8 +37,8 @@ export interface TrainingSettings extends BatchShape {
 /**
  * Hyper-parameters of SkipGPT (docs of the reference: λ 8, rank 16, alpha 32, q, v and gate) with what its 10,000 steps at 2e-3 and 2e-4 become for
  * models of a browser's size: fewer steps, and larger ones. By the published recipe, routers of 64 inputs were better at 8e-3 than at 2e-3, and those of
- * 128 trained well at 2e-3; by the scaled one, those of 64 were best at 3e-2 in few steps, and those of 128 and 256 trained well at 5e-3. A LoRA on models of this size takes 1e-3. From hidden sizes of 1024 on, the published
- * rate of the LoRA.
+ * 128 trained well at 2e-3; by the scaled one, those of 64 were best at 3e-2 in few steps, and those of 128 and 256 trained well at 5e-3. A LoRA on models
+ * of this size takes 1e-3. From hidden sizes of 1024 on, the published rate of the LoRA.
  *
  * GateSkip (λ 1) trains gates together with a model of 2048 inputs, for 6,800 steps at 3e-6. Gates alone have everything to do, and fewer steps. Those of
  * 64 inputs were better at 3e-2 than at 1e-2, and than at 6e-2 with small batches; those of 128 better at 5e-2 than at 1.6e-2. What a sigmoid reads moves

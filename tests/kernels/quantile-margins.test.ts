@@ -12,14 +12,14 @@ const SUBLAYER = 1
 gpuSuite('quantile-margins', (bench) => {
   const run = async (scores: ArrayLike<number>, share: number) => {
     const { gpu, arena } = bench
-    const kernel = await quantileMarginsKernel(gpu, { capacity: CAPACITY })
+    const kernel = await quantileMarginsKernel(gpu, { capacity: CAPACITY, share })
     const before = new Float32Array(SUBLAYERS * CAPACITY).fill(5)
     before.set(Float32Array.from(scores), SUBLAYER * CAPACITY)
     const buffers = {
       plan: bench.upload(planOf({ rows: scores.length, capacity: CAPACITY })),
       z: bench.inout(before),
     }
-    await bench.run([kernel(arena, buffers, { sublayer: SUBLAYER, share })], { rows: scores.length })
+    await bench.run([kernel(arena, buffers, { sublayer: SUBLAYER })], { rows: scores.length })
     const all = await bench.floats(buffers.z)
     const [from, to] = [SUBLAYER * CAPACITY, SUBLAYER * CAPACITY + scores.length]
     expect([...all.slice(0, from), ...all.slice(to)].every((value) => value === 5)).toBe(true)

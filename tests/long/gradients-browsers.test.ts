@@ -6,7 +6,7 @@ import type { PageServer } from '../../src/node/page-server.js'
 import type { PageGolden, PageStep } from '../browser/gradients-page.js'
 import { readJson, readTensors, sharedDir, sharedPresent } from '../fixtures/golden.js'
 import { startSharedPages } from '../fixtures/shared-pages.js'
-import { GRADIENT, LOSS } from '../tuning/golden-limits.js'
+import { expectGradients, expectLosses } from '../tuning/golden-expectations.js'
 import { type GoldenGradients, GoldenSteps } from '../tuning/golden-step.js'
 
 // Losses and gradients of the golden data in pages of browsers, both stages and all kinds of routers.
@@ -44,21 +44,9 @@ describe.skipIf(!sharedPresent)('golden gradients in pages', () => {
             const expected = steps.expected(name)
             const { losses, gates, gradients } = await page.evaluate<PageStep>('take', [plain, name])
             expect(gates).toEqual(expected.gates)
-            for (const key of ['crossEntropy', 'executeRate', 'loss'] as const) {
-              expect(Math.abs(losses[key] - expected.losses[key]) / Math.max(1, expected.losses[key])).toBeLessThan(
-                LOSS,
-              )
-            }
-            const found = new Map(gradients)
-            expect([...found.keys()].sort()).toEqual(expected.gradients.map((tensor) => tensor.name).sort())
-            let most = 0
-            for (const { name, data } of expected.gradients) {
-              data.forEach((value, i) => {
-                most = Math.max(most, Math.abs(value - found.get(name)![i]!) / expected.largest)
-              })
-            }
-            console.log(`${backend}, ${name}: gradients at most ${most.toExponential(1)} of the largest apart`)
-            expect(most).toBeLessThan(GRADIENT)
+            expectLosses(losses, expected.losses)
+            const apart = expectGradients(new Map(gradients), expected.gradients, expected.largest)
+            console.log(`${backend}, ${name}: gradients at most ${apart.toExponential(1)} of the largest apart`)
           }
         } finally {
           await page.close()

@@ -62,7 +62,7 @@ async function gateKernels(target: Target, gates: Gates, kind: Kind, { phase, po
   const [values, decide, rank, compact] = await Promise.all([
     pools && phase !== 'prefill' ? undefined : gateValues(target, gates, kind),
     pools ? pool() : score(),
-    share === undefined ? undefined : quantileMarginsKernel(gpu, { capacity }),
+    share === undefined ? undefined : quantileMarginsKernel(gpu, { capacity, share }),
     compactKernel(gpu, { capacity, count: 1 }),
   ])
   return (engine: Engine, arena: ParamsArena, buffers: RoutingBuffers, layer: number): Dispatch[] => {
@@ -72,7 +72,7 @@ async function gateKernels(target: Target, gates: Gates, kind: Kind, { phase, po
     return [
       ...(values?.(engine, arena, buffers, layer) ?? []),
       ...(decide ? [decide(arena, { plan, gates: g, thresholds, z }, at)] : []),
-      ...(rank && share !== undefined ? [rank(arena, { plan, z }, { ...at, share })] : []),
+      ...(rank ? [rank(arena, { plan, z }, at)] : []),
       compact(arena, { z, plan }, at),
     ]
   }

@@ -13,7 +13,7 @@ import { gateFiles } from '../../tuning/export.js'
 import { initialGates } from '../../tuning/initial-gates.js'
 import type { ParameterTensor } from '../../tuning/parameters.js'
 import { streamSeed } from '../../tuning/streams.js'
-import { refuseToGuess, type Tuned, type TuneStage } from './stage.js'
+import { firstWindows, foundOnce, refuseToGuess, type Tuned, type TuneStage } from './stage.js'
 
 /** Tokens of the text it trains on by which thresholds are found, in whole windows. Hundreds of tokens lie below a threshold then. */
 const CALIBRATION_TOKENS = 4096
@@ -57,24 +57,17 @@ export const gateskip: TuneStage = {
 /** Of each model, the tensors that it has without those of a run. */
 const beside = new WeakMap<object, PolicyContext['tensors']>()
 
-const found = new WeakMap<Tuned, readonly ParameterTensor[]>()
-
 const measureNothing: Margins = async () => []
 
 /** The gates, and the threshold of each sublayer at which the target is skipped. */
-async function withThresholds(tuned: Tuned, signal?: AbortSignal): Promise<readonly ParameterTensor[]> {
-  const known = found.get(tuned)
-  if (known) return known
+const withThresholds = foundOnce(async (tuned, signal) => {
   const { host, inputs, tensors } = tuned
-  const { target, length } = inputs.settings
+  const { target } = inputs.settings
   const engine = await host.engine()
-  const windows = inputs.windows.slice(0, Math.max(1, Math.floor(CALIBRATION_TOKENS / length)))
+  const windows = firstWindows(inputs, CALIBRATION_TOKENS)
   const { contextLength } = host.config
   const margins: Margins = async (policy) => {
-    const rows: number[][] = []
-    for (const window of windows) {
-      rows.push(...(await decisions(engine, policy, window, { contextLength, signal })).margins)
-    }
+    const { margins: rows } = await decisions(engine, policy, windows, { contextLength, signal })
     return Array.from({ length: engine.shape.sublayers }, (_, sublayer) => rows.map((row) => row[sublayer] as number))
   }
   const thresholds = await withGates(engine, tuned, tensors, async (weights) => {
@@ -85,10 +78,8 @@ async function withThresholds(tuned: Tuned, signal?: AbortSignal): Promise<reado
       data: Float32Array.of(threshold(i)),
     }))
   })
-  const all = [...tensors, ...thresholds]
-  found.set(tuned, all)
-  return all
-}
+  return [...tensors, ...thresholds]
+})
 
 /** Gates of their own for as long as the work takes: the next state of the run has others. */
 async function withGates<T>(

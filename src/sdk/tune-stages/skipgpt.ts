@@ -9,7 +9,7 @@ import type { ParameterTensor } from '../../tuning/parameters.js'
 import { streamSeed } from '../../tuning/streams.js'
 import type { TrainingInputs } from '../../tuning/training.js'
 import type { TuneHost } from '../tune-host.js'
-import { refuseToGuess, type Tuned, type TuneStage } from './stage.js'
+import { firstWindows, foundOnce, refuseToGuess, type TuneStage } from './stage.js'
 
 /** Tokens of the text it trains on by which a threshold is found, in whole windows: tens of thousands of decisions, and some ten passes. */
 const CALIBRATION_TOKENS = 512
@@ -44,29 +44,22 @@ export const routers: TuneStage = {
   },
 }
 
-const found = new WeakMap<Tuned, readonly ParameterTensor[]>()
-
 /** The routers, with biases at which they skip the target by arg-max. */
-async function onTarget(tuned: Tuned, signal?: AbortSignal): Promise<readonly ParameterTensor[]> {
-  const { host, inputs, tensors } = tuned
-  const { target, length, recipe, input } = inputs.settings
+const onTarget = foundOnce(async ({ host, inputs, tensors }, signal) => {
+  const { target, recipe, input } = inputs.settings
   if (recipe === 'published') return tensors
-  const known = found.get(tuned)
-  if (known) return known
-  const windows = inputs.windows.slice(0, Math.max(1, Math.floor(CALIBRATION_TOKENS / length)))
+  const windows = firstWindows(inputs, CALIBRATION_TOKENS)
   const weights = read(host, tensors)
   const policyAt = (delta: number) => skipgptPolicy({ routers: weights, delta, input })
   const { contextLength } = host.config
   const delta = await calibrateDelta(await host.engine(), policyAt, target, windows, { contextLength, signal })
-  const moved = tensors.map((tensor): ParameterTensor => {
+  return tensors.map((tensor): ParameterTensor => {
     const [run = 0, skip = 0] = tensor.data
     return tensor.name.endsWith('weight_predictor.bias')
       ? { ...tensor, data: Float32Array.of(run - delta, skip) }
       : tensor
   })
-  found.set(tuned, moved)
-  return moved
-}
+})
 
 /** SkipGPT's stage 2. */
 export const lora: TuneStage = {

@@ -42,3 +42,20 @@ export function refuseToGuess(has: boolean, existing: TuneOptions['existing'], w
     `This model has ${what} already. Give existing: "replace" to train new ones, or "continue" to go on with these.`,
   )
 }
+
+/** The windows that a run trains on first, whole ones of so many tokens at most, but one at least: by them thresholds are found. */
+export function firstWindows({ windows, settings }: TrainingInputs, tokens: number): TrainingInputs['windows'] {
+  return windows.slice(0, Math.max(1, Math.floor(tokens / settings.length)))
+}
+
+type Find = (tuned: Tuned, signal?: AbortSignal) => Promise<readonly ParameterTensor[]>
+
+/** Finds it once for every state of a run. */
+export function foundOnce(find: Find): Find {
+  const found = new WeakMap<Tuned, readonly ParameterTensor[]>()
+  return async (tuned, signal) => {
+    const known = found.get(tuned) ?? (await find(tuned, signal))
+    found.set(tuned, known)
+    return known
+  }
+}

@@ -15,18 +15,19 @@ export function adamWSettings(t: number, o: AdamWOptions): Float32Array<ArrayBuf
 
 /** Host side of shaders/squares-sum.wgsl.ts and shaders/adamw.wgsl.ts: one step over `count` parameters, which may have learning rates of their own. */
 export async function adamWKernel(gpu: GpuDevice, count: number, rates: 'one' | 'own' = 'one') {
+  const bindings = [
+    'read',
+    'read',
+    'write',
+    'write',
+    'write',
+    'write',
+    'uniform',
+    rates === 'own' ? 'read' : 'none',
+  ] as const
   const [squares, step] = await Promise.all([
     gpu.pipelines.compile('squares-sum', squaresSumShader(), ['read', 'write', 'uniform']),
-    gpu.pipelines.compile('adamw', adamWShader({ rates }), [
-      'read',
-      'read',
-      'write',
-      'write',
-      'write',
-      'write',
-      ...(rates === 'own' ? ['read' as const] : []),
-      'uniform',
-    ]),
+    gpu.pipelines.compile('adamw', adamWShader({ rates }), bindings),
   ])
   return (
     arena: ParamsArena,
@@ -42,11 +43,10 @@ export async function adamWKernel(gpu: GpuDevice, count: number, rates: 'one' | 
     },
   ): Dispatch[] => [
     bind(arena, squares, [b.gradients, b.squares, [count]], () => [SQUARES_PARTS, 1, 1]),
-    bind(
-      arena,
-      step,
-      [b.settings, b.squares, b.gradients, b.values, b.first, b.second, ...(b.rates ? [b.rates] : []), [count]],
-      () => [Math.min(Math.ceil(count / 64), ADAMW_ROW / 64), Math.ceil(count / ADAMW_ROW), 1],
-    ),
+    bind(arena, step, [b.settings, b.squares, b.gradients, b.values, b.first, b.second, [count], b.rates], () => [
+      Math.min(Math.ceil(count / 64), ADAMW_ROW / 64),
+      Math.ceil(count / ADAMW_ROW),
+      1,
+    ]),
   ]
 }
