@@ -115,6 +115,10 @@ export function attentionDecodeShader(o: AttentionDecodeOptions): string {
     }
     workgroupBarrier();`
   const queryAt = batch ? `row * ${batch.queryStride / 4}u + ` : ''
+  const scale = `${(1 / Math.sqrt(o.headDim)).toPrecision(9)}f`
+  // CPUs behind WebGPU have no use for workgroup memory that is only read, and SwiftShader compiles a store for each word of it, to clear it.
+  const queryOf = (h: number) =>
+    o.unrolled ? `query[${h * d4}u + i]` : `q[${queryAt}(firstHead + ${h}u) * ${d4}u + i]`
   const sumsAt = batch ? `row * ${batch.sumsStride}u + ` : ''
   const attend = (kv: string) => `
   let begin = group.y * splitLength(length);
@@ -122,10 +126,12 @@ export function attentionDecodeShader(o: AttentionDecodeOptions): string {
   let end = min(begin + splitLength(length), length);
   let firstHead = group.x * ${heads}u;
   let kvColumn = firstHead / ${o.heads / o.kvHeads}u * ${d4}u;
-  for (var i = lane; i < bound(${heads * d4}u); i += ${tile}u) {
-    query[i] = q[${queryAt}firstHead * ${d4}u + i] * ${(1 / Math.sqrt(o.headDim)).toPrecision(9)}f;
+  ${
+    o.unrolled
+      ? `for (var i = lane; i < bound(${heads * d4}u); i += ${tile}u) { query[i] = q[${queryAt}firstHead * ${d4}u + i]; }
+  workgroupBarrier();`
+      : ''
   }
-  workgroupBarrier();
 
   let part = lane / ${d4}u;
   let column = lane % ${d4}u;
@@ -136,21 +142,25 @@ export function attentionDecodeShader(o: AttentionDecodeOptions): string {
     ${each((h) => `var dots${h} = vec4f();`)}
     for (var i = 0u; i < ${loopEnd(d4, o.unrolled)}; i++) {
       let k = ${kv}[at + i];
-      ${each((h) => `dots${h} = fma(query[${h * d4}u + i], k, dots${h});`)}
+      ${each((h) => `dots${h} = fma(${queryOf(h)}, k, dots${h});`)}
     }
     let count = min(${tile}u, end - first);
-    ${each((h) => `let score${h} = select(-3.0e38, dots${h}.x + dots${h}.y + dots${h}.z + dots${h}.w, position < end${o.holes ? ` && !(${isHole(`${kv}[at]`)})` : ''});`)}
+    ${each((h) => `let score${h} = select(-3.0e38, (dots${h}.x + dots${h}.y + dots${h}.z + dots${h}.w) * ${scale}, position < end${o.holes ? ` && !(${isHole(`${kv}[at]`)})` : ''});`)}
     ${o.unrolled ? sharedWeights(kv) : ownWeights(kv)}
   }
+  ${o.unrolled ? 'workgroupBarrier();' : ''}
   ${each(
     (h) => `{
-    if (part < ${parts}u) { sums[part * ${d4}u + column] = sum${h}; }
+    if (part < ${parts}u) {
+      let cell = part * ${o.headDim}u + column * 4u;
+      ${unroll(4, (c) => `scores[cell + ${c}u] = sum${h}.${'xyzw'[c]};`)}
+    }
     ${o.unrolled ? `let weight = workgroupSum(lane, weight${h});` : `if (part < ${parts}u && column == 0u) { weights[part] = weight${h}; }\n    workgroupBarrier();`}
     let cell = (firstHead + ${h}u) * ${most}u + group.y;
-    for (var i = lane; i < ${d4}u; i += ${tile}u) {
-      var total = vec4f();
-      for (var j = 0u; j < bound(${parts}u); j++) { total += sums[j * ${d4}u + i]; }
-      for (var c = 0u; c < 4u; c++) { splitSums[${sumsAt}cell * ${o.headDim}u + i * 4u + c] = total[c]; }
+    for (var i = lane; i < ${o.headDim}u; i += ${tile}u) {
+      var total = 0.0;
+      for (var j = 0u; j < bound(${parts}u); j++) { total += scores[j * ${o.headDim}u + i]; }
+      splitSums[${sumsAt}cell * ${o.headDim}u + i] = total;
     }
     if (lane == 0u) {
       ${o.unrolled ? '' : `var weight = 0.0;\n      for (var j = 0u; j < bound(${parts}u); j++) { weight += weights[j]; }`}
@@ -174,9 +184,9 @@ ${unroll(caches, (c) => `@group(0) @binding(${CACHE_BINDINGS[c]}) var<storage, r
 #endif
 ${splitLength(o.splits)}
 ${loopBound}
-var<workgroup> query: array<vec4f, ${heads * d4}>;
-var<workgroup> scores: array<f32, ${heads * tile}>;
-var<workgroup> sums: array<vec4f, ${parts * d4}>;
+${o.unrolled ? `var<workgroup> query: array<vec4f, ${heads * d4}>;` : ''}
+// Of a tile of positions, and at the end of the parts' sums.
+var<workgroup> scores: array<f32, ${Math.max(heads * tile, parts * o.headDim)}>;
 ${o.unrolled ? workgroupReduce(tile, ['sum', 'max']) : `var<workgroup> weights: array<f32, ${parts}>;`}
 
 @compute @workgroup_size(${tile})

@@ -5,6 +5,8 @@ export interface CompactOptions {
   capacity: number
   /** Neighbouring sublayers that one dispatch compacts. */
   count: 1 | 2
+  /** Invocations of a group, each for a row of a block: a power of two. */
+  lanes: number
   /** Of two sublayers with the same decisions, the second one lists the rows that do not run. */
   complement?: boolean
 }
@@ -15,8 +17,8 @@ export interface CompactOptions {
  *   z     f32 [2L, capacity]
  *   plan  u32, slots written (see snippets/plan.ts); rows read
  *
- * Dispatch: (sublayers to compact, 1, 1) groups of 256; group g takes sublayer params.sublayer + g. Blocks of 256 rows
- * are scanned (Hillis & Steele 1986) one after the other with a running offset.
+ * Dispatch: (sublayers to compact, 1, 1) groups of `lanes`; group g takes sublayer params.sublayer + g. Blocks of as many
+ * rows are scanned (Hillis & Steele 1986) one after the other with a running offset.
  */
 export function compactShader(o: CompactOptions): string {
   const listed = (z: string) => (o.complement ? `(${z} >= 0.0) == (group.x == 0u)` : `${z} >= 0.0`)
@@ -25,10 +27,10 @@ struct Params { sublayer: u32 }
 @group(0) @binding(0) var<storage, read> z: array<f32>;
 @group(0) @binding(1) var<storage, read_write> plan: array<u32>;
 @group(0) @binding(2) var<uniform> params: Params;
-var<workgroup> ranks: array<u32, 256>;
+var<workgroup> ranks: array<u32, ${o.lanes}>;
 var<workgroup> liveRows: u32;
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(${o.lanes})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   // plan is bound writable, so its words are not uniform to the compiler: pass the row count through workgroup memory.
   if (lane == 0u) { liveRows = plan[0]; }
@@ -36,12 +38,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let sublayer = params.sublayer + group.x;
   let slot = ${PLAN_HEADER}u + sublayer * ${o.capacity + 1}u;
   var offset = 0u;
-  for (var first = 0u; first < rows; first += 256u) {
+  for (var first = 0u; first < rows; first += ${o.lanes}u) {
     let row = first + lane;
     let execute = select(0u, 1u, row < rows && ${listed(`z[sublayer * ${o.capacity}u + min(row, ${o.capacity - 1}u)]`)});
     ranks[lane] = execute;
     workgroupBarrier();
-    for (var step = 1u; step < 256u; step <<= 1u) {
+    for (var step = 1u; step < ${o.lanes}u; step <<= 1u) {
       var below = 0u;
       if (lane >= step) { below = ranks[lane - step]; }
       workgroupBarrier();
@@ -49,7 +51,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       workgroupBarrier();
     }
     if (execute == 1u) { plan[slot + offset + ranks[lane]] = row; }
-    offset += ranks[255];
+    offset += ranks[${o.lanes - 1}];
     workgroupBarrier();
   }
   if (lane == 0u) { plan[slot] = offset; }

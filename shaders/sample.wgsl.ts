@@ -8,6 +8,11 @@ export const NO_TOKEN = 0xffffffff
 /** Logits that an invocation loads at a time. */
 const AHEAD = 8
 
+export interface SampleOptions {
+  /** Invocations: a power of two. */
+  lanes: number
+}
+
 /**
  * Chooses the next token and prepares the next step: repetition penalty on tokens seen, temperature, top-k, top-p,
  * min-p, then a draw by the Gumbel-max trick; temperature 0 is the arg-max, and the lowest index wins ties. The rule
@@ -22,9 +27,9 @@ const AHEAD = 8
  *   ids     u32   ids[0] = the sampled token, input of the next step
  *   ring    u32 [records, stride]   word 0 of the last row's record = the token, or NO_TOKEN
  *
- * Dispatch: one group of 256.
+ * Dispatch: one group of `lanes`.
  */
-export function sampleShader(): string {
+export function sampleShader({ lanes }: SampleOptions): string {
   return wgsl`
 struct Settings { temperature: f32, topP: f32, minP: f32, penalty: f32, topK: u32, seed: u32, stopCount: u32, vocab: u32, stride: u32, highestBit: u32 }
 @group(0) @binding(0) var<storage, read> logits: array<f32>;
@@ -36,10 +41,9 @@ struct Settings { temperature: f32, topP: f32, minP: f32, penalty: f32, topK: u3
 @group(0) @binding(6) var<uniform> settings: Settings;
 ${pcgHash}
 ${gumbel}
-${workgroupReduce(256, ['sum', 'max'])}
+${workgroupReduce(lanes, ['sum', 'max'])}
 var<workgroup> liveRows: u32;
-var<workgroup> bestValue: array<f32, 256>;
-var<workgroup> bestIndex: array<u32, 256>;
+var<workgroup> lowest: atomic<u32>;
 
 fn adjusted(i: u32) -> f32 {
   var logit = logits[i];
@@ -53,23 +57,24 @@ fn sortable(value: f32) -> u32 {
   let bits = bitcast<u32>(value);
   return select(bits | 0x80000000u, ~bits, bits >> 31u == 1u);
 }
-fn countAtLeast(lane: u32, key: u32) -> f32 {
-  var count = 0.0;
-  for (var i = lane; i < settings.vocab; i += 256u) { count += select(0.0, 1.0, sortable(adjusted(i)) >= key); }
-  return workgroupSum(lane, count);
-}
-fn massAtLeast(lane: u32, key: u32, maximum: f32) -> f32 {
-  var mass = 0.0;
-  for (var i = lane; i < settings.vocab; i += 256u) {
+// How many tokens have at least this key, or their mass.
+fn atLeast(lane: u32, key: u32, counts: bool, maximum: f32) -> f32 {
+  var sum = 0.0;
+  for (var i = lane; i < settings.vocab; i += ${lanes}u) {
     let value = adjusted(i);
-    if (sortable(value) >= key) { mass += exp(value - maximum); }
+    if (sortable(value) >= key) {
+      if (counts) { sum += 1.0; } else { sum += exp(value - maximum); }
+    }
   }
-  return workgroupSum(lane, mass);
+  return workgroupSum(lane, sum);
 }
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(${lanes})
 fn main(@builtin(local_invocation_index) lane: u32) {
-  if (lane == 0u) { liveRows = plan[0]; }
+  if (lane == 0u) {
+    liveRows = plan[0];
+    atomicStore(&lowest, settings.vocab);
+  }
   let rows = workgroupUniformLoad(&liveRows);
   if (rows == 0u) {
     if (lane == 0u) {
@@ -82,20 +87,29 @@ fn main(@builtin(local_invocation_index) lane: u32) {
   var least = -3.0e38;
   if (settings.temperature > 0.0 && (settings.topK > 0u || settings.topP < 1.0 || settings.minP > 0.0)) {
     var highest = -3.0e38;
-    for (var i = lane; i < settings.vocab; i += 256u) { highest = max(highest, adjusted(i)); }
+    for (var i = lane; i < settings.vocab; i += ${lanes}u) { highest = max(highest, adjusted(i)); }
     let maximum = workgroupMax(lane, highest);
-    if (settings.topK > 0u && settings.topK < settings.vocab) {
-      for (var bit = settings.highestBit; bit > 0u; bit >>= 1u) {
-        if (countAtLeast(lane, threshold | bit) >= f32(settings.topK)) { threshold |= bit; }
+    // Top-k, then top-p, in one loop: software adapters take long to compile a second one.
+    for (var search = 0u; search < 2u; search++) {
+      let counts = search == 0u;
+      if (counts && (settings.topK == 0u || settings.topK >= settings.vocab)) { continue; }
+      if (!counts && settings.topP >= 1.0) { continue; }
+      var wanted = select(settings.topP, f32(settings.topK), counts);
+      var found = 0u;
+      // Top-p wants a part of the mass that top-k left, which its first pass finds.
+      var bit = select(0u, settings.highestBit, counts);
+      loop {
+        let reached = atLeast(lane, max(found | bit, threshold), counts, maximum);
+        if (bit == 0u) {
+          wanted *= reached;
+          bit = settings.highestBit;
+          continue;
+        }
+        if (reached >= wanted) { found |= bit; }
+        bit >>= 1u;
+        if (bit == 0u) { break; }
       }
-    }
-    if (settings.topP < 1.0) {
-      let wanted = settings.topP * massAtLeast(lane, threshold, maximum);
-      var nucleus = 0u;
-      for (var bit = settings.highestBit; bit > 0u; bit >>= 1u) {
-        if (massAtLeast(lane, max(nucleus | bit, threshold), maximum) >= wanted) { nucleus |= bit; }
-      }
-      threshold = max(threshold, nucleus);
+      threshold = max(threshold, found);
     }
     // The logarithm of 1 may be a little above 0: the best token stays.
     if (settings.minP > 0.0) { least = min(maximum, maximum + log(settings.minP)); }
@@ -104,11 +118,11 @@ fn main(@builtin(local_invocation_index) lane: u32) {
   var value = -3.0e38;
   var index = settings.vocab;
   // Several loads on their way at a time: a large vocabulary is a long walk for one group.
-  for (var first = lane; first < settings.vocab; first += ${256 * AHEAD}u) {
+  for (var first = lane; first < settings.vocab; first += ${lanes * AHEAD}u) {
     var candidates: array<f32, ${AHEAD}>;
-    for (var s = 0u; s < ${AHEAD}u; s++) { candidates[s] = adjusted(min(first + s * 256u, settings.vocab - 1u)); }
+    for (var s = 0u; s < ${AHEAD}u; s++) { candidates[s] = adjusted(min(first + s * ${lanes}u, settings.vocab - 1u)); }
     for (var s = 0u; s < ${AHEAD}u; s++) {
-      let i = first + s * 256u;
+      let i = first + s * ${lanes}u;
       var candidate = candidates[s];
       if (i >= settings.vocab) { continue; }
       if (settings.temperature > 0.0) {
@@ -118,24 +132,11 @@ fn main(@builtin(local_invocation_index) lane: u32) {
       if (index == settings.vocab || candidate > value) { value = candidate; index = i; }
     }
   }
-  bestValue[lane] = value;
-  bestIndex[lane] = index;
+  let best = workgroupMax(lane, value);
+  if (value == best) { atomicMin(&lowest, index); }
   workgroupBarrier();
-  for (var width = 128u; width > 0u; width >>= 1u) {
-    if (lane < width) {
-      let other = bestIndex[lane + width];
-      let mine = bestIndex[lane];
-      let higher = bestValue[lane + width] > bestValue[lane];
-      let tied = bestValue[lane + width] == bestValue[lane] && other < mine;
-      if (other < settings.vocab && (mine == settings.vocab || higher || tied)) {
-        bestValue[lane] = bestValue[lane + width];
-        bestIndex[lane] = other;
-      }
-    }
-    workgroupBarrier();
-  }
   if (lane > 0u) { return; }
-  let token = min(bestIndex[0], settings.vocab - 1u);
+  let token = min(atomicLoad(&lowest), settings.vocab - 1u);
   ring[(plan[2] + rows - 1u) * settings.stride] = token;
   var stopped = false;
   for (var i = 0u; i < settings.stopCount; i++) { stopped = stopped || stops[i] == token; }

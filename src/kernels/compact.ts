@@ -1,10 +1,19 @@
 import { type CompactOptions, compactShader } from '../../shaders/compact.wgsl.js'
 import type { GpuDevice } from '../gpu/device.js'
 import { bind, type Dispatch, type ParamsArena } from '../gpu/dispatch.js'
+import { lanesOfLoneGroup } from './lone-group.js'
 
 /** Host side of shaders/compact.wgsl.ts. */
-export async function compactKernel(gpu: GpuDevice, options: CompactOptions) {
-  const kernel = await gpu.pipelines.compile('compact', compactShader(options), ['read', 'write', 'uniform'])
+export async function compactKernel(
+  gpu: GpuDevice,
+  options: Omit<CompactOptions, 'lanes'>,
+  lanes = lanesOfLoneGroup(gpu),
+) {
+  const kernel = await gpu.pipelines.compile('compact', compactShader({ ...options, lanes }), [
+    'read',
+    'write',
+    'uniform',
+  ])
   return (arena: ParamsArena, b: { z: GPUBuffer; plan: GPUBuffer }, params: { sublayer: number }): Dispatch =>
     bind(arena, kernel, [b.z, b.plan, [params.sublayer]], () => [options.count, 1, 1])
 }

@@ -1,6 +1,7 @@
 import { sampleShader } from '../../shaders/sample.wgsl.js'
 import type { GpuDevice } from '../gpu/device.js'
 import { type BoundBuffer, bind, type Dispatch, type ParamsArena } from '../gpu/dispatch.js'
+import { lanesOfLoneGroup } from './lone-group.js'
 
 /** Numbers of the sampling rule; see kernels/reference/sampling.ts. 0 turns top-k and min-p off, 1 top-p and the penalty. */
 export interface SampleSettings {
@@ -32,9 +33,9 @@ export function sampleSettings(s: SampleSettings): ArrayBuffer {
 }
 
 /** Host side of shaders/sample.wgsl.ts. */
-export async function sampleKernel(gpu: GpuDevice) {
+export async function sampleKernel(gpu: GpuDevice, lanes = lanesOfLoneGroup(gpu)) {
   const bindings = ['read', 'write', 'read', 'write', 'write', 'write', 'uniform'] as const
-  const kernel = await gpu.pipelines.compile('sample', sampleShader(), bindings)
+  const kernel = await gpu.pipelines.compile('sample', sampleShader({ lanes }), bindings)
   return (
     arena: ParamsArena,
     b: {
