@@ -3,6 +3,7 @@ import { scale } from '../compare/scale.js'
 import { svg } from '../compare/svg.js'
 import { scrollBox, table } from '../compare/table.js'
 import { create } from '../dom.js'
+import { STAGES, type Stage } from './stages.js'
 
 interface Line {
   readonly name: string
@@ -33,14 +34,15 @@ export class Curves {
   readonly #rows = scrollBox('Steps of the run')
   #steps: readonly TuneStep[] = []
 
-  /** `target`: the share to skip; undefined where a LoRA trains, which neither has one nor a temperature. */
+  /** `target`: the share to skip, where the stage has one. */
   constructor(
     root: HTMLElement,
     private readonly total: number,
-    target: number | undefined,
+    stage: Stage,
+    target: number,
   ) {
     const grid = create('div', { className: 'curves' })
-    this.#plots = plotsOf(target).map((plot) => {
+    this.#plots = plotsOf(stage, target).map((plot) => {
       const figure = create('figure', { className: 'curve' })
       const caption = create('figcaption')
       caption.append(create('h3', { text: plot.name }), key(plot))
@@ -72,10 +74,15 @@ export class Curves {
   }
 }
 
-function plotsOf(target: number | undefined): Plot[] {
+function plotsOf(stage: Stage, target: number): Plot[] {
+  const { besides, hasTau } = STAGES[stage]
   const crossEntropy: Line = { name: 'cross-entropy', value: (step) => step.crossEntropy }
   const rate: Line = { name: 'share of sublayers that executes', value: (step) => step.executeRate }
-  if (target === undefined) {
+  const temperature = {
+    name: 'Temperature τ',
+    lines: [{ name: 'of the decisions', value: ({ tau }: TuneStep) => tau }],
+  }
+  if (besides === undefined) {
     return [
       { name: 'Loss', lines: [crossEntropy] },
       { name: 'Execute rate', lines: [rate] },
@@ -84,10 +91,10 @@ function plotsOf(target: number | undefined): Plot[] {
   return [
     {
       name: 'Loss',
-      lines: [crossEntropy, { name: 'loss, with what missing the target costs', value: ({ loss }) => loss }],
+      lines: [crossEntropy, { name: besides, value: ({ loss }) => loss }],
     },
     { name: 'Execute rate', lines: [rate], target: 1 - target },
-    { name: 'Temperature τ', lines: [{ name: 'of the decisions', value: ({ tau }) => tau }] },
+    ...(hasTau ? [temperature] : []),
   ]
 }
 

@@ -2,6 +2,7 @@ import { SkipstoneError } from '../../src/index.js'
 import { DTYPES } from '../compare/setting.js'
 import { byId, checkedValue } from '../dom.js'
 import type { TuneRequest } from './request.js'
+import { STAGES, type Stage } from './stages.js'
 
 /** The fields that say what to train. */
 export class TuneForm {
@@ -24,11 +25,12 @@ export class TuneForm {
     if (!embedded && address === '') {
       throw new SkipstoneError('bad-option', 'Enter the address of a folder of model files.')
     }
+    const stage = stageOf(checkedValue('stage'))
     return {
       address,
       dtype: DTYPES.find((dtype) => !embedded && dtype === this.#dtype.value) ?? 'stored',
-      stage: checkedValue('stage') === 'lora' ? 'lora' : 'routers',
-      routers: this.#routers.value as TuneRequest['routers'],
+      stage,
+      routers: stage === 'gateskip' ? 'new' : (this.#routers.value as TuneRequest['routers']),
       text: await this.#text(),
       target: this.#target.valueAsNumber / 100,
       steps: number('steps'),
@@ -48,7 +50,7 @@ export class TuneForm {
     this.#dtype.value = dtype
     this.#routers.value = routers
     this.#paste.value = text ?? ''
-    if (stage === 'routers') this.#target.value = String(Number((100 * target).toPrecision(6)))
+    if (stage !== 'lora') this.#target.value = String(Number((100 * target).toPrecision(6)))
     for (const name of ['steps', 'batch', 'context', 'sampled'] as const) {
       byId(name, HTMLInputElement).value = String(numbers[name] ?? '')
     }
@@ -66,16 +68,22 @@ export class TuneForm {
   }
 
   #show(): void {
-    const lora = checkedValue('stage') === 'lora'
+    const stage = checkedValue('stage')
+    const lora = stage === 'lora'
     byId('url-field', HTMLElement).hidden = checkedValue('model') === 'embedded'
     for (const source of ['self', 'paste', 'file']) {
       byId(`${source}-field`, HTMLElement).hidden = checkedValue('source') !== source
     }
     byId('target', HTMLInputElement).disabled = lora
+    this.#routers.disabled = stage === 'gateskip'
     const [fresh] = this.#routers.options
     if (fresh) fresh.disabled = lora
     if (lora && this.#routers.value === 'new') this.#routers.value = 'trained'
   }
+}
+
+function stageOf(value: string | undefined): Stage {
+  return (Object.keys(STAGES) as Stage[]).find((stage) => stage === value) ?? 'routers'
 }
 
 /** Undefined where the field is empty; what is no number becomes one that the library refuses. */

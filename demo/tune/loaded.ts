@@ -3,14 +3,12 @@ import { describeLoad, pebble } from '../compare/models.js'
 import { byId } from '../dom.js'
 import { warn } from '../messages.js'
 import type { TuneRequest } from './request.js'
+import { ROUTERS } from './stages.js'
 
 export interface LoadTask {
   readonly signal: AbortSignal
   readonly onProgress: (text: string) => void
 }
-
-/** The name that the library gives the file. */
-export const ROUTERS = 'routers.safetensors'
 
 type Which = Pick<TuneRequest, 'address' | 'dtype' | 'routers'>
 type Bytes = Uint8Array<ArrayBuffer>

@@ -7,9 +7,10 @@ import { worksOffline } from '../offline.js'
 import { measure, rowsTable } from './before-after.js'
 import { TuneForm } from './form.js'
 import { drop, type Kept, keep, recall } from './kept.js'
-import { LoadedModel, loadAdapted, ROUTERS } from './loaded.js'
+import { LoadedModel, loadAdapted } from './loaded.js'
 import { hideProgress, showProgress } from './progress.js'
 import { check, describe, optionsOf } from './request.js'
+import { ROUTERS, STAGES } from './stages.js'
 import { type Begun, Training } from './training.js'
 import { tryOut } from './trial.js'
 
@@ -151,8 +152,7 @@ function clearResults(): void {
 function showFiles(): void {
   if (!training) return
   const { run, begun } = training
-  const names = run.stage === 'routers' ? [ROUTERS] : ['adapter_model.safetensors', 'adapter_config.json']
-  const own = names.map((name) => fileButton(name, async () => (await run.export()).get(name)))
+  const own = STAGES[run.stage].files.map((name) => fileButton(name, async () => (await run.export()).get(name)))
   if (run.stage === 'lora' && begun.before) own.push(fileButton(ROUTERS, async () => begun.before))
   byId('files', HTMLElement).replaceChildren(...own)
 }
@@ -197,19 +197,20 @@ async function doTask(work: (now: Training, signal: AbortSignal) => Promise<stri
 async function tryNow(now: Training, signal: AbortSignal): Promise<string> {
   const { run, model, begun, done } = now
   const after = `after ${done === 1 ? '1 step' : `${done} steps`}`
-  if (run.stage === 'routers') {
+  const { decides, policy } = STAGES[run.stage]
+  if (decides) {
     taskLine.textContent = 'Writing…'
     await run.use()
     models.changed()
-    await tryOut(model, prompt.value, inspector, { signal, title: `Routers ${after}` })
-    return `Written with the routers ${after}.`
+    await tryOut(model, prompt.value, inspector, { signal, policy, title: `${decides} ${after}` })
+    return `Written with the ${decides.toLowerCase()} ${after}.`
   }
   taskLine.textContent = 'Loading the model with the LoRA…'
   const adapted = await loadAdapted(begun.request, begun.before, await run.export(), { signal, onProgress: showDetail })
   try {
     taskDetail.textContent = ''
     taskLine.textContent = 'Writing…'
-    await tryOut(adapted, prompt.value, inspector, { signal, title: `With the LoRA ${after}` })
+    await tryOut(adapted, prompt.value, inspector, { signal, policy, title: `With the LoRA ${after}` })
   } finally {
     adapted.dispose()
   }

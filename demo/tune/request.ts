@@ -1,15 +1,16 @@
 import { SkipstoneError, type TuneOptions } from '../../src/index.js'
 import type { DTYPES } from '../compare/setting.js'
 import { percent } from '../format.js'
+import { STAGES, type Stage } from './stages.js'
 
 /** What is asked of a run, as plain data that outlives the page. */
 export interface TuneRequest {
   /** Where the model is; '' is the embedded one. */
   readonly address: string
-  readonly stage: 'routers' | 'lora'
+  readonly stage: Stage
   /** How its weights are held; the embedded model's as they are stored. */
   readonly dtype: (typeof DTYPES)[number]
-  /** The routers to begin with, or those under which a LoRA trains. */
+  /** The routers to begin with, or those under which a LoRA trains; gates begin with new ones. */
   readonly routers: 'new' | 'trained' | 'own'
   /** Undefined: what the model writes itself. */
   readonly text: string | undefined
@@ -25,7 +26,7 @@ export interface TuneRequest {
 
 /** @throws `bad-option` in the page's own words, where the library's would speak of options that nobody sees. */
 export function check({ stage, routers, text, target }: TuneRequest): void {
-  if (stage === 'routers' && !(target > 0 && target <= 0.9)) {
+  if (stage !== 'lora' && !(target > 0 && target <= 0.9)) {
     throw new SkipstoneError('bad-option', 'The share to skip is a number above 0 and at most 90 %.')
   }
   if (stage === 'lora' && routers === 'new') {
@@ -41,13 +42,14 @@ export function optionsOf({ stage, routers, text, target, ...numbers }: TuneRequ
   const { steps, batch, context, sampled, learningRate } = numbers
   return {
     ...{ stage, steps, batch, context, sampled, learningRate, data: text === undefined ? 'self' : { text } },
-    ...(stage === 'routers' && { target, existing: routers === 'new' ? 'replace' : 'continue' }),
+    ...(stage !== 'lora' && { target, existing: routers === 'new' ? 'replace' : 'continue' }),
   }
 }
 
 /** “routers that skip 25 % of Pebble, on its own text”. */
 export function describe({ address, stage, text, target }: TuneRequest): string {
   const model = address === '' ? 'Pebble' : address
-  const what = stage === 'lora' ? `a LoRA for ${model}` : `routers that skip ${percent(target)} of ${model}`
+  const { decides } = STAGES[stage]
+  const what = decides ? `${decides.toLowerCase()} that skip ${percent(target)} of ${model}` : `a LoRA for ${model}`
   return `${what}, on ${text === undefined ? 'its own text' : 'your text'}`
 }

@@ -39,7 +39,7 @@ export class Training {
     readonly begun: Begun,
   ) {
     const { stage, target } = begun.request
-    this.#curves = new Curves(byId('curves', HTMLElement), run.total, stage === 'routers' ? target : undefined)
+    this.#curves = new Curves(byId('curves', HTMLElement), run.total, stage, target)
     byId('rates', HTMLElement).hidden = true
     this.#told = this.#part
     this.#draw()

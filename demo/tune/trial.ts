@@ -1,4 +1,4 @@
-import { type Model, skipgpt } from '../../src/index.js'
+import type { Model } from '../../src/index.js'
 import type { SkipInspector } from '../../src/inspector/index.js'
 import { byId } from '../dom.js'
 import { percent } from '../format.js'
@@ -7,16 +7,16 @@ const TOKENS = 80
 const TEMPERATURE = 0.8
 const SEED = 1
 
-/** Lets a model write with the routers that it has now; text and decisions appear while it does. */
+/** Lets a model write with what decides in it now; text and decisions appear while it does. */
 export async function tryOut(
   model: Model,
   prompt: string,
   inspector: SkipInspector,
-  { signal, title }: { readonly signal: AbortSignal; readonly title: string },
+  { signal, title, policy }: { readonly signal: AbortSignal; readonly title: string; readonly policy: string },
 ): Promise<void> {
   const output = byId('output', HTMLElement)
   const ratios = byId('ratios', HTMLElement)
-  const session = model.createSession({ policy: skipgpt() })
+  const session = model.createSession({ policy })
   output.textContent = prompt
   ratios.textContent = ''
   try {

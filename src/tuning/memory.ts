@@ -3,6 +3,8 @@ import type { RuntimeShape } from '../runtime/shape.js'
 import type { Target } from '../runtime/target.js'
 import type { BatchShape } from './batch.js'
 import { logitsStride } from './head.js'
+import type { ParameterTensor } from './parameters.js'
+import type { Stage } from './settings.js'
 
 /** Tokens of the vocabulary whose logits are held at a time, where nobody says otherwise. */
 export function defaultSlice({ config }: RuntimeShape): number {
@@ -27,6 +29,29 @@ export function checkBuffers(
     { batch, length },
     `one buffer would have ${bytes * batch * length} bytes, and this device allows ${limit}`,
     `What fits: ${fitting(batch, length, most).join(', or ')}.`,
+  )
+}
+
+/** What trains less. */
+const SMALLER: Readonly<Record<Stage, string>> = {
+  routers: 'Choose a smaller model.',
+  lora: 'Choose a smaller rank, fewer targets, or a smaller model.',
+  gateskip: 'Train routers instead, which are two vectors a layer, or choose a smaller model.',
+}
+
+/** @throws `out-of-memory` where what trains would not fit in a buffer of this device, whatever the batch. */
+export function checkParameters(
+  { gpu }: Pick<Target, 'gpu'>,
+  stage: Stage,
+  trained: readonly Pick<ParameterTensor, 'data'>[],
+): void {
+  const { maxBufferSize, maxStorageBufferBindingSize } = gpu.device.limits
+  const limit = Math.min(maxBufferSize, maxStorageBufferBindingSize)
+  const bytes = trained.reduce((sum, { data }) => sum + data.byteLength, 0)
+  if (bytes <= limit) return
+  throw new SkipstoneError(
+    'out-of-memory',
+    `There is no room on the GPU for what trains: one buffer would have ${bytes} bytes, and this device allows ${limit}. ${SMALLER[stage]}`,
   )
 }
 

@@ -207,8 +207,36 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
       expect((await download(page, 'routers.safetensors')).length).toBeGreaterThan(1000)
     })
 
+    it('trains gates instead', { timeout: 4 * SLOW }, async () => {
+      await page.check('#stage-gateskip')
+      expect(await page.isDisabled('#begin-with')).toBe(true)
+      await page.fill('#steps', '3')
+      await page.click('#train')
+      await status(page, /^Done: 3 of 3 steps\./)
+      const plots = await page.$$eval('#curves svg[role="img"]', (all) =>
+        all.map((one) => one.getAttribute('aria-label')),
+      )
+      expect(plots).toEqual([
+        expect.stringMatching(
+          /^Loss after step 3: cross-entropy from [\d.]+ to [\d.]+, loss, with what open gates cost/,
+        ),
+        expect.stringMatching(/^Execute rate after step 3: .*; the target is 0\.750\.$/),
+      ])
+      await page.click('#try')
+      await taskSays(page, /^Written with the gates after 3 steps\.$/)
+      expect(await page.textContent('#ratios')).toMatch(/^Gates after 3 steps: skipped [1-9]\d* %/)
+      await page.click('#measure')
+      await taskSays(page, /^Measured after 3 of 3 steps/, 2 * SLOW)
+      const routed = (await cells(page))[1]!
+      // Near the target it is not: the threshold is found on other text, and on little, with gates that have hardly learned.
+      expect(Number.parseFloat(routed[3]!)).toBeGreaterThan(1)
+      expect((await download(page, 'routers.safetensors')).length).toBeGreaterThan(1_000_000)
+      await picture(page, 'tune-gates-light-1440')
+    })
+
     it('lets the model write its text, which can be stopped', { timeout: 3 * SLOW }, async () => {
       await page.check('#stage-routers')
+      expect(await page.isDisabled('#begin-with')).toBe(false)
       await page.selectOption('#begin-with', 'new')
       await page.check('#source-self')
       await page.fill('#sampled', '60')

@@ -27,6 +27,7 @@ it('says what cannot be trained', () => {
   for (const target of [0, 0.95, -1, Number.NaN]) {
     expect(() => check({ ...REQUEST, target })).toThrow('above 0 and at most 90 %')
   }
+  expect(() => check({ ...REQUEST, stage: 'gateskip', target: 0.95 })).toThrow('above 0 and at most 90 %')
   expect(() => check({ ...REQUEST, stage: 'lora' })).toThrow('A LoRA trains under routers that have learned')
   expect(() => check({ ...REQUEST, stage: 'lora', routers: 'own', target: Number.NaN })).not.toThrow()
   expect(() => check({ ...REQUEST, text: ' \n' })).toThrow('There is no text to train on')
@@ -40,9 +41,12 @@ it('asks the library for what the form says, and for its defaults where that say
   expect(healing).toMatchObject({ stage: 'lora', data: { text: 'x' } })
   expect(healing).not.toHaveProperty('target')
   expect(optionsOf({ ...REQUEST, routers: 'own' }).existing).toBe('continue')
+  const gates = optionsOf({ ...REQUEST, stage: 'gateskip' })
+  expect(gates).toMatchObject({ stage: 'gateskip', target: 0.25, existing: 'replace' })
 })
 
 it('describes a run', () => {
   expect(describe(REQUEST)).toBe('routers that skip 25 % of Pebble, on its own text')
+  expect(describe({ ...REQUEST, stage: 'gateskip' })).toBe('gates that skip 25 % of Pebble, on its own text')
   expect(describe({ ...REQUEST, address: './m/', stage: 'lora', text: 'x' })).toBe('a LoRA for ./m/, on your text')
 })

@@ -25,56 +25,56 @@ const CASES = [
   ...(onSwiftShader ? [] : [{ shape: 'syn-135m', tokens: 512, dtype: 'q4', rounds: 0 } as const]),
 ] as const
 
+const STAGES = ['routers', 'lora', 'gateskip'] as const
+
 describeWithGpu('a step of training', (gpu) => {
-  it.each(CASES)(
-    'of $shape in $dtype with 1 × $tokens tokens',
+  it.each(CASES.flatMap((one) => STAGES.map((stage) => ({ ...one, stage }))))(
+    'of $shape in $dtype with 1 × $tokens tokens, $stage',
     { timeout: 3_600_000 },
-    async ({ shape, tokens, dtype, rounds }) => {
+    async ({ shape, tokens, dtype, rounds, stage }) => {
       const device = await GpuDevice.open({ gpu: gpu() })
       const config = syntheticConfig(shape)
       const weights = await loadWeights(device, config, syntheticCheckpoint(config), { dtype: dtype as DtypeOption })
       const target = await chooseTarget(device, config, weights.dtypes, 'all')
       const ids = Uint32Array.from(syntheticIds(tokens, config.vocabSize))
-      for (const stage of ['routers', 'lora', 'gateskip'] as const) {
-        const settings = defaultSettings(target.shape, stage)
-        const routers = new Parameters(device, initialRouters(target.shape, 1, settings.recipe), stage === 'routers')
-        const lora = new Parameters(device, initialLora(target.shape, settings, 1), true)
-        const gates = new Parameters(device, initialGates(target.shape, 1), true)
-        const options = {
-          ...{
-            batch: 1,
-            length: tokens,
-            gating: stage === 'gateskip' ? residualGating(gates) : routerGating({ parameters: routers }),
-          },
-          ...(stage === 'lora' && { lora: { parameters: lora, ...settings } }),
-        }
-        const step = await GradientStep.create(target, weights, options)
-        const input = {
-          ...{ ids, tau: 2 },
-          ...(stage === 'routers' && { noise: { seed: 1, counter: 0 } }),
-          ...(stage !== 'lora' && { executeRate: 0.75, coefficient: 8 }),
-        }
-        const timed = async (work: () => Promise<unknown>) => {
-          const begun = performance.now()
-          await work()
-          return performance.now() - begun
-        }
-        const ms = { forward: [] as number[], step: [] as number[] }
-        const first = await timed(async () => expect((await step.run(input)).loss).toBeGreaterThan(0))
-        for (let round = 0; round < rounds; round++) {
-          ms.forward.push(await timed(() => step.measure(input)))
-          ms.step.push(await timed(() => step.run(input)))
-        }
-        step.destroy()
-        if (rounds > 0) {
-          const [forward, whole] = [median(ms.forward), median(ms.step)]
-          console.log(
-            `${shape} ${dtype}, ${stage}: forward ${forward.toFixed(0)} ms, step ${whole.toFixed(0)} ms, ${(whole / forward).toFixed(2)} times`,
-          )
-        } else console.log(`${shape} ${dtype}, ${stage}: a step takes ${first.toFixed(0)} ms, compiling included`)
-        if (device.features.has('timestamp-query') && rounds > 1) console.log(await kernels(device, options))
-        for (const part of [routers, lora, gates]) part.destroy()
+      const settings = defaultSettings(target.shape, stage)
+      const routers = new Parameters(device, initialRouters(target.shape, 1, settings.recipe), stage === 'routers')
+      const lora = new Parameters(device, initialLora(target.shape, settings, 1), true)
+      const gates = new Parameters(device, initialGates(target.shape, 1), true)
+      const options = {
+        ...{
+          batch: 1,
+          length: tokens,
+          gating: stage === 'gateskip' ? residualGating(gates) : routerGating({ parameters: routers }),
+        },
+        ...(stage === 'lora' && { lora: { parameters: lora, ...settings } }),
       }
+      const step = await GradientStep.create(target, weights, options)
+      const input = {
+        ...{ ids, tau: 2 },
+        ...(stage === 'routers' && { noise: { seed: 1, counter: 0 } }),
+        ...(stage !== 'lora' && { executeRate: 0.75, coefficient: 8 }),
+      }
+      const timed = async (work: () => Promise<unknown>) => {
+        const begun = performance.now()
+        await work()
+        return performance.now() - begun
+      }
+      const ms = { forward: [] as number[], step: [] as number[] }
+      const first = await timed(async () => expect((await step.run(input)).loss).toBeGreaterThan(0))
+      for (let round = 0; round < rounds; round++) {
+        ms.forward.push(await timed(() => step.measure(input)))
+        ms.step.push(await timed(() => step.run(input)))
+      }
+      step.destroy()
+      if (rounds > 0) {
+        const [forward, whole] = [median(ms.forward), median(ms.step)]
+        console.log(
+          `${shape} ${dtype}, ${stage}: forward ${forward.toFixed(0)} ms, step ${whole.toFixed(0)} ms, ${(whole / forward).toFixed(2)} times`,
+        )
+      } else console.log(`${shape} ${dtype}, ${stage}: a step takes ${first.toFixed(0)} ms, compiling included`)
+      if (device.features.has('timestamp-query') && rounds > 1) console.log(await kernels(device, options))
+      for (const part of [routers, lora, gates]) part.destroy()
       expect(device.uncapturedErrors).toEqual([])
       weights.destroy()
       device.destroy()
