@@ -15,7 +15,7 @@ export interface AttentionDecodeOptions {
   batch?: AttentionBatch
   /** Heads that a group handles; they share their keys and values. Divides heads / kvHeads. */
   headsPerGroup: number
-  /** Loops over a head's values are unrolled: GPUs then load ahead; CPUs behind WebGPU only compile longer. */
+  /** For GPUs: loops over a head's values are unrolled, so that loads go ahead, and the query waits in workgroup memory; CPUs behind WebGPU only compile longer. */
   unrolled: boolean
   /** Positions that are holes (snippets/hole.ts) are not seen. */
   holes?: boolean

@@ -115,7 +115,8 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     if (settings.minP > 0.0) { least = min(maximum, maximum + log(settings.minP)); }
   }
   let counter = plan[1] + rows;
-  var value = -3.0e38;
+  // Minus infinity, for which WGSL has no literal.
+  var value = bitcast<f32>(settings.highestBit | 0x7f800000u);
   var index = settings.vocab;
   // Several loads on their way at a time: a large vocabulary is a long walk for one group.
   for (var first = lane; first < settings.vocab; first += ${lanes * AHEAD}u) {

@@ -38,7 +38,7 @@ export class Curves {
   constructor(
     root: HTMLElement,
     private readonly total: number,
-    stage: Stage,
+    private readonly stage: Stage,
     target: number,
   ) {
     const grid = create('div', { className: 'curves' })
@@ -66,35 +66,27 @@ export class Curves {
     if (!this.#details.open) return
     const every = Math.ceil(this.#steps.length / ROWS)
     const chosen = this.#steps.filter(({ step }, i) => step % every === 0 || i === this.#steps.length - 1)
+    const hasTau = STAGES[this.stage].decides?.hasTau === true
     const rows = chosen.map(({ step, loss, crossEntropy, executeRate, tau }) => [
       String(step + 1),
-      ...[loss, crossEntropy, executeRate, tau].map((value) => value.toFixed(DIGITS)),
+      ...[loss, crossEntropy, executeRate, ...(hasTau ? [tau] : [])].map((value) => value.toFixed(DIGITS)),
     ])
-    this.#rows.replaceChildren(table(['Step', 'Loss', 'Cross-entropy', 'Execute rate', 'τ'], rows))
+    this.#rows.replaceChildren(table(['Step', 'Loss', 'Cross-entropy', 'Execute rate', ...(hasTau ? ['τ'] : [])], rows))
   }
 }
 
 function plotsOf(stage: Stage, target: number): Plot[] {
-  const { besides, hasTau } = STAGES[stage]
+  const { decides } = STAGES[stage]
   const crossEntropy: Line = { name: 'cross-entropy', value: (step) => step.crossEntropy }
   const rate: Line = { name: 'share of sublayers that executes', value: (step) => step.executeRate }
-  const temperature = {
-    name: 'Temperature τ',
-    lines: [{ name: 'of the decisions', value: ({ tau }: TuneStep) => tau }],
-  }
-  if (besides === undefined) {
-    return [
-      { name: 'Loss', lines: [crossEntropy] },
-      { name: 'Execute rate', lines: [rate] },
-    ]
-  }
+  const temperature: Line = { name: 'of the decisions', value: ({ tau }) => tau }
   return [
     {
       name: 'Loss',
-      lines: [crossEntropy, { name: besides, value: ({ loss }) => loss }],
+      lines: decides ? [crossEntropy, { name: decides.besides, value: ({ loss }) => loss }] : [crossEntropy],
     },
-    { name: 'Execute rate', lines: [rate], target: 1 - target },
-    ...(hasTau ? [temperature] : []),
+    { name: 'Execute rate', lines: [rate], ...(decides && { target: 1 - target }) },
+    ...(decides?.hasTau ? [{ name: 'Temperature τ', lines: [temperature] }] : []),
   ]
 }
 

@@ -25,7 +25,7 @@ export class TuneForm {
     if (!embedded && address === '') {
       throw new SkipstoneError('bad-option', 'Enter the address of a folder of model files.')
     }
-    const stage = stageOf(checkedValue('stage'))
+    const stage = stageOf()
     return {
       address,
       dtype: DTYPES.find((dtype) => !embedded && dtype === this.#dtype.value) ?? 'stored',
@@ -50,7 +50,7 @@ export class TuneForm {
     this.#dtype.value = dtype
     this.#routers.value = routers
     this.#paste.value = text ?? ''
-    if (stage !== 'lora') this.#target.value = String(Number((100 * target).toPrecision(6)))
+    if (STAGES[stage].decides) this.#target.value = String(Number((100 * target).toPrecision(6)))
     for (const name of ['steps', 'batch', 'context', 'sampled'] as const) {
       byId(name, HTMLInputElement).value = String(numbers[name] ?? '')
     }
@@ -68,21 +68,22 @@ export class TuneForm {
   }
 
   #show(): void {
-    const stage = checkedValue('stage')
+    const stage = stageOf()
     const lora = stage === 'lora'
     byId('url-field', HTMLElement).hidden = checkedValue('model') === 'embedded'
     for (const source of ['self', 'paste', 'file']) {
       byId(`${source}-field`, HTMLElement).hidden = checkedValue('source') !== source
     }
-    byId('target', HTMLInputElement).disabled = lora
-    this.#routers.disabled = stage === 'gateskip'
+    byId('target', HTMLInputElement).disabled = STAGES[stage].decides === undefined
+    byId('routers-field', HTMLElement).hidden = stage === 'gateskip'
     const [fresh] = this.#routers.options
     if (fresh) fresh.disabled = lora
     if (lora && this.#routers.value === 'new') this.#routers.value = 'trained'
   }
 }
 
-function stageOf(value: string | undefined): Stage {
+function stageOf(): Stage {
+  const value = checkedValue('stage')
   return (Object.keys(STAGES) as Stage[]).find((stage) => stage === value) ?? 'routers'
 }
 

@@ -199,11 +199,13 @@ async function tryNow(now: Training, signal: AbortSignal): Promise<string> {
   const after = `after ${done === 1 ? '1 step' : `${done} steps`}`
   const { decides, policy } = STAGES[run.stage]
   if (decides) {
-    taskLine.textContent = 'Writing…'
+    taskLine.textContent = `Finding the thresholds of these ${decides.name.toLowerCase()}…`
     await run.use()
     models.changed()
-    await tryOut(model, prompt.value, inspector, { signal, policy, title: `${decides} ${after}` })
-    return `Written with the ${decides.toLowerCase()} ${after}.`
+    signal.throwIfAborted()
+    taskLine.textContent = 'Writing…'
+    await tryOut(model, prompt.value, inspector, { signal, policy, title: `${decides.name} ${after}` })
+    return `Written with the ${decides.name.toLowerCase()} ${after}.`
   }
   taskLine.textContent = 'Loading the model with the LoRA…'
   const adapted = await loadAdapted(begun.request, begun.before, await run.export(), { signal, onProgress: showDetail })

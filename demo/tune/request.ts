@@ -26,7 +26,7 @@ export interface TuneRequest {
 
 /** @throws `bad-option` in the page's own words, where the library's would speak of options that nobody sees. */
 export function check({ stage, routers, text, target }: TuneRequest): void {
-  if (stage !== 'lora' && !(target > 0 && target <= 0.9)) {
+  if (STAGES[stage].decides && !(target > 0 && target <= 0.9)) {
     throw new SkipstoneError('bad-option', 'The share to skip is a number above 0 and at most 90 %.')
   }
   if (stage === 'lora' && routers === 'new') {
@@ -42,7 +42,7 @@ export function optionsOf({ stage, routers, text, target, ...numbers }: TuneRequ
   const { steps, batch, context, sampled, learningRate } = numbers
   return {
     ...{ stage, steps, batch, context, sampled, learningRate, data: text === undefined ? 'self' : { text } },
-    ...(stage !== 'lora' && { target, existing: routers === 'new' ? 'replace' : 'continue' }),
+    ...(STAGES[stage].decides && { target, existing: routers === 'new' ? 'replace' : 'continue' }),
   }
 }
 
@@ -50,6 +50,8 @@ export function optionsOf({ stage, routers, text, target, ...numbers }: TuneRequ
 export function describe({ address, stage, text, target }: TuneRequest): string {
   const model = address === '' ? 'Pebble' : address
   const { decides } = STAGES[stage]
-  const what = decides ? `${decides.toLowerCase()} that skip ${percent(target)} of ${model}` : `a LoRA for ${model}`
+  const what = decides
+    ? `${decides.name.toLowerCase()} that skip ${percent(target)} of ${model}`
+    : `a LoRA for ${model}`
   return `${what}, on ${text === undefined ? 'its own text' : 'your text'}`
 }

@@ -6,25 +6,29 @@ export type Stage = NonNullable<TuneOptions['stage']>
 export const ROUTERS = 'routers.safetensors'
 
 interface StageFacts {
-  /** What decides in what comes out, at the beginning of a sentence; undefined where the model is healed under what there is. */
-  readonly decides?: string
-  /** Decides with it. */
+  /** Decides with what comes out. */
   readonly policy: 'skipgpt' | 'gateskip'
   readonly files: readonly string[]
-  /** What the loss has on top of the cross-entropy. */
-  readonly besides?: string
-  /** Its decisions have a temperature. */
-  readonly hasTau: boolean
+  /** What learns to decide, at a target; undefined where the model is healed under what decides. */
+  readonly decides?: {
+    /** At the beginning of a sentence. */
+    readonly name: string
+    /** What the loss has on top of the cross-entropy. */
+    readonly besides: string
+    readonly hasTau: boolean
+  }
 }
 
 export const STAGES: Readonly<Record<Stage, StageFacts>> = {
   routers: {
-    ...{ decides: 'Routers', policy: 'skipgpt', files: [ROUTERS], hasTau: true },
-    besides: 'loss, with what missing the target costs',
+    policy: 'skipgpt',
+    files: [ROUTERS],
+    decides: { name: 'Routers', besides: 'loss, with what missing the target costs', hasTau: true },
   },
-  lora: { policy: 'skipgpt', files: ['adapter_model.safetensors', 'adapter_config.json'], hasTau: false },
+  lora: { policy: 'skipgpt', files: ['adapter_model.safetensors', 'adapter_config.json'] },
   gateskip: {
-    ...{ decides: 'Gates', policy: 'gateskip', files: [ROUTERS], hasTau: false },
-    besides: 'loss, with what open gates cost',
+    policy: 'gateskip',
+    files: [ROUTERS],
+    decides: { name: 'Gates', besides: 'loss, with what open gates cost', hasTau: false },
   },
 }

@@ -112,11 +112,11 @@ export interface Model {
   ): Promise<SkipProfile>
 
   /**
-   * Trains SkipGPT routers, or a LoRA under them, on the GPU: on a text, or on what the model samples itself. The run begins at once and goes on while
+   * Trains SkipGPT routers, a LoRA under them, or GateSkip's gates, on the GPU: on a text, or on what the model samples itself. The run begins at once and goes on while
    * sessions generate; both are then slower. A run that was cut off goes on where it was kept. What it makes is exported as files, and
-   * routers can be tried at once.
+   * routers and gates can be tried at once.
    * @throws `bad-option` (an option out of range, a text shorter than a batch, a model that has routers already), `missing-weights` (a LoRA without
-   * routers), `unsupported` (weights that stream, no BOS, a LoRA for a model that was loaded with one), `out-of-memory` with what would fit, `aborted`,
+   * routers), `unsupported` (weights that stream, no BOS, a LoRA for a model that was loaded with one), `out-of-memory` with what would fit or train in less room, `aborted`,
    * `device-lost`, `disposed`.
    */
   tune(options?: TuneOptions): Promise<TuneRun>

@@ -5,7 +5,7 @@ import { checksum } from '../storage/checksum.js'
 import { tuningMemory } from '../storage/tuning-memory.js'
 import { profiledModel } from '../study/calibrate.js'
 import { loraSizes } from '../tuning/initial.js'
-import { checkBuffers, checkParameters } from '../tuning/memory.js'
+import { checkBuffers } from '../tuning/memory.js'
 import { sampleWindows } from '../tuning/own-text.js'
 import type { ParameterTensor } from '../tuning/parameters.js'
 import { defaultSettings, type TrainingSettings } from '../tuning/settings.js'
@@ -25,7 +25,6 @@ export async function tune(engine: Engine, host: TuneHost, options: TuneOptions)
   const settings = settingsOf(engine.shape, options)
   const stage = await TUNE_STAGES[settings.stage]()
   const { trained, under } = await stage.begin(host, engine.shape, settings, options.existing)
-  checkParameters(engine.target, settings.stage, trained)
   checkBuffers(engine.target, settings)
   const { fingerprint } = await profiledModel(engine)
   const { windows, held } = await textOf(engine, host, settings, options, fingerprint)

@@ -3,8 +3,6 @@ import type { RuntimeShape } from '../runtime/shape.js'
 import type { Target } from '../runtime/target.js'
 import type { BatchShape } from './batch.js'
 import { logitsStride } from './head.js'
-import type { ParameterTensor } from './parameters.js'
-import type { Stage } from './settings.js'
 
 /** Tokens of the vocabulary whose logits are held at a time, where nobody says otherwise. */
 export function defaultSlice({ config }: RuntimeShape): number {
@@ -18,8 +16,7 @@ export function checkBuffers(
   slice = defaultSlice(shape),
 ): void {
   const { config, d4, ff4, queryWidth, kvWidth, sublayers } = shape
-  const { maxBufferSize, maxStorageBufferBindingSize } = gpu.device.limits
-  const limit = Math.min(maxBufferSize, maxStorageBufferBindingSize)
+  const limit = largestBuffer(gpu)
   // The widest row of those in activations.ts.
   const logits = logitsStride({ vocab: config.vocabSize, slice })
   const bytes = 4 * Math.max(4 * d4, 4 * ff4, queryWidth, kvWidth, 2 * sublayers, logits)
@@ -32,27 +29,18 @@ export function checkBuffers(
   )
 }
 
-/** What trains less. */
-const SMALLER: Readonly<Record<Stage, string>> = {
-  routers: 'Choose a smaller model.',
-  lora: 'Choose a smaller rank, fewer targets, or a smaller model.',
-  gateskip: 'Train routers instead, which are two vectors a layer, or choose a smaller model.',
-}
-
-/** @throws `out-of-memory` where what trains would not fit in a buffer of this device, whatever the batch. */
-export function checkParameters(
-  { gpu }: Pick<Target, 'gpu'>,
-  stage: Stage,
-  trained: readonly Pick<ParameterTensor, 'data'>[],
-): void {
-  const { maxBufferSize, maxStorageBufferBindingSize } = gpu.device.limits
-  const limit = Math.min(maxBufferSize, maxStorageBufferBindingSize)
-  const bytes = trained.reduce((sum, { data }) => sum + data.byteLength, 0)
+/** @throws `out-of-memory` where so many bytes of parameters would not fit in a buffer of this device, whatever the batch. `advice`: what would. */
+export function checkParameters({ gpu }: Pick<Target, 'gpu'>, bytes: number, advice: string): void {
+  const limit = largestBuffer(gpu)
   if (bytes <= limit) return
   throw new SkipstoneError(
     'out-of-memory',
-    `There is no room on the GPU for what trains: one buffer would have ${bytes} bytes, and this device allows ${limit}. ${SMALLER[stage]}`,
+    `There is no room on the GPU for what trains: one buffer would have ${bytes} bytes, and this device allows ${limit}. ${advice}`,
   )
+}
+
+function largestBuffer({ device }: Target['gpu']): number {
+  return Math.min(device.limits.maxBufferSize, device.limits.maxStorageBufferBindingSize)
 }
 
 /**

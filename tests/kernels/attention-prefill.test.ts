@@ -19,7 +19,7 @@ const VARIANTS = [
   { heads: 2, kvHeads: 1, headDim: 256, rows: 'active', unrolled: false },
 ] as const
 
-/** Some that begin tiles, and all of a tile: the third one, of positions 64 to 95. */
+/** Some that begin tiles, and all of a tile of either length, which begins at position 64. */
 const HOLES = new Set([1, 2, 7, 31, 32, 33, ...range(14).map((i) => 64 + i)])
 const NONE = new Set<number>()
 

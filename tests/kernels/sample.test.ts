@@ -91,6 +91,11 @@ gpuSuite('sample', (bench) => {
         expect(await tokenOf(logits)).toBe(277)
         logits.fill(-3.2e38)
         expect(await tokenOf(logits)).toBe(0)
+        // With fewer tokens than lanes, some of which then have none.
+        const few = new Float32Array(10).fill(Number.NEGATIVE_INFINITY)
+        expect(await tokenOf(few)).toBe(0)
+        few[7] = -3.4e38
+        expect(await tokenOf(few)).toBe(7)
       })
 
       it('takes the only token of a vocabulary of one', async () => {

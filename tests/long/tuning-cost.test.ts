@@ -39,8 +39,8 @@ describeWithGpu('a step of training', (gpu) => {
       const ids = Uint32Array.from(syntheticIds(tokens, config.vocabSize))
       const settings = defaultSettings(target.shape, stage)
       const routers = new Parameters(device, initialRouters(target.shape, 1, settings.recipe), stage === 'routers')
-      const lora = new Parameters(device, initialLora(target.shape, settings, 1), true)
-      const gates = new Parameters(device, initialGates(target.shape, 1), true)
+      const lora = new Parameters(device, stage === 'lora' ? initialLora(target.shape, settings, 1) : [], true)
+      const gates = new Parameters(device, stage === 'gateskip' ? initialGates(target.shape, 1) : [], true)
       const options = {
         ...{
           batch: 1,

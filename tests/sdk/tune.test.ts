@@ -136,6 +136,11 @@ describeSdk.anywhere('tuning', (bench) => {
     await expectError(plain.model.evaluate(run.held, { policy: 'gateskip' }), 'missing-weights')
     await run.use()
     expect((await plain.model.evaluate(run.held, { policy: 'gateskip' })).nll).toBe(nll)
+    // The same gates again are not put on the GPU again.
+    const used = memory.bytes
+    await run.use()
+    expect((await plain.model.evaluate(run.held, { policy: 'gateskip' })).nll).toBe(nll)
+    expect(memory.bytes).toBe(used)
     expect(plain.model.hasRouters).toBe(false)
     await expectError(plain.model.tune({ ...GATES, existing: undefined }), 'bad-option')
     // At the first step everything is kept, as it was: only these gates have this loss.
@@ -266,6 +271,16 @@ describeSdk.anywhere('tuning', (bench) => {
     expect(run.held).toHaveLength(1)
     expect(run.held[0]!.slice(0, 1)).toEqual([1])
     expect(run.held[0]).toHaveLength(20)
+  })
+
+  it('refuses gates for which a device has no buffer, with what to do', async () => {
+    const plain = await bench().load({ checkpoint: { routers: undefined } })
+    const { device } = (await plain.engine()).gpu
+    const small = { maxBufferSize: 4096, maxStorageBufferBindingSize: 4096 }
+    Object.defineProperty(device, 'limits', { configurable: true, value: small })
+    const error = await plain.model.tune(GATES).catch((reason: Error) => reason)
+    expect(error).toMatchObject({ code: 'out-of-memory', message: expect.stringContaining('Train routers instead') })
+    plain.model.dispose()
   })
 
   it('refuses what cannot be trained', async () => {

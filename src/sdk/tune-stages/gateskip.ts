@@ -11,6 +11,7 @@ import type { Margins } from '../../skip/quantile.js'
 import { decisions } from '../../study/budget.js'
 import { gateFiles } from '../../tuning/export.js'
 import { initialGates } from '../../tuning/initial-gates.js'
+import { checkParameters } from '../../tuning/memory.js'
 import type { ParameterTensor } from '../../tuning/parameters.js'
 import { streamSeed } from '../../tuning/streams.js'
 import { firstWindows, foundOnce, refuseToGuess, type Tuned, type TuneStage } from './stage.js'
@@ -20,7 +21,11 @@ const CALIBRATION_TOKENS = 4096
 
 /** GateSkip's gates. Training keeps a share of the tokens of each batch; inference has thresholds, at which the target is skipped of the text it trains on. */
 export const gateskip: TuneStage = {
-  async begin({ parts }, shape, { seed }, existing) {
+  async begin(host, shape, { seed }, existing) {
+    const { parts } = host
+    const d = shape.config.hiddenSize
+    const { target } = await host.engine()
+    checkParameters(target, 4 * shape.sublayers * (d * d + d), 'Train routers instead, or choose a smaller model.')
     const there = await parts.tensors(GATESKIP_TENSORS)
     refuseToGuess(there.size > 0, existing, 'gates')
     if (there.size === 0 || existing === 'replace') {
@@ -43,6 +48,8 @@ export const gateskip: TuneStage = {
 
   async use(tuned) {
     const { host } = tuned
+    if (inUse.get(host) === tuned) return
+    inUse.set(host, tuned)
     const own = byName(await withThresholds(tuned))
     const others = beside.get(host) ?? host.parts.tensors
     beside.set(host, others)
@@ -53,6 +60,9 @@ export const gateskip: TuneStage = {
     host.calibrator = undefined
   },
 }
+
+/** Of each model, the state of a run that it decides by: the same one is not put on the GPU again. */
+const inUse = new WeakMap<object, Tuned>()
 
 /** Of each model, the tensors that it has without those of a run. */
 const beside = new WeakMap<object, PolicyContext['tensors']>()
