@@ -52,20 +52,14 @@ export function attentionPrefillShader(o: AttentionPrefillOptions): string {
   const sumRows = Math.ceil(tile / rowStep)
   const scaled = (query: string, c: string) =>
     `q[(min(firstQuery + ${query}, count - 1u) * ${o.heads}u + head) * ${d4}u + ${c}] * ${(1 / Math.sqrt(o.headDim)).toPrecision(9)}f`
-  const queries = o.unrolled
-    ? {
-        declaration: `var<workgroup> queries: array<vec4f, ${tile * d4}>;`,
-        fill: `for (var i = lane; i < bound(${tile * d4}u); i += ${THREADS}u) { queries[i] = ${scaled(`i / ${d4}u`, `i % ${d4}u`)}; }`,
-        at: (r: number) => `queries[(queryLane + ${8 * r}u) * ${d4}u + c]`,
-      }
-    : {
-        declaration: '',
-        fill: `${unroll(scoredQueries, (r) => `var own${r}: array<vec4f, ${d4}>;`)}
-  for (var c = 0u; c < bound(${d4}u); c++) {
-    ${unroll(scoredQueries, (r) => `own${r}[c] = ${scaled(`queryLane + ${8 * r}u`, 'c')};`)}
-  }`,
-        at: (r: number) => `own${r}[c]`,
-      }
+  const staged = o.unrolled
+  const fill = staged
+    ? `for (var i = lane; i < bound(${tile * d4}u); i += ${THREADS}u) { queries[i] = ${scaled(`i / ${d4}u`, `i % ${d4}u`)}; }`
+    : unroll(
+        scoredQueries,
+        (r) =>
+          `var own${r}: array<vec4f, ${d4}>; for (var c = 0u; c < bound(${d4}u); c++) { own${r}[c] = ${scaled(`queryLane + ${8 * r}u`, 'c')}; }`,
+      )
   return wgsl`
 struct Params { slot: u32 }
 @group(0) @binding(0) var<storage, read> plan: array<u32>;
@@ -75,7 +69,7 @@ struct Params { slot: u32 }
 @group(0) @binding(4) var<uniform> params: Params;
 ${planRows(o.rows)}
 ${loopBound}
-${queries.declaration}
+${staged ? `var<workgroup> queries: array<vec4f, ${tile * d4}>;` : ''}
 var<workgroup> scores: array<f32, ${tile * keys}>;
 var<workgroup> maximum: array<f32, ${tile}>;
 var<workgroup> weight: array<f32, ${tile}>;
@@ -95,7 +89,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   }
   let keyLane = lane % 8u;
   let queryLane = lane / 8u;
-  ${queries.fill}
+  ${fill}
   ${unroll(scoredQueries, (r) => `let position${r} = plan[1] + rowAt(min(firstQuery + queryLane + ${8 * r}u, count - 1u));`)}
   let column = lane % ${d4}u;
   let rowLane = lane / ${d4}u;
@@ -106,7 +100,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     ${unroll(scoredKeys, (j) => `let key${j} = first + keyLane + ${8 * j}u; let k${j} = min(key${j}, lastPosition) * ${rowWords4}u + kvColumn;`)}
     ${unroll(scoredQueries, (r) => unroll(scoredKeys, (j) => `var s${r}_${j} = vec4f();`))}
     for (var c = 0u; c < ${loopEnd(d4, o.unrolled)}; c++) {
-      ${unroll(scoredQueries, (r) => `let q${r} = ${queries.at(r)};`)}
+      ${unroll(scoredQueries, (r) => `let q${r} = ${staged ? `queries[(queryLane + ${8 * r}u) * ${d4}u + c]` : `own${r}[c]`};`)}
       ${unroll(scoredKeys, (j) => `{ let k = kv[k${j} + c]; ${unroll(scoredQueries, (r) => `s${r}_${j} = fma(q${r}, k, s${r}_${j});`)} }`)}
     }
     ${unroll(scoredQueries, (r) =>

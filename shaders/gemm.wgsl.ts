@@ -53,34 +53,23 @@ export function gemmShader(o: GemmOptions): string {
     const all = (i + 1) * threads <= rows * stagedK4
     return all ? `${tile}[${at}] = ${value};` : `if (${staged(i)} < ${rows * stagedK4}u) { ${tile}[${at}] = ${value}; }`
   }
-  const storeEach = unroll(
-    tm,
-    (m) => `{
-    let i = firstRow + ly * ${tm}u + ${m}u;
-    if (i < count) {
-      ${unroll(
-        tn,
-        (n) => `{
-      let column = firstColumn + ${n * lanesX}u + lx;
-      if (column < ${o.n}u) {
-        ${p.store(sums(m, n))}
-      }
-      }`,
-      )}
+  const store = (m: string, n: string, made: readonly string[]) => `{
+    let i = firstRow + ly * ${tm}u + ${m};
+    let column = firstColumn + ${n} * ${lanesX}u + lx;
+    if (i < count && column < ${o.n}u) {
+      ${p.store(made)}
     }
-  }`,
-  )
+  }`
+  const storeEach = unroll(tm, (m) => unroll(tn, (n) => store(`${m}u`, `${n}u`, sums(m, n))))
   // CPUs behind WebGPU spend most of a product's compiling on stores that are written out.
   const storeInTurn = `
   ${unroll(matrices, (j) => `var sums${j}: array<f32, ${tm * tn}>;`)}
   ${cells((m, n, j) => `sums${j}[${m * tn + n}] = c${m}_${n}_${j};`)}
-  for (var cell = 0u; cell < bound(${tm * tn}u); cell++) {
-    let i = firstRow + ly * ${tm}u + cell / ${tn}u;
-    let column = firstColumn + cell % ${tn}u * ${lanesX}u + lx;
-    if (i < count && column < ${o.n}u) {
-      ${p.store(Array.from({ length: matrices }, (_, j) => `sums${j}[cell]`))}
-    }
-  }`
+  for (var cell = 0u; cell < bound(${tm * tn}u); cell++) ${store(
+    `cell / ${tn}u`,
+    `cell % ${tn}u`,
+    Array.from({ length: matrices }, (_, j) => `sums${j}[cell]`),
+  )}`
   return wgsl`
 ${p.declarations}
 #if ${stagedK4 > 0}

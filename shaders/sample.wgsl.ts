@@ -92,8 +92,8 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     // Top-k, then top-p, in one loop: software adapters take long to compile a second one.
     for (var search = 0u; search < 2u; search++) {
       let counts = search == 0u;
-      if (counts && (settings.topK == 0u || settings.topK >= settings.vocab)) { continue; }
-      if (!counts && settings.topP >= 1.0) { continue; }
+      // A top-k of 0 becomes the largest number.
+      if (select(settings.topP >= 1.0, settings.topK - 1u >= settings.vocab - 1u, counts)) { continue; }
       var wanted = select(settings.topP, f32(settings.topK), counts);
       var found = 0u;
       // Top-p wants a part of the mass that top-k left, which its first pass finds.

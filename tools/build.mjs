@@ -29,7 +29,7 @@ const workerAddress = {
 
 /** Kernels that the first token of a model does without; those of training come last. */
 const OTHERS_KERNELS =
-  /packed-|few-rows|reference\/(adjust-logits|sampling)|merge-splits|batch-row|append-rows|form-variants|read-sum|nll|compare-states|scale-rows|gate-scores|gate-bottleneck|fill-skipped|add-gated|pool-gates|quantile-margins|carry-margins|forced-mask|-backward|adamw|squares-sum|attention-sequences|cross-entropy|gate-(apply|sample)|channel-gates|keep-ranked|gumbel|product-strided|step-(losses|settings)|swiglu|snippets\/sequences/
+  /packed-|few-rows|reference\/(adjust-logits|sampling)|merge-splits|two-layer|batch-row|append-rows|form-variants|read-sum|nll|compare-states|scale-rows|gate-scores|gate-bottleneck|fill-skipped|add-gated|pool-gates|quantile-margins|carry-margins|forced-mask|-backward|adamw|squares-sum|attention-sequences|cross-entropy|gate-(apply|sample)|channel-gates|keep-ranked|gumbel|product-strided|step-(losses|settings)|swiglu|snippets\/sequences/
 
 /** What of training is for GateSkip's gates alone. */
 const GATESKIP =
@@ -104,6 +104,8 @@ const CHUNKS = [
       ) && !GATESKIP.test(id),
   },
   { name: 'tuning-gates', test: GATESKIP },
+  // For routers of two layers.
+  { name: 'two-layer', test: /router-two-layer/ },
   // Both ends of training in a worker.
   { name: 'tuning-port', test: /src\/(worker\/(tune-run|tuning)|sdk\/tune-steps)\.ts/ },
   // For models that are larger than their budget.

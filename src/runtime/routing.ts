@@ -3,7 +3,6 @@ import { type Positions, planSlot, type Rows } from '../../shaders/snippets/plan
 import type { Dispatch, ParamsArena } from '../gpu/dispatch.js'
 import { compactKernel } from '../kernels/compact.js'
 import { routerLinearKernel } from '../kernels/router-linear.js'
-import { routerTwoLayerKernel } from '../kernels/router-two-layer.js'
 import type { Phase, Scoring, SkipPolicy } from '../skip/policy.js'
 import { leftBySkipping, makesKeysValues } from '../skip/static-skips.js'
 import type { Engine } from './engine.js'
@@ -147,11 +146,12 @@ async function scorer(
   }
   const { routers } = scoring
   const { d4 } = shape
-  const kernels = await byCount(counts, (count) =>
-    routers.kind === 'linear'
-      ? routerLinearKernel(gpu, { ...common, d4, count })
-      : routerTwoLayerKernel(gpu, { ...common, d4, count, width: routers.width }),
-  )
+  const kernels = await byCount(counts, async (count) => {
+    if (routers.kind === 'linear') return routerLinearKernel(gpu, { ...common, d4, count })
+    // For the models that have such.
+    const { routerTwoLayerKernel } = await import('../kernels/router-two-layer.js')
+    return routerTwoLayerKernel(gpu, { ...common, d4, count, width: routers.width })
+  })
   return ({ scratch }, arena, buffers, sublayer, count) =>
     kernels(count)(
       arena,

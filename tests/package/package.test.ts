@@ -215,6 +215,7 @@ describe('an application that bundles it', () => {
       inspect: 2,
       speculation: 4,
       rows: 1,
+      'two-layer': 1,
       study: 6,
       tuning: 22,
       'tuning-gates': 4,
@@ -223,7 +224,7 @@ describe('an application that bundles it', () => {
     const extraOf = ({ moduleIds }: Rolldown.OutputChunk) =>
       Object.keys(EXTRAS).find((name) => moduleIds.some((id) => id.endsWith(`/chunks/${name}.js`)))
     const rest = chunks.filter((chunk) => extraOf(chunk) === undefined)
-    console.log(`${(size(rest) / KIB).toFixed(1)} KiB gzip in ${rest.length} files`)
+    console.log(`${(size(rest) / KIB).toFixed(2)} KiB gzip in ${rest.length} files`)
     expect(size(rest)).toBeLessThan(110 * KIB)
     for (const [name, most] of Object.entries(EXTRAS)) {
       const extra = chunks.filter((chunk) => extraOf(chunk) === name)
