@@ -1,5 +1,6 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
-import { SEQUENCE_GROUP, type SequenceAttentionOptions, scoreScale, sequenceAttention } from './snippets/sequences.js'
+import { scoreScale } from './snippets/score-scale.js'
+import { SEQUENCE_GROUP, type SequenceAttentionOptions, sequenceAttention } from './snippets/sequences.js'
 
 /**
  * Gradients of attention-sequences in its keys and values, summed over the queries that see them and the heads that share them: with

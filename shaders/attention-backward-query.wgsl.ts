@@ -1,5 +1,6 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
-import { queryPlace, type SequenceAttentionOptions, scoreScale, sequenceAttention } from './snippets/sequences.js'
+import { scoreScale } from './snippets/score-scale.js'
+import { queryPlace, type SequenceAttentionOptions, sequenceAttention } from './snippets/sequences.js'
 
 /**
  * Gradient of attention-sequences in its queries (FlashAttention's backward pass, Dao et al. 2022): with p = exp(s − logSumExp) and

@@ -2,6 +2,7 @@ import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
 import { isHole } from './snippets/hole.js'
 import { loopBound, loopEnd } from './snippets/plan.js'
 import { unroll, workgroupReduce } from './snippets/reduce.js'
+import { scoreScale } from './snippets/score-scale.js'
 import { type Splits, splitLength } from './snippets/splits.js'
 
 export interface AttentionDecodeOptions {
@@ -115,7 +116,6 @@ export function attentionDecodeShader(o: AttentionDecodeOptions): string {
     }
     workgroupBarrier();`
   const queryAt = batch ? `row * ${batch.queryStride / 4}u + ` : ''
-  const scale = `${(1 / Math.sqrt(o.headDim)).toPrecision(9)}f`
   // CPUs behind WebGPU have no use for workgroup memory that is only read, and SwiftShader compiles a store for each word of it, to clear it.
   const queryOf = (h: number) =>
     o.unrolled ? `query[${h * d4}u + i]` : `q[${queryAt}(firstHead + ${h}u) * ${d4}u + i]`
@@ -145,7 +145,7 @@ export function attentionDecodeShader(o: AttentionDecodeOptions): string {
       ${each((h) => `dots${h} = fma(${queryOf(h)}, k, dots${h});`)}
     }
     let count = min(${tile}u, end - first);
-    ${each((h) => `let score${h} = select(-3.0e38, (dots${h}.x + dots${h}.y + dots${h}.z + dots${h}.w) * ${scale}, position < end${o.holes ? ` && !(${isHole(`${kv}[at]`)})` : ''});`)}
+    ${each((h) => `let score${h} = select(-3.0e38, (dots${h}.x + dots${h}.y + dots${h}.z + dots${h}.w) * ${scoreScale(o.headDim)}, position < end${o.holes ? ` && !(${isHole(`${kv}[at]`)})` : ''});`)}
     ${o.unrolled ? sharedWeights(kv) : ownWeights(kv)}
   }
   ${o.unrolled ? 'workgroupBarrier();' : ''}

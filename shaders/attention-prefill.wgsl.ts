@@ -2,6 +2,7 @@ import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
 import { isHole } from './snippets/hole.js'
 import { loopBound, loopEnd, planRows, type Rows } from './snippets/plan.js'
 import { unroll } from './snippets/reduce.js'
+import { scoreScale } from './snippets/score-scale.js'
 
 export interface AttentionPrefillOptions {
   heads: number
@@ -51,7 +52,7 @@ export function attentionPrefillShader(o: AttentionPrefillOptions): string {
   const rowStep = Math.floor(THREADS / d4)
   const sumRows = Math.ceil(tile / rowStep)
   const scaled = (query: string, c: string) =>
-    `q[(min(firstQuery + ${query}, count - 1u) * ${o.heads}u + head) * ${d4}u + ${c}] * ${(1 / Math.sqrt(o.headDim)).toPrecision(9)}f`
+    `q[(min(firstQuery + ${query}, count - 1u) * ${o.heads}u + head) * ${d4}u + ${c}] * ${scoreScale(o.headDim)}`
   const staged = o.unrolled
   const fill = staged
     ? `for (var i = lane; i < bound(${tile * d4}u); i += ${THREADS}u) { queries[i] = ${scaled(`i / ${d4}u`, `i % ${d4}u`)}; }`

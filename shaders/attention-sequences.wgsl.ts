@@ -1,5 +1,6 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
-import { queryPlace, type SequenceAttentionOptions, scoreScale, sequenceAttention } from './snippets/sequences.js'
+import { scoreScale } from './snippets/score-scale.js'
+import { queryPlace, type SequenceAttentionOptions, sequenceAttention } from './snippets/sequences.js'
 
 /**
  * Causal grouped-query attention within sequences of params.length rows that follow each other, by online softmax. The logarithm of the sum

@@ -12,11 +12,6 @@ export interface SequenceAttentionOptions {
 /** Rows that a group of an attention kernel over sequences takes: one for each invocation. */
 export const SEQUENCE_GROUP = 32
 
-/** The factor of scores, 1 / sqrt(headDim). */
-export function scoreScale(headDim: number): string {
-  return `${(1 / Math.sqrt(headDim)).toPrecision(9)}f`
-}
-
 /** What all attention kernels over sequences share. */
 export interface SequenceAttention {
   /** Vectors of four in a head, and in a row of keys and values. */

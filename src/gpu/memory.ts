@@ -14,15 +14,18 @@ export class GpuMemory {
     return this.#bytes
   }
 
+  /** Bytes that a storage buffer can have. */
+  get largestStorage(): number {
+    return Math.min(this.device.limits.maxBufferSize, this.device.limits.maxStorageBufferBindingSize)
+  }
+
   /**
    * A zero-initialised buffer of at least `size` bytes (rounded up to 16).
    * @throws `out-of-memory` where `size` exceeds what this device allows for one buffer or one binding.
    */
   create(label: string, size: number, usage: GPUBufferUsageFlags): GPUBuffer {
     const rounded = Math.max(16, Math.ceil(size / 16) * 16)
-    const { maxBufferSize, maxStorageBufferBindingSize } = this.device.limits
-    const limit =
-      usage & GPUBufferUsage.STORAGE ? Math.min(maxBufferSize, maxStorageBufferBindingSize) : Number(maxBufferSize)
+    const limit = usage & GPUBufferUsage.STORAGE ? this.largestStorage : Number(this.device.limits.maxBufferSize)
     if (rounded > limit) {
       throw new SkipstoneError(
         'out-of-memory',

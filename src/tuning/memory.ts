@@ -16,7 +16,7 @@ export function checkBuffers(
   slice = defaultSlice(shape),
 ): void {
   const { config, d4, ff4, queryWidth, kvWidth, sublayers } = shape
-  const limit = largestBuffer(gpu)
+  const limit = gpu.memory.largestStorage
   // The widest row of those in activations.ts.
   const logits = logitsStride({ vocab: config.vocabSize, slice })
   const bytes = 4 * Math.max(4 * d4, 4 * ff4, queryWidth, kvWidth, 2 * sublayers, logits)
@@ -31,16 +31,12 @@ export function checkBuffers(
 
 /** @throws `out-of-memory` where so many bytes of parameters would not fit in a buffer of this device, whatever the batch. `advice`: what would. */
 export function checkParameters({ gpu }: Pick<Target, 'gpu'>, bytes: number, advice: string): void {
-  const limit = largestBuffer(gpu)
+  const limit = gpu.memory.largestStorage
   if (bytes <= limit) return
   throw new SkipstoneError(
     'out-of-memory',
     `There is no room on the GPU for what trains: one buffer would have ${bytes} bytes, and this device allows ${limit}. ${advice}`,
   )
-}
-
-function largestBuffer({ device }: Target['gpu']): number {
-  return Math.min(device.limits.maxBufferSize, device.limits.maxStorageBufferBindingSize)
 }
 
 /**

@@ -47,7 +47,7 @@ gpuSuite('compact', (bench) => {
             maxLength: count,
           }),
         )
-        await fc.assert(fc.asyncProperty(chunk, check), { numRuns: 20, seed: 1 })
+        await fc.assert(fc.asyncProperty(chunk, check), { numRuns: 40, seed: 1 })
       })
     })
 

@@ -1,8 +1,10 @@
 import { expect, it } from 'vitest'
+import { GpuMemory } from '../../src/gpu/memory.js'
 import type { Target } from '../../src/runtime/target.js'
 import { checkParameters } from '../../src/tuning/memory.js'
 
-const gpu = { device: { limits: { maxBufferSize: 200, maxStorageBufferBindingSize: 100 } } } as Target['gpu']
+const device = { limits: { maxBufferSize: 200, maxStorageBufferBindingSize: 100 } } as GPUDevice
+const gpu = { memory: new GpuMemory(device) } as Target['gpu']
 
 it('refuses parameters that fit in no buffer', () => {
   expect(() => checkParameters({ gpu }, 100, 'Train less.')).not.toThrow()

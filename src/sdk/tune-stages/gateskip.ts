@@ -48,11 +48,12 @@ export const gateskip: TuneStage = {
 
   async use(tuned) {
     const { host } = tuned
-    if (inUse.get(host) === tuned) return
-    inUse.set(host, tuned)
+    const before = inUse.get(host)
+    // The same gates are not put on the GPU again.
+    if (before?.tuned === tuned) return
     const own = byName(await withThresholds(tuned))
-    const others = beside.get(host) ?? host.parts.tensors
-    beside.set(host, others)
+    const others = before?.others ?? host.parts.tensors
+    inUse.set(host, { tuned, others })
     host.parts.tensors = async (names) => {
       const found = new Map([...own].filter(([name]) => names.test(name)))
       return found.size > 0 ? found : others(names)
@@ -61,11 +62,8 @@ export const gateskip: TuneStage = {
   },
 }
 
-/** Of each model, the state of a run that it decides by: the same one is not put on the GPU again. */
-const inUse = new WeakMap<object, Tuned>()
-
-/** Of each model, the tensors that it has without those of a run. */
-const beside = new WeakMap<object, PolicyContext['tensors']>()
+/** Of each model, the state of a run that it decides by, and the tensors that it has without that. */
+const inUse = new WeakMap<object, { readonly tuned: Tuned; readonly others: PolicyContext['tensors'] }>()
 
 const measureNothing: Margins = async () => []
 
