@@ -10,6 +10,8 @@ export interface GateScoresOptions {
   capacity: number
   /** Whether a score at the threshold runs the sublayer. */
   tieRuns: boolean
+  /** Invocations of a group, a power of two. */
+  lanes: number
 }
 
 /** What the margin of a tie becomes where a tie does not run: the plan and the bits take z >= 0 for running. */
@@ -28,9 +30,9 @@ export function skipTies(margin: string): string {
  *   thresholds  f32 [2L]
  *   z           f32 [2L, capacity], written at params.sublayer
  *
- * Dispatch: (rows, 1, 1) groups of 64.
+ * Dispatch: (rows, 1, 1) groups of `lanes`.
  */
-export function gateScoresShader({ outputs, stride, capacity, tieRuns }: GateScoresOptions): string {
+export function gateScoresShader({ outputs, stride, capacity, tieRuns, lanes }: GateScoresOptions): string {
   return wgsl`
 struct Params { sublayer: u32 }
 @group(0) @binding(0) var<storage, read> plan: array<u32>;
@@ -39,15 +41,15 @@ struct Params { sublayer: u32 }
 @group(0) @binding(3) var<storage, read_write> z: array<f32>;
 @group(0) @binding(4) var<uniform> params: Params;
 ${loopBound}
-${workgroupReduce(64, ['sum'])}
+${workgroupReduce(lanes, ['sum'])}
 ${sigmoid}
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(${lanes})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   if (group.x >= plan[0]) { return; }
   let row = group.x * ${stride}u;
   var sum = 0.0;
-  for (var i = lane; i < bound(${outputs}u); i += 64u) {
+  for (var i = lane; i < bound(${outputs}u); i += ${lanes}u) {
     let g = sigmoid(gates[row + i]);
     gates[row + i] = g;
     sum += g;

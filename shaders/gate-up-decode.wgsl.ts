@@ -20,7 +20,7 @@ export interface GateUpDecodeOptions {
  * First half of the MLP for one token: a = silu(gate · u) · (up · u), u = RMSNorm(x) (SwiGLU, Shazeer 2020).
  *
  *   plan     u32, read
- *   x        f32 [d]
+ *   x        f32 [d]       normalised already where the form says so
  *   weights  [2 ff, k4] of four: rows of gate, then of up
  *   vectors  f32, norm weights at params.norm, biases [2 ff] at params.bias (units of 4)
  *   a        f32 [ff], written

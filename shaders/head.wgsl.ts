@@ -16,7 +16,7 @@ export interface HeadOptions {
  * Final RMSNorm and language-model head for the last row of the chunk: logits = W · RMSNorm(x[rows - 1]).
  *
  *   plan     u32, read
- *   x        f32 [capacity, d]
+ *   x        f32 [capacity, d]   normalised already where the form says so
  *   weights  [vocab, k4] of four
  *   vectors  f32, final norm weights at params.norm (units of 4)
  *   logits   f32 [vocab], written

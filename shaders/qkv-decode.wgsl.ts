@@ -32,7 +32,7 @@ export function qkvGroups({ heads, kvHeads, headDim, qkNorm, queries, form }: Qk
  * cache. Keys and values are always written; queries only where attention runs.
  *
  *   plan     u32, read     start = the token's position; slot[0] = execute word of this attention
- *   x        f32 [d]       residual stream
+ *   x        f32 [d]       residual stream, normalised already where the form says so
  *   weights  [(heads + 2 kvHeads) headDim, k4] of four: rows of Q, then K, then V
  *   vectors  f32           norm weights at params.norm, biases at params.bias, QK norm weights at params.qkNorm (units of 4)
  *   rope     f32 [context, headDim]   cos of the first half, sin of the second, per position

@@ -16,7 +16,7 @@ import { workgroupReduce } from './snippets/reduce.js'
  *
  * Dispatch: (rows, 1, 1) groups of 64.
  */
-export function rmsNormBackwardShader(o: Omit<RmsNormOptions, 'rows'>): string {
+export function rmsNormBackwardShader(o: Omit<RmsNormOptions, 'rows' | 'lanes'>): string {
   return wgsl`
 struct Params { norm: u32 }
 @group(0) @binding(0) var<storage, read> plan: array<u32>;

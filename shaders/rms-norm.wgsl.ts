@@ -8,6 +8,8 @@ export interface RmsNormOptions {
   d4: number
   eps: number
   rows: Rows
+  /** Invocations of a group, a power of two. */
+  lanes: number
 }
 
 /**
@@ -18,7 +20,7 @@ export interface RmsNormOptions {
  *   vectors  f32, norm weights at params.norm (units of 4)
  *   u        f32 [capacity, d], written
  *
- * Dispatch: (rows, 1, 1) groups of 64; groups beyond the active rows return at once.
+ * Dispatch: (rows, 1, 1) groups of `lanes`; groups beyond the active rows return at once.
  */
 export function rmsNormShader(o: RmsNormOptions): string {
   return wgsl`
@@ -30,16 +32,16 @@ struct Params { slot: u32, norm: u32 }
 @group(0) @binding(4) var<uniform> params: Params;
 ${planRows(o.rows)}
 ${loopBound}
-${workgroupReduce(64, ['sum'])}
+${workgroupReduce(o.lanes, ['sum'])}
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(${o.lanes})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   if (group.x >= rowCount()) { return; }
   let source = rowAt(group.x) * ${o.d4}u;
   var squares = 0.0;
-  for (var i = lane; i < bound(${o.d4}u); i += 64u) { let v = x[source + i]; squares += dot(v, v); }
+  for (var i = lane; i < bound(${o.d4}u); i += ${o.lanes}u) { let v = x[source + i]; squares += dot(v, v); }
   let scale = 1.0 / sqrt(workgroupSum(lane, squares) / ${o.d}.0 + ${eps(o.eps)});
-  for (var i = lane; i < bound(${o.d4}u); i += 64u) {
+  for (var i = lane; i < bound(${o.d4}u); i += ${o.lanes}u) {
     u[group.x * ${o.d4}u + i] = x[source + i] * scale * vectors[params.norm + i];
   }
 }

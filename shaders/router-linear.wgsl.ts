@@ -9,6 +9,8 @@ export interface RouterOptions {
   count: 1 | 2
   /** Single-row chunks: write the execute word straight into the plan, no compaction needed. */
   writesPlan: boolean
+  /** Invocations of a group, a power of two. */
+  lanes: number
 }
 
 /**
@@ -20,7 +22,7 @@ export interface RouterOptions {
  *   thresholds  f32 [2L]   δ per sublayer
  *   z           f32 [2L, capacity], written
  *
- * Dispatch: (rows, 1, 1) groups of 64.
+ * Dispatch: (rows, 1, 1) groups of `lanes`.
  */
 export function routerLinearShader(o: RouterOptions): string {
   return wgsl`
@@ -31,16 +33,16 @@ struct Params { sublayer: u32, weights: u32, stride: u32, d4: u32 }
 @group(0) @binding(3) var<storage, read> thresholds: array<f32>;
 @group(0) @binding(4) var<storage, read_write> z: array<f32>;
 @group(0) @binding(5) var<uniform> params: Params;
-${workgroupReduce(64, ['sum'])}
+${workgroupReduce(o.lanes, ['sum'])}
 ${storeScore(o)}
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(${o.lanes})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let row = group.x;
   for (var s = 0u; s < ${o.count}u; s++) {
     let first = params.weights + s * params.stride;
     var dots = vec4f();
-    for (var i = lane; i < params.d4; i += 64u) { dots = fma(routers[first + i], x[row * ${o.d4}u + i], dots); }
+    for (var i = lane; i < params.d4; i += ${o.lanes}u) { dots = fma(routers[first + i], x[row * ${o.d4}u + i], dots); }
     let score = workgroupSum(lane, dots.x + dots.y + dots.z + dots.w) + routers[first + ${o.d4}u].x;
     if (lane == 0u) { storeScore(params.sublayer + s, row, score); }
   }

@@ -25,10 +25,10 @@ struct Params { sublayer: u32, weights: u32, stride: u32, width: u32, d4: u32 }
 @group(0) @binding(3) var<storage, read> thresholds: array<f32>;
 @group(0) @binding(4) var<storage, read_write> z: array<f32>;
 @group(0) @binding(5) var<uniform> params: Params;
-${workgroupReduce(64, ['sum'])}
+${workgroupReduce(o.lanes, ['sum'])}
 ${storeScore(o)}
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(${o.lanes})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let row = group.x;
   for (var s = 0u; s < ${o.count}u; s++) {
@@ -36,7 +36,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let biases = first + ${o.width * o.d4}u;
     let outputs = biases + ${width4}u;
     var sum = 0.0;
-    for (var unit = lane; unit < params.width; unit += 64u) {
+    for (var unit = lane; unit < params.width; unit += ${o.lanes}u) {
       var dots = vec4f();
       for (var i = 0u; i < params.d4; i++) { dots = fma(routers[first + unit * ${o.d4}u + i], x[row * ${o.d4}u + i], dots); }
       let hidden = max(dots.x + dots.y + dots.z + dots.w + routers[biases + unit / 4u][unit % 4u], 0.0);

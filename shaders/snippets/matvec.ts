@@ -18,6 +18,8 @@ export interface MatvecForm {
    * need `lanes === workgroup`.
    */
   adds: 'memory' | 'subgroups'
+  /** Products with a normalised vector get it so: where invocations share no memory, each would normalise it for itself. */
+  normed?: true
   /** Makes the product instead, of weights in blocks. */
   ofBlocks?: (options: BlockMatvecOptions) => Matvec
 }
@@ -39,8 +41,8 @@ export interface MatvecOptions {
   row: (i: number) => string
   /**
    * WGSL `fn inputVector(i: u32) -> vec4f`. `tile` where it is dear: the group then makes each vector once. With `norm`, RMSNorm (Zhang &
-   * Sennrich 2019) is applied, x / sqrt(mean(x²) + eps) · g: the function is not given, the kernel has `x: array<vec4f>`, `vectors: array<vec4f>` with
-   * g at `params.norm`, and `rowStart()`, the row's index in `x` in units of four values.
+   * Sennrich 2019) is applied, x / sqrt(mean(x²) + eps) · g, unless the form has it so already: the function is not given, the kernel has `x: array<vec4f>`,
+   * `vectors: array<vec4f>` with g at `params.norm`, and `rowStart()`, the row's index in `x` in units of four values.
    */
   input: { code: string; tile: boolean } | { norm: { d: number; eps: number } }
 }
@@ -81,14 +83,12 @@ export function matvec(options: MatvecOptions): Matvec {
   const { workgroup, lanes } = form
   const chunks = chunksOf(dtype, k4)
   const { vectors } = chunks
-  const norm = 'norm' in input ? input.norm : undefined
+  const norm = normOf(form, input)
   const padded4 = Math.ceil(k4 / vectors) * vectors
-  // With one lane to a row every invocation would scale the vector for itself.
-  const tiled = 'tile' in input ? input.tile : lanes === 1 && padded4 <= TILE4
+  const tiled = 'tile' in input && input.tile
   const tile4 = tiled ? Math.min(TILE4, padded4) : k4
   const oneTile = tiled && padded4 <= TILE4
-  const squaresInTile = tiled && norm !== undefined
-  const sums = count + (norm && !squaresInTile ? 1 : 0)
+  const sums = count + (norm ? 1 : 0)
   const vector = (i: number) => {
     const at = `c * ${vectors}u + ${i}u`
     const read = oneTile ? `tile[${at}]` : tiled ? `tile[${at} - first]` : `inputVector(${at})`
@@ -98,13 +98,12 @@ export function matvec(options: MatvecOptions): Matvec {
   }
   const end = loopEnd(chunks.count, lanes > 1)
   const xs = Array.from({ length: vectors }, (_, i) => `x${i}`)
-  const readsNorm = norm !== undefined && !tiled
   const [from, to] =
     oneTile || !tiled ? ['part', end] : [`first / ${vectors}u + part`, `min((first + ${tile4}u) / ${vectors}u, ${end})`]
   const loop = `
     for (var c = ${from}; c < ${to}; c += ${lanes}u) {
-${unroll(vectors, (i) => (readsNorm ? `      let v${i} = ${vector(i)};\n      squares = fma(v${i}, v${i}, squares);` : `      let x${i} = ${vector(i)};`))}
-${readsNorm ? unroll(vectors, (i) => `      let x${i} = v${i} * vectors[params.norm + min(c * ${vectors}u + ${i}u, ${k4 - 1}u)];`) : ''}
+${unroll(vectors, (i) => (norm ? `      let v${i} = ${vector(i)};\n      squares = fma(v${i}, v${i}, squares);` : `      let x${i} = ${vector(i)};`))}
+${norm ? unroll(vectors, (i) => `      let x${i} = v${i} * vectors[params.norm + min(c * ${vectors}u + ${i}u, ${k4 - 1}u)];`) : ''}
 ${unroll(count, (i) => `      acc${i} = chunk(base${i}, c, ${xs.join(', ')}, acc${i});`)}
     }`
   const accumulators = `
@@ -112,11 +111,9 @@ ${unroll(count, (i) => `  let base${i} = chunkStart(${row(i)});\n  var acc${i} =
   const fill = (first: string) => `
     for (var i = lane; i < ${tile4}u; i += ${workgroup}u) {
       if (${first}i < ${k4}u) {
-        let v = inputVector(${first}i);
-        tile[i] = v${squaresInTile ? ' * vectors[params.norm + i];\n        squares += dot(v, v)' : ''};
+        tile[i] = inputVector(${first}i);
       }
     }
-    ${squaresInTile ? 'squareSums[lane] = squares;' : ''}
     workgroupBarrier();`
   const frame = frameOf(form, sums, input)
   return {
@@ -124,17 +121,20 @@ ${unroll(count, (i) => `  let base${i} = chunkStart(${row(i)});\n  var acc${i} =
     declarations: `${frame.declarations}
 @group(0) @binding(2) var<storage, read> weights: array<${chunks.element}>;
 ${chunks.declarations}
-${tiled ? `var<workgroup> tile: array<vec4f, ${tile4}>;` : ''}
-${squaresInTile ? `var<workgroup> squareSums: array<f32, ${workgroup}>;` : ''}`,
+${tiled ? `var<workgroup> tile: array<vec4f, ${tile4}>;` : ''}`,
     body: `
   let part = ${lanes === 1 ? '0u' : `lane % ${lanes}u`};
-${norm ? `  var squares = ${squaresInTile ? '0.0' : 'vec4f()'};` : ''}
+${norm ? '  var squares = vec4f();' : ''}
 ${oneTile ? `${fill('')}${accumulators}${loop}` : accumulators}
 ${oneTile ? '' : tiled ? `  for (var first = 0u; first < bound(${k4}u); first += ${tile4}u) {\n    workgroupBarrier();${fill('first + ')}${loop}\n  }` : loop}
 ${addLanes(form, sums, (i) => total(i < count ? `acc${i}` : 'squares'))}
-${squaresInTile ? `  var total${count} = 0.0;\n  for (var i = 0u; i < bound(${workgroup}u); i++) { total${count} += squareSums[i]; }` : ''}
 ${unroll(count, (i) => `  let sum${i} = total${i}${norm ? ` / sqrt(total${count} / ${norm.d}.0 + ${eps(norm.eps)})` : ''};`)}`,
   }
+}
+
+/** The norm that a product applies. */
+export function normOf({ normed }: MatvecForm, input: MatvecOptions['input']): { d: number; eps: number } | undefined {
+  return 'norm' in input && !normed ? input.norm : undefined
 }
 
 /** What every product has, its body aside: loop bounds, `inputVector`, and what adding the lanes needs. */

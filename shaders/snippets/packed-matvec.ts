@@ -1,4 +1,4 @@
-import { addLanes, type BlockMatvecOptions, frameOf, type Matvec } from './matvec.js'
+import { addLanes, type BlockMatvecOptions, frameOf, type Matvec, normOf } from './matvec.js'
 import { eps } from './norm.js'
 import { loopEnd } from './plan.js'
 import { unroll } from './reduce.js'
@@ -22,7 +22,7 @@ const words = ['x', 'y', 'z', 'w'] as const
  */
 export function packedMatvec({ form, k4, dtype, count, row, input }: BlockMatvecOptions): Matvec {
   const { workgroup, lanes } = form
-  const norm = 'norm' in input ? input.norm : undefined
+  const norm = normOf(form, input)
   const { chunks, code } = dtype === 'q8' ? q8(k4) : q4(k4)
   const blocks = blocksOf(k4)
   const tileBlocks = Math.min(TILE_BLOCKS, blocks)

@@ -3,20 +3,6 @@ import type { GpuDevice } from '../gpu/device.js'
 import { type BoundBuffer, bind, type Dispatch, type ParamsArena } from '../gpu/dispatch.js'
 import type { Binding } from '../gpu/pipelines.js'
 
-export type { AdjustLogitsOptions }
-
-/** Bytes of the uniform buffer. */
-export const AMOUNTS_BYTES = 16
-
-/** Its contents: two f32, one u32. */
-export function adjustAmounts(a: { presence: number; frequency: number; vocab: number }): ArrayBuffer {
-  const view = new DataView(new ArrayBuffer(AMOUNTS_BYTES))
-  view.setFloat32(0, a.presence, true)
-  view.setFloat32(4, a.frequency, true)
-  view.setUint32(8, a.vocab, true)
-  return view.buffer
-}
-
 /** Host side of shaders/adjust-logits.wgsl.ts; buffers of what a variant leaves out are not needed. */
 export async function adjustLogitsKernel(gpu: GpuDevice, options: AdjustLogitsOptions) {
   const where = (wanted: boolean, binding: Binding): Binding => (wanted ? binding : 'none')

@@ -3,14 +3,6 @@ import { partsOf } from '../../shaders/snippets/splits.js'
 import type { GpuDevice } from '../gpu/device.js'
 import { bind, type Dispatch, type ParamsArena } from '../gpu/dispatch.js'
 
-/** The most heads, up to `limit`, that a group can handle: they must share keys and values, and be equally many in all groups. */
-export function headsPerGroup(heads: number, kvHeads: number, limit: number): number {
-  const shared = heads / kvHeads
-  let most = Math.min(limit, shared)
-  while (shared % most !== 0) most--
-  return most
-}
-
 /** Host side of shaders/attention-decode.wgsl.ts: of one query, or of the rows of a batch in the order of `caches`. */
 export async function attentionDecodeKernel(gpu: GpuDevice, options: AttentionDecodeOptions) {
   const caches = options.batch?.caches ?? 1
@@ -32,7 +24,7 @@ export async function attentionDecodeKernel(gpu: GpuDevice, options: AttentionDe
     const [first, ...others] = b.caches
     const numbers = [params.slot, params.z, ...(params.rows ? [0, 0, ...params.rows] : [])]
     return bind(arena, kernel, [b.plan, b.q, first, b.splitSums, numbers, b.z, ...others], ({ context }) => [
-      options.heads / options.headsPerGroup,
+      options.heads,
       partsOf(options.splits, context),
       caches,
     ])

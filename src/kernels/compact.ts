@@ -1,7 +1,7 @@
 import { type CompactOptions, compactShader } from '../../shaders/compact.wgsl.js'
 import type { GpuDevice } from '../gpu/device.js'
 import { bind, type Dispatch, type ParamsArena } from '../gpu/dispatch.js'
-import { lanesOfLoneGroup } from './lone-group.js'
+import { lanesOfLoneGroup } from './group-lanes.js'
 
 /** Host side of shaders/compact.wgsl.ts. */
 export async function compactKernel(

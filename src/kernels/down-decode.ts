@@ -3,9 +3,9 @@ import { rowsPerGroup } from '../../shaders/snippets/matvec.js'
 import type { GpuDevice } from '../gpu/device.js'
 import { bind, type Dispatch, type ParamsArena } from '../gpu/dispatch.js'
 
-/** Host side of shaders/down-decode.wgsl.ts. */
-export async function downDecodeKernel(gpu: GpuDevice, options: DownDecodeOptions) {
-  const kernel = await gpu.pipelines.compile('down-decode', downDecodeShader(options), [
+/** Host side of shaders/down-decode.wgsl.ts; `label` says whose product it is. */
+export async function downDecodeKernel(gpu: GpuDevice, options: DownDecodeOptions, label = 'down-decode') {
+  const kernel = await gpu.pipelines.compile(label, downDecodeShader(options), [
     'read',
     'read',
     'read',

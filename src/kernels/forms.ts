@@ -13,11 +13,15 @@ export interface Matrix {
   parts: 1 | 2
 }
 
-export interface AttentionForm extends Pick<Splits, 'tile' | 'least'> {
-  /** In decode, heads that share keys and values are handled together, at most so many. */
-  headsTogether: number
+/** How decode attention cuts the context. */
+export type InParts = Pick<Splits, 'tile' | 'least'>
+
+export interface AttentionForm {
+  /** In decode: a group for each head and part of the context, whose sums meet in the output product; or scores and values in turn, without barriers. */
+  decode: InParts | 'in turn'
   /** In decode steps of several sequences, their caches that a dispatch binds: where a dispatch costs more than the choice between them. */
   cachesTogether: number
+  /** In prefill, loops over a head's values are unrolled, so that loads go ahead; CPUs behind WebGPU only compile longer. */
   unrolled: boolean
 }
 
@@ -47,7 +51,7 @@ const alongK = (adds: MatvecForm['adds']): GemmForm => ({
   ...{ mostRows: 32, along: { lanes: 128, adds } },
 })
 const SERIAL_TILE: GemmForm = { rows: 8, columns: 4, lanesX: 16, lanesY: 1, stagedK4: 0 }
-const SERIAL_ROWS: MatvecForm = { workgroup: 32, lanes: 1, rowsPerSlot: 2, adds: 'memory' }
+const SERIAL_ROWS: MatvecForm = { workgroup: 32, lanes: 1, rowsPerSlot: 2, adds: 'memory', normed: true }
 
 /** Rows that an invocation takes of a large matrix: the fewer bytes a load brings, the more of them have to be on their way. */
 const ROWS_OF_LARGE: Readonly<Partial<Record<WeightDtype, number>>> = { q8: 4, q4: 8 }
@@ -80,27 +84,36 @@ function gpuForms(matvec: KernelForms['matvec'], adds: MatvecForm['adds']): Kern
     matvec,
     output: mergedRows,
     heads: { workgroup: 256, lanes: 16, rowsPerSlot: 1, adds: 'memory' },
-    attention: { tile: 256, least: 512, headsTogether: 1, cachesTogether: MOST_CACHES, unrolled: true },
+    attention: { decode: { tile: 256, least: 512 }, cachesTogether: MOST_CACHES, unrolled: true },
     gemms,
     batchGemms: gemms,
   }
 }
 
-/** Best first. `serial-rows` was measured on lavapipe, the others on an H200 and an H100 (see BENCH.md). */
+const SERIAL: KernelForms = {
+  matvec: () => SERIAL_ROWS,
+  heads: { ...SERIAL_ROWS, rowsPerSlot: 1 },
+  output: () => SERIAL_ROWS,
+  attention: { decode: 'in turn', cachesTogether: 1, unrolled: false },
+  gemms: [SERIAL_TILE],
+  batchGemms: [SERIAL_TILE, { ...SERIAL_TILE, rows: 2, columns: 8, mostRows: 4 }],
+}
+
+/** What a load costs SwiftShader, its vector units hide in other rows; of blocks it has more to do for each. */
+function serialMoreRows({ dtype, parts }: Matrix): MatvecForm {
+  const isFloat = dtype === 'f32' || dtype === 'f16' || dtype === 'bf16'
+  return { ...SERIAL_ROWS, workgroup: 16, rowsPerSlot: (isFloat ? 8 : 4) / parts }
+}
+
+/** Best first. `serial-rows` was measured on lavapipe, `serial-more-rows` on SwiftShader, the others on an H200 and an H100 (see BENCH.md). */
 export const KERNEL_FORMS: readonly Form<KernelForms>[] = [
   {
-    name: 'serial-rows',
+    name: 'serial-more-rows',
     requires: [],
-    suits: (gpu) => gpu.isSoftware,
-    value: {
-      matvec: () => SERIAL_ROWS,
-      heads: { ...SERIAL_ROWS, rowsPerSlot: 1 },
-      output: () => SERIAL_ROWS,
-      attention: { tile: 64, least: 64, headsTogether: 4, cachesTogether: 1, unrolled: false },
-      gemms: [SERIAL_TILE],
-      batchGemms: [SERIAL_TILE, { ...SERIAL_TILE, rows: 2, columns: 8, mostRows: 4 }],
-    },
+    suits: ({ isSoftware, adapterName }) => isSoftware && /swiftshader/i.test(adapterName),
+    value: { ...SERIAL, matvec: serialMoreRows, output: serialMoreRows },
   },
+  { name: 'serial-rows', requires: [], suits: (gpu) => gpu.isSoftware, value: SERIAL },
   {
     name: 'subgroup-rows',
     requires: ['subgroups'],

@@ -1,11 +1,16 @@
 import { type GateScoresOptions, gateScoresShader } from '../../shaders/gate-scores.wgsl.js'
 import type { GpuDevice } from '../gpu/device.js'
 import { bind, type Dispatch, type ParamsArena } from '../gpu/dispatch.js'
+import { lanesOfRow } from './group-lanes.js'
 
 /** Host side of shaders/gate-scores.wgsl.ts. */
-export async function gateScoresKernel(gpu: GpuDevice, options: GateScoresOptions) {
+export async function gateScoresKernel(
+  gpu: GpuDevice,
+  options: Omit<GateScoresOptions, 'lanes'>,
+  lanes = lanesOfRow(gpu),
+) {
   const bindings = ['read', 'write', 'read', 'write', 'uniform'] as const
-  const kernel = await gpu.pipelines.compile('gate-scores', gateScoresShader(options), bindings)
+  const kernel = await gpu.pipelines.compile('gate-scores', gateScoresShader({ ...options, lanes }), bindings)
   return (
     arena: ParamsArena,
     b: { plan: GPUBuffer; gates: GPUBuffer; thresholds: GPUBuffer; z: GPUBuffer },

@@ -1,10 +1,11 @@
 import { type RmsNormOptions, rmsNormShader } from '../../shaders/rms-norm.wgsl.js'
 import type { GpuDevice } from '../gpu/device.js'
 import { bind, type Dispatch, type ParamsArena } from '../gpu/dispatch.js'
+import { lanesOfRow } from './group-lanes.js'
 
 /** Host side of shaders/rms-norm.wgsl.ts. */
-export async function rmsNormKernel(gpu: GpuDevice, options: RmsNormOptions) {
-  const kernel = await gpu.pipelines.compile('rms-norm', rmsNormShader(options), [
+export async function rmsNormKernel(gpu: GpuDevice, options: Omit<RmsNormOptions, 'lanes'>, lanes = lanesOfRow(gpu)) {
+  const kernel = await gpu.pipelines.compile('rms-norm', rmsNormShader({ ...options, lanes }), [
     'read',
     'read',
     'read',

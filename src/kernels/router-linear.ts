@@ -1,10 +1,15 @@
 import { type RouterOptions, routerLinearShader } from '../../shaders/router-linear.wgsl.js'
 import type { GpuDevice } from '../gpu/device.js'
 import { bind, type Dispatch, type ParamsArena } from '../gpu/dispatch.js'
+import { lanesOfRow } from './group-lanes.js'
 
 /** Host side of shaders/router-linear.wgsl.ts. */
-export async function routerLinearKernel(gpu: GpuDevice, options: RouterOptions) {
-  const kernel = await gpu.pipelines.compile('router-linear', routerLinearShader(options), [
+export async function routerLinearKernel(
+  gpu: GpuDevice,
+  options: Omit<RouterOptions, 'lanes'>,
+  lanes = lanesOfRow(gpu),
+) {
+  const kernel = await gpu.pipelines.compile('router-linear', routerLinearShader({ ...options, lanes }), [
     options.writesPlan ? 'write' : 'read',
     'read',
     'read',

@@ -1,10 +1,15 @@
 import { type RouterTwoLayerOptions, routerTwoLayerShader } from '../../shaders/router-two-layer.wgsl.js'
 import type { GpuDevice } from '../gpu/device.js'
 import { bind, type Dispatch, type ParamsArena } from '../gpu/dispatch.js'
+import { lanesOfRow } from './group-lanes.js'
 
 /** Host side of shaders/router-two-layer.wgsl.ts. */
-export async function routerTwoLayerKernel(gpu: GpuDevice, options: RouterTwoLayerOptions) {
-  const kernel = await gpu.pipelines.compile('router-two-layer', routerTwoLayerShader(options), [
+export async function routerTwoLayerKernel(
+  gpu: GpuDevice,
+  options: Omit<RouterTwoLayerOptions, 'lanes'>,
+  lanes = lanesOfRow(gpu),
+) {
+  const kernel = await gpu.pipelines.compile('router-two-layer', routerTwoLayerShader({ ...options, lanes }), [
     options.writesPlan ? 'write' : 'read',
     'read',
     'read',

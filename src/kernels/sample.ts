@@ -1,7 +1,7 @@
 import { sampleShader } from '../../shaders/sample.wgsl.js'
 import type { GpuDevice } from '../gpu/device.js'
 import { type BoundBuffer, bind, type Dispatch, type ParamsArena } from '../gpu/dispatch.js'
-import { lanesOfLoneGroup } from './lone-group.js'
+import { lanesOfLoneGroup } from './group-lanes.js'
 
 /** Numbers of the sampling rule; see kernels/reference/sampling.ts. 0 turns top-k and min-p off, 1 top-p and the penalty. */
 export interface SampleSettings {

@@ -80,11 +80,13 @@ async function headIsRight(
   const head = await headKernel(gpu, { d, k4, vocab, eps, dtype, form })
   const x = numbers(1, 4 * k4).fill(0, d)
   const norm = numbers(2, 4 * k4)
+  const u = rmsNorm(x, norm, eps, 1, d)
+  const input = form.normed ? Float32Array.from({ length: 4 * k4 }, (_, i) => u[i] ?? 0) : x
   const logits = upload(new Float32Array(vocab))
   const plan = upload(Uint32Array.of(1, 0, 0, 0))
-  const bound = { plan, x: upload(x), weights: upload(words), vectors: upload(norm), logits }
+  const bound = { plan, x: upload(input), weights: upload(words), vectors: upload(norm), logits }
   const made = await run(head(arena, bound, { norm: 0 }), logits, vocab)
-  return close(made, linear(rmsNorm(x, norm, eps, 1, d), values, 1, d, vocab))
+  return close(made, linear(u, values, 1, d, vocab))
 }
 
 async function attentionIsRight(

@@ -1,16 +1,15 @@
 import type { QkvDecodeOptions } from '../../shaders/qkv-decode.wgsl.js'
 import type { Obey } from '../../shaders/snippets/obey.js'
 import type { ParamsArena } from '../gpu/dispatch.js'
-import { attentionDecodeKernel, headsPerGroup } from '../kernels/attention-decode.js'
-import { attentionOutputKernel } from '../kernels/attention-output.js'
 import { downDecodeKernel } from '../kernels/down-decode.js'
 import { embedKernel } from '../kernels/embed.js'
 import { gateUpDecodeKernel } from '../kernels/gate-up-decode.js'
 import { qkvDecodeKernel } from '../kernels/qkv-decode.js'
 import { matrixShapes } from '../model/layer-matrices.js'
 import { isSkipped, makesKeysValues } from '../skip/static-skips.js'
-import { decodeSplits } from './decode-splits.js'
+import { decodeAttention } from './decode-attention.js'
 import type { Engine } from './engine.js'
+import { normedInput } from './normed-input.js'
 import { perDtype } from './per-dtype.js'
 import { perObey } from './per-obey.js'
 import type { LayerProgram, Program, ProgramInputs, Variant } from './program.js'
@@ -23,8 +22,7 @@ export async function decodeKernels(target: Target, variant: Variant) {
   const { gpu, shape, choice } = target
   const { config, d4, ff4 } = shape
   const { heads, kvHeads, headDim, hiddenSize: d, rmsNormEps: eps } = config
-  const { matvec, output, heads: headForm, attention: form } = choice.form.value
-  const splits = decodeSplits(target)
+  const { matvec, heads: headForm } = choice.form.value
   const shapes = matrixShapes(config)
   const qkvKernel = (queries: QkvDecodeOptions['queries']) =>
     perDtype(target, 'qkv', (dtype) =>
@@ -42,33 +40,14 @@ export async function decodeKernels(target: Target, variant: Variant) {
         form: config.qkNorm ? headForm : matvec({ ...shapes.qkv, dtype, parts: 1 }),
       }),
     )
+  const ff = config.intermediateSize
   const make = async (obey: Obey) => {
-    const [qkv, attention, merged, gateUp, down] = await Promise.all([
+    const [qkv, attend, input, gateUp, down] = await Promise.all([
       qkvKernel(obey === 'skip' ? 'word' : 'always'),
-      attentionDecodeKernel(gpu, {
-        heads,
-        kvHeads,
-        headDim,
-        splits,
-        obeys: obey === 'skip' ? 'plan' : 'nothing',
-        headsPerGroup: headsPerGroup(heads, kvHeads, form.headsTogether),
-        unrolled: form.unrolled,
-      }),
-      perDtype(target, 'o', (dtype) =>
-        attentionOutputKernel(gpu, {
-          d,
-          heads,
-          headDim,
-          splits,
-          bias: config.outputBias,
-          dtype,
-          obey,
-          form: output({ ...shapes.o, dtype, parts: 1 }),
-        }),
-      ),
-      perDtype(target, 'gateUp', (dtype) => {
-        const ff = config.intermediateSize
-        return gateUpDecodeKernel(gpu, {
+      decodeAttention(target, obey),
+      normedInput(target, headForm, obey === 'skip' ? 'active' : 'all'),
+      perDtype(target, 'gateUp', (dtype) =>
+        gateUpDecodeKernel(gpu, {
           d,
           k4: d4,
           ff,
@@ -77,8 +56,8 @@ export async function decodeKernels(target: Target, variant: Variant) {
           dtype,
           obey,
           form: matvec({ rows: ff, k: d, dtype, parts: 2 }),
-        })
-      }),
+        }),
+      ),
       perDtype(target, 'down', (dtype) =>
         downDecodeKernel(gpu, {
           d,
@@ -90,32 +69,34 @@ export async function decodeKernels(target: Target, variant: Variant) {
         }),
       ),
     ])
-    return { qkv, attention, output: merged, gateUp, down }
+    return { qkv, attend, input, gateUp, down }
   }
   const phase = 'decode'
   const layers = Array.from({ length: config.layers }, (_, layer) => layer)
   const { policy } = variant
   const projectsAlone = layers.some((i) => isSkipped(policy, 2 * i, phase) && makesKeysValues(policy, i, phase))
-  const [of, keysValues, skipped, route, embed] = await Promise.all([
+  const [of, entered, keysValues, skipped, route, embed] = await Promise.all([
     perObey(variant, { sublayers: shape.sublayers, phase }, make),
+    normedInput(target, headForm, 'all'),
     projectsAlone ? qkvKernel('never') : undefined,
     skippedSublayer(target, policy),
     routingKernels(target, variant, { phase, singleRow: true, positions: 'consecutive' }),
     embedKernel(gpu, { width4: d4, stride4: d4, dtype: target.dtypes.embedding }),
   ])
-  return { of, keysValues, skipped, route, embed }
+  return { of, entered, keysValues, skipped, route, embed }
 }
 
 /**
  * One decode step as dispatches: embed and the layers; head and sampling follow (finish.ts). Everything that changes from step
  * to step (token, position, execute words, stop flag) lies in GPU buffers, so the same list is recorded K times per submit.
- * What every token skips has none, or a scale. A layer has at most 7 dispatches: routers, QKV, attention, output, (routers after attention,) gate and up, down.
+ * What every token skips has none, or a scale. A layer has at most 7 dispatches: routers, QKV, attention, output, (routers after attention,) gate and up, down. CPUs
+ * behind WebGPU, to which a dispatch is little, take three more: norms before QKV and gate, and attention in two.
  */
 export async function decodeProgram(engine: Engine, arena: ParamsArena, inputs: ProgramInputs): Promise<Program> {
-  const { of, keysValues, skipped, route, embed } = await decodeKernels(engine.target, inputs)
+  const { of, entered, keysValues, skipped, route, embed } = await decodeKernels(engine.target, inputs)
   const { weights, scratch } = engine
   const { buffers, cache } = inputs
-  const { x, q, splitSums, inner } = scratch
+  const { x, q, inner } = scratch
   const { vectors } = weights
   const { plan, ids } = buffers
   const layers = weights.layers.map((w, layer): LayerProgram => {
@@ -125,30 +106,31 @@ export async function decodeProgram(engine: Engine, arena: ParamsArena, inputs: 
     const kv = cache.kv[layer] as GPUBuffer
     const slot = r.attentionSlot
     const project = r.keysValues ? (attention?.qkv ?? keysValues) : undefined
+    const first = entered(engine, arena, plan, { slot: 0, norm: w.inputNorm })
+    const second = mlp?.input(engine, arena, plan, { slot: r.mlpSlot, norm: w.postNorm })
     return {
       ...r.program,
       attention: [
         ...(project
           ? [
+              ...first.before,
               project(layer)(
                 arena,
-                { plan, x, weights: w.qkv, vectors, rope: cache.rope, kv, q },
+                { plan, x: first.x, weights: w.qkv, vectors, rope: cache.rope, kv, q },
                 { slot, norm: w.inputNorm, bias: w.qkvBias, qkNorm: w.qkNorm },
               ),
             ]
           : []),
         ...(attention
-          ? [
-              attention.attention(arena, { plan, q, caches: [kv], splitSums }, { slot, z: 0 }),
-              attention.output(layer)(arena, { plan, splitSums, weights: w.o, vectors, x }, { slot, bias: w.oBias }),
-            ]
+          ? attention.attend(engine, arena, { plan, cache, layer, slot })
           : skipped(engine, arena, plan, 2 * layer)),
       ],
       mlp: mlp
         ? [
+            ...(second?.before ?? []),
             mlp.gateUp(layer)(
               arena,
-              { plan, x, weights: w.gateUp, vectors, a: inner },
+              { plan, x: second?.x ?? x, weights: w.gateUp, vectors, a: inner },
               { slot: r.mlpSlot, norm: w.postNorm, bias: w.gateUpBias },
             ),
             mlp.down(layer)(

@@ -3,6 +3,7 @@ import { headKernel } from '../kernels/head.js'
 import { packBitsKernel } from '../kernels/pack-bits.js'
 import { sampleKernel } from '../kernels/sample.js'
 import type { Engine } from './engine.js'
+import { normedInput } from './normed-input.js'
 import type { ProgramInputs, Variant } from './program.js'
 import { recordStride } from './sequence-buffers.js'
 import type { Target } from './target.js'
@@ -20,39 +21,32 @@ export interface Endings {
 }
 
 /** Compiles the kernels of `endings`. */
-export async function endingKernels({ gpu, shape, capacity, dtypes, choice }: Target, variant: Variant) {
+export async function endingKernels(target: Target, variant: Variant) {
+  const { gpu, shape, capacity, dtypes, choice } = target
   const { config, sublayers, d4: k4 } = shape
   const { margins, policy } = variant
   const { hiddenSize: d, vocabSize: vocab, rmsNormEps: eps } = config
-  const [pack, head, sample] = await Promise.all([
+  const form = choice.form.value.matvec({ rows: vocab, k: d, dtype: dtypes.head, parts: 1 })
+  const [pack, input, head, sample] = await Promise.all([
     policy.scoring && packBitsKernel(gpu, { sublayers, capacity, stride: recordStride(shape, margins), margins }),
-    headKernel(gpu, {
-      d,
-      k4,
-      vocab,
-      eps,
-      dtype: dtypes.head,
-      form: choice.form.value.matvec({ rows: vocab, k: d, dtype: dtypes.head, parts: 1 }),
-    }),
+    // All rows, as what makes keys and values: one kernel less to compile, and one more norm in a chunk.
+    normedInput(target, form, 'all'),
+    headKernel(gpu, { d, k4, vocab, eps, dtype: dtypes.head, form }),
     sampleKernel(gpu),
   ])
-  return { pack, head, sample }
+  return { pack, input, head, sample }
 }
 
 export async function endings(engine: Engine, arena: ParamsArena, inputs: ProgramInputs): Promise<Endings> {
-  const { pack, head, sample } = await endingKernels(engine.target, inputs)
+  const { pack, input, head, sample } = await endingKernels(engine.target, inputs)
   const { weights, scratch } = engine
   const { buffers } = inputs
   const packing = pack ? [pack(arena, buffers, { row: 0 })] : []
-  const { x, logits } = scratch
-  const score = [
-    ...packing,
-    head(
-      arena,
-      { plan: buffers.plan, x, weights: weights.head, vectors: weights.vectors, logits },
-      { norm: weights.finalNorm },
-    ),
-  ]
+  const { plan } = buffers
+  const { logits } = scratch
+  const { head: matrix, vectors, finalNorm: norm } = weights
+  const { x, before } = input(engine, arena, plan, { slot: 0, norm })
+  const score = [...packing, ...before, head(arena, { plan, x, weights: matrix, vectors, logits }, { norm })]
   const sampled = (from: GPUBuffer) => sample(arena, { ...buffers, logits: from })
   return { packing, score, sample: sampled, finish: [...score, sampled(logits)] }
 }

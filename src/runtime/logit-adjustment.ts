@@ -1,5 +1,6 @@
+import type { AdjustLogitsOptions } from '../../shaders/adjust-logits.wgsl.js'
 import type { BoundBuffer, Dispatch, ParamsArena } from '../gpu/dispatch.js'
-import { type AdjustLogitsOptions, AMOUNTS_BYTES, adjustAmounts, adjustLogitsKernel } from '../kernels/adjust-logits.js'
+import { AMOUNTS_BYTES, adjustAmounts } from '../kernels/adjust-amounts.js'
 import type { Engine } from './engine.js'
 import type { Sampling } from './sampling.js'
 import type { SequenceBuffers } from './sequence-buffers.js'
@@ -60,6 +61,7 @@ export class LogitAdjustment {
     if (!anything(variant)) return undefined
     const { gpu, shape } = this.engine
     const { vocabSize: vocab } = shape.config
+    const { adjustLogitsKernel } = await import('../kernels/adjust-logits.js')
     const kernel = await adjustLogitsKernel(gpu, variant)
     if (this.#destroyed) return undefined
     const out = this.#storage('adjusted logits', vocab)

@@ -5,6 +5,7 @@ import { ropeTable } from '../model/rope.js'
 import type { SkipPolicy } from '../skip/policy.js'
 import { routerBlocks } from './router-arena.js'
 import type { RuntimeShape } from './shape.js'
+import type { Target } from './target.js'
 
 /** Words of one ring record: the token, the execute bits, and the margins where they are traced. */
 export function recordStride(shape: RuntimeShape, margins: boolean): number {
@@ -70,14 +71,18 @@ export interface Cache {
   readonly kv: readonly GPUBuffer[]
   /** [positions, headDim] */
   readonly rope: GPUBuffer
+  /** Of one query, [positions, heads]: only where scores and values come in turn. */
+  readonly scores: GPUBuffer | undefined
 }
 
-export function createCache(gpu: GpuDevice, shape: RuntimeShape, positions: number): Cache {
-  const { layers, rope, headDim } = shape.config
+export function createCache({ gpu, shape, choice }: Target, positions: number): Cache {
+  const { layers, rope, heads, headDim } = shape.config
+  const inTurn = choice.form.value.attention.decode === 'in turn'
   return {
     positions,
     kv: Array.from({ length: layers }, (_, i) => gpu.memory.storage(`kv ${i}`, 4 * positions * shape.kvWidth)),
     rope: gpu.memory.upload('rope', ropeTable(rope, headDim, 0, positions) as Float32Array<ArrayBuffer>),
+    scores: inTurn ? gpu.memory.storage('scores', 4 * positions * heads) : undefined,
   }
 }
 
@@ -98,5 +103,5 @@ export function copyMargins(gpu: GpuDevice, { z }: SequenceBuffers, to: Sequence
 }
 
 export function destroyCache(gpu: GpuDevice, cache: Cache): void {
-  for (const buffer of [...cache.kv, cache.rope]) gpu.memory.destroy(buffer)
+  for (const buffer of [...cache.kv, cache.rope, cache.scores]) if (buffer) gpu.memory.destroy(buffer)
 }

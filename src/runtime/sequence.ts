@@ -116,7 +116,7 @@ export class Sequence {
     this.#policy = policy
     const { gpu, shape, capacity } = engine
     this.#buffers = createSequenceBuffers(gpu, shape, policy, capacity, options.margins ?? false)
-    this.#cache = createCache(gpu, shape, Math.min(FIRST_POSITIONS, options.contextLength))
+    this.#cache = createCache(engine.target, Math.min(FIRST_POSITIONS, options.contextLength))
     this.#ring = new ReadbackRing(gpu)
     this.#stride = recordStride(shape, options.margins ?? false)
     this.#adjustment = new LogitAdjustment(engine)
@@ -208,7 +208,7 @@ export class Sequence {
     const { gpu, shape } = this.engine
     const copy = new Sequence(this.engine, this.policy, this.options)
     destroyCache(gpu, copy.#cache)
-    copy.#cache = createCache(gpu, shape, this.#cache.positions)
+    copy.#cache = createCache(this.engine.target, this.#cache.positions)
     copyCache(gpu, shape, this.#cache, copy.#cache, this.#length)
     if (decidesOnce(this.policy)) copyMargins(gpu, this.#buffers, copy.#buffers)
     copy.#length = this.#length
@@ -549,7 +549,7 @@ export class Sequence {
     if (positions <= this.#cache.positions) return
     const { gpu, shape } = this.engine
     const doubled = Math.max(positions, 2 * this.#cache.positions)
-    const grown = createCache(gpu, shape, Math.min(this.options.contextLength, doubled))
+    const grown = createCache(this.engine.target, Math.min(this.options.contextLength, doubled))
     copyCache(gpu, shape, this.#cache, grown, this.#length)
     destroyCache(gpu, this.#cache)
     this.#cache = grown

@@ -158,7 +158,9 @@ function kernelBytes({ shape, weights }: Engine, kernel: string, context: number
     return weights.dtypes.layers.reduce((sum, dtypes) => sum + matrixBytes(rows, k, dtypes[matrix]), 0)
   }
   if (kernel === 'head') return matrixBytes(config.vocabSize, config.hiddenSize, weights.dtypes.head)
-  if (kernel === 'attention-decode') return config.layers * 4 * 2 * config.kvHeads * config.headDim * (context + 1)
+  const keys = config.layers * 4 * config.kvHeads * config.headDim * (context + 1)
+  if (kernel === 'attention-decode') return 2 * keys
+  if (kernel === 'attention-scores' || kernel === 'attention-values') return keys
   return undefined
 }
 

@@ -253,7 +253,7 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
       // Fourteen layers of attention and MLP.
       expect(await view.locator('svg').first().locator('rect').count()).toBe(28)
       await view.locator('summary').last().click()
-      expect(await view.locator('table').nth(2).textContent()).toContain('attention-decode')
+      expect(await view.locator('table').nth(2).textContent()).toContain('attention-scores')
       expect(await accessibilityFindings(page)).toEqual([])
       await picture(page, 'demo-profile')
       await page.evaluate(() => document.querySelector('skip-inspector')!.setAttribute('view', 'grid'))

@@ -1,11 +1,7 @@
 import { expect, it } from 'vitest'
-import { REFUSED } from '../../shaders/adjust-logits.wgsl.js'
-import {
-  type AdjustLogitsOptions,
-  AMOUNTS_BYTES,
-  adjustAmounts,
-  adjustLogitsKernel,
-} from '../../src/kernels/adjust-logits.js'
+import { type AdjustLogitsOptions, REFUSED } from '../../shaders/adjust-logits.wgsl.js'
+import { AMOUNTS_BYTES, adjustAmounts } from '../../src/kernels/adjust-amounts.js'
+import { adjustLogitsKernel } from '../../src/kernels/adjust-logits.js'
 import { adjustLogits } from '../../src/kernels/reference/adjust-logits.js'
 import { Prng } from '../fixtures/prng.js'
 import { expectClose, gpuSuite, noise, planOf, range } from '../gpu/testing.js'

@@ -18,8 +18,6 @@ const VARIANTS: AttentionDecodeOptions[] = [
     headDim: 20,
     splits: { most: 3, tile: 64, least: 64 },
     obeys: 'plan',
-    headsPerGroup: 3,
-    unrolled: false,
   },
   {
     heads: 6,
@@ -27,8 +25,6 @@ const VARIANTS: AttentionDecodeOptions[] = [
     headDim: 20,
     splits: { most: 3, tile: 256, least: 512 },
     obeys: 'plan',
-    headsPerGroup: 1,
-    unrolled: true,
   },
   {
     heads: 4,
@@ -36,8 +32,6 @@ const VARIANTS: AttentionDecodeOptions[] = [
     headDim: 64,
     splits: { most: 16, tile: 64, least: 64 },
     obeys: 'nothing',
-    headsPerGroup: 1,
-    unrolled: true,
   },
   // The largest head: every invocation owns a column, and a vec4 of positions is shared by none.
   {
@@ -46,8 +40,6 @@ const VARIANTS: AttentionDecodeOptions[] = [
     headDim: 256,
     splits: { most: 2, tile: 64, least: 128 },
     obeys: 'plan',
-    headsPerGroup: 3,
-    unrolled: false,
   },
   {
     heads: 2,
@@ -55,8 +47,6 @@ const VARIANTS: AttentionDecodeOptions[] = [
     headDim: 4,
     splits: { most: 1, tile: 256, least: 256 },
     obeys: 'nothing',
-    headsPerGroup: 1,
-    unrolled: true,
   },
   {
     heads: 6,
@@ -64,8 +54,6 @@ const VARIANTS: AttentionDecodeOptions[] = [
     headDim: 20,
     splits: { most: 20, tile: 64, least: 64 },
     obeys: 'plan',
-    headsPerGroup: 3,
-    unrolled: false,
     holes: true,
   },
   {
@@ -74,8 +62,6 @@ const VARIANTS: AttentionDecodeOptions[] = [
     headDim: 64,
     splits: { most: 16, tile: 64, least: 64 },
     obeys: 'nothing',
-    headsPerGroup: 2,
-    unrolled: true,
     holes: true,
   },
 ]
@@ -84,90 +70,87 @@ const VARIANTS: AttentionDecodeOptions[] = [
 const HOLES = new Set([3, 7, ...range(64).map((i) => 64 + i), 191, 192, 256])
 
 gpuSuite('attention-decode', (bench) => {
-  describe.each(VARIANTS)(
-    '$heads/$kvHeads heads of $headDim, tiles of $splits.tile, $headsPerGroup together, holes: $holes',
-    (variant) => {
-      const { heads, kvHeads, headDim } = variant
-      const { most: splits, tile, least } = variant.splits
-      const prng = new Prng(headDim)
-      const kvWidth = kvHeads * headDim
-      const q = noise(prng, heads * headDim, 2)
-      const holes = new Set(variant.holes ? HOLES : [])
-      const kv = Float32Array.from(
-        fillSkipped(
-          noise(prng, LONGEST * 2 * kvWidth),
-          { skips: range(LONGEST).map((i) => holes.has(i)), positions: range(LONGEST) },
-          variant,
+  describe.each(VARIANTS)('$heads/$kvHeads heads of $headDim, tiles of $splits.tile, holes: $holes', (variant) => {
+    const { heads, kvHeads, headDim } = variant
+    const { most: splits, tile, least } = variant.splits
+    const prng = new Prng(headDim)
+    const kvWidth = kvHeads * headDim
+    const q = noise(prng, heads * headDim, 2)
+    const holes = new Set(variant.holes ? HOLES : [])
+    const kv = Float32Array.from(
+      fillSkipped(
+        noise(prng, LONGEST * 2 * kvWidth),
+        { skips: range(LONGEST).map((i) => holes.has(i)), positions: range(LONGEST) },
+        variant,
+      ),
+    )
+    const sumWords = heads * splits * headDim
+
+    const run = async (o: { rows?: number; word?: number; context: number; longest?: number }) => {
+      const { gpu, arena } = bench
+      const kernel = await attentionDecodeKernel(gpu, variant)
+      // Rows behind the query hold what is no number: they must not be read into the result.
+      const cache = Float32Array.from(kv, (value, i) => (i < o.context * 2 * kvWidth ? value : Number.NaN))
+      const buffers = {
+        plan: bench.upload(
+          planOf({ rows: o.rows ?? 1, start: o.context - 1, capacity: 1, execute: [[1], [o.word ?? 1]] }),
         ),
-      )
-      const sumWords = heads * splits * headDim
-
-      const run = async (o: { rows?: number; word?: number; context: number; longest?: number }) => {
-        const { gpu, arena } = bench
-        const kernel = await attentionDecodeKernel(gpu, variant)
-        // Rows behind the query hold what is no number: they must not be read into the result.
-        const cache = Float32Array.from(kv, (value, i) => (i < o.context * 2 * kvWidth ? value : Number.NaN))
-        const buffers = {
-          plan: bench.upload(
-            planOf({ rows: o.rows ?? 1, start: o.context - 1, capacity: 1, execute: [[1], [o.word ?? 1]] }),
-          ),
-          q: bench.upload(q),
-          caches: [bench.upload(cache)],
-          splitSums: bench.poisoned(sumWords + 2 * heads * splits),
-        }
-        await bench.run([kernel(arena, buffers, { slot: planSlot(1, 1), z: 0 })], { context: o.longest ?? o.context })
-        return buffers.splitSums
+        q: bench.upload(q),
+        caches: [bench.upload(cache)],
+        splitSums: bench.poisoned(sumWords + 2 * heads * splits),
       }
+      await bench.run([kernel(arena, buffers, { slot: planSlot(1, 1), z: 0 })], { context: o.longest ?? o.context })
+      return buffers.splitSums
+    }
 
-      /** What attention-output makes of the parts that were written. */
-      const combine = (values: Float32Array, words: Uint32Array): number[] =>
-        range(heads).flatMap((head) => {
-          const parts = range(splits, head * splits).filter((cell) => words[sumWords + 2 * cell] !== POISON)
-          const maximum = Math.max(...parts.map((cell) => values[sumWords + 2 * cell]!))
-          const factors = parts.map((cell) => Math.exp(values[sumWords + 2 * cell]! - maximum))
-          const weight = parts.reduce((sum, cell, i) => sum + factors[i]! * values[sumWords + 2 * cell + 1]!, 0)
-          return range(headDim).map(
-            (c) => parts.reduce((sum, cell, i) => sum + factors[i]! * values[cell * headDim + c]!, 0) / weight,
-          )
-        })
-
-      const expectAttended = async (splitSums: GPUBuffer, context: number) => {
-        const words = await bench.words(splitSums)
-        const rows = range(context)
-        const k = takeRows(kv, rows, kvWidth, 2 * kvWidth)
-        const v = takeRows(kv.subarray(kvWidth), rows, kvWidth, 2 * kvWidth)
-        const expected = attention(q, k, v, [context - 1], heads, kvHeads, headDim, holes)
-        expectClose(combine(await bench.floats(splitSums), words), expected)
-
-        const length = Math.max(least, tile * Math.ceil(Math.ceil(context / tile) / splits))
-        const used = Math.ceil(context / length)
-        for (const cell of range(heads * splits).filter((i) => i % splits >= used)) {
-          const touched = [...words.subarray(cell * headDim, (cell + 1) * headDim)].filter((word) => word !== POISON)
-          expectClose(touched, [], 0, `part ${cell}, which has no positions`)
-        }
-      }
-
-      it.each(CONTEXTS)('attends to %i positions', async (context) => {
-        await expectAttended(await run({ context }), context)
+    /** What attention-output makes of the parts that were written. */
+    const combine = (values: Float32Array, words: Uint32Array): number[] =>
+      range(heads).flatMap((head) => {
+        const parts = range(splits, head * splits).filter((cell) => words[sumWords + 2 * cell] !== POISON)
+        const maximum = Math.max(...parts.map((cell) => values[sumWords + 2 * cell]!))
+        const factors = parts.map((cell) => Math.exp(values[sumWords + 2 * cell]! - maximum))
+        const weight = parts.reduce((sum, cell, i) => sum + factors[i]! * values[sumWords + 2 * cell + 1]!, 0)
+        return range(headDim).map(
+          (c) => parts.reduce((sum, cell, i) => sum + factors[i]! * values[cell * headDim + c]!, 0) / weight,
+        )
       })
 
-      it('leaves the groups of a longer context in the same submit idle', async () => {
-        await expectAttended(await run({ context: 65, longest: LONGEST }), 65)
-      })
+    const expectAttended = async (splitSums: GPUBuffer, context: number) => {
+      const words = await bench.words(splitSums)
+      const rows = range(context)
+      const k = takeRows(kv, rows, kvWidth, 2 * kvWidth)
+      const v = takeRows(kv.subarray(kvWidth), rows, kvWidth, 2 * kvWidth)
+      const expected = attention(q, k, v, [context - 1], heads, kvHeads, headDim, holes)
+      expectClose(combine(await bench.floats(splitSums), words), expected)
 
-      if (variant.obeys !== 'nothing') {
-        it('writes nothing where the word is 0', async () => {
-          await bench.expectUntouched(await run({ context: 65, word: 0 }))
-        })
-      } else {
-        it('runs where the word is 0', async () => {
-          await expectAttended(await run({ context: 65, word: 0 }), 65)
-        })
+      const length = Math.max(least, tile * Math.ceil(Math.ceil(context / tile) / splits))
+      const used = Math.ceil(context / length)
+      for (const cell of range(heads * splits).filter((i) => i % splits >= used)) {
+        const touched = [...words.subarray(cell * headDim, (cell + 1) * headDim)].filter((word) => word !== POISON)
+        expectClose(touched, [], 0, `part ${cell}, which has no positions`)
       }
+    }
 
-      it('writes nothing after the end', async () => {
-        await bench.expectUntouched(await run({ context: 65, rows: 0 }))
+    it.each(CONTEXTS)('attends to %i positions', async (context) => {
+      await expectAttended(await run({ context }), context)
+    })
+
+    it('leaves the groups of a longer context in the same submit idle', async () => {
+      await expectAttended(await run({ context: 65, longest: LONGEST }), 65)
+    })
+
+    if (variant.obeys !== 'nothing') {
+      it('writes nothing where the word is 0', async () => {
+        await bench.expectUntouched(await run({ context: 65, word: 0 }))
       })
-    },
-  )
+    } else {
+      it('runs where the word is 0', async () => {
+        await expectAttended(await run({ context: 65, word: 0 }), 65)
+      })
+    }
+
+    it('writes nothing after the end', async () => {
+      await bench.expectUntouched(await run({ context: 65, rows: 0 }))
+    })
+  })
 })

@@ -20,16 +20,16 @@ const CONTEXT = Math.max(...POSITIONS) + 1
 /** Of the largest group each cache has code of its own, which takes long to compile. */
 const SIZES = [
   {
-    ...{ heads: 6, kvHeads: 2, headDim: 20, qkNorm: true, tile: 64, headsPerGroup: 3, unrolled: false },
+    ...{ heads: 6, kvHeads: 2, headDim: 20, qkNorm: true, tile: 64 },
     groups: [[4], [5, 1]],
   },
   // More pairs than a group has invocations.
   {
-    ...{ heads: 2, kvHeads: 2, headDim: 132, qkNorm: false, tile: 64, headsPerGroup: 1, unrolled: false },
-    groups: [[0, 2, 3]],
+    ...{ heads: 2, kvHeads: 2, headDim: 132, qkNorm: false, tile: 64 },
+    groups: [[2]],
   },
   {
-    ...{ heads: 2, kvHeads: 1, headDim: 8, qkNorm: false, tile: 64, headsPerGroup: 1, unrolled: true },
+    ...{ heads: 2, kvHeads: 1, headDim: 8, qkNorm: false, tile: 64 },
     groups: [[3, 5, 0, 2]],
   },
 ]

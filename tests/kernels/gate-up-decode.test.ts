@@ -49,15 +49,11 @@ gpuSuite('gate-up-decode', (bench) => {
     describe.each(packed ? KERNEL_FORMS.map(packedForm) : KERNEL_FORMS)(`$name, ${dtype}, ${obey}`, ({ value }) => {
       const run = async (rows: number, word: number) => {
         const { gpu, arena } = bench
-        const kernel = await gateUpDecodeKernel(gpu, {
-          ...variant,
-          k4: Math.ceil(d / 4),
-          ff: FF,
-          form: value.matvec({ rows: LIKE, k: d, dtype: variant.dtype, parts: 2 }),
-        })
+        const form = value.matvec({ rows: LIKE, k: d, dtype: variant.dtype, parts: 2 })
+        const kernel = await gateUpDecodeKernel(gpu, { ...variant, k4: Math.ceil(d / 4), ff: FF, form })
         const buffers = {
           plan: bench.upload(planOf({ rows, start: 9, capacity: 1, execute: [[1], [word]] })),
-          x: bench.upload(padRows(x, d)),
+          x: bench.upload(padRows(form.normed ? Float32Array.from(rmsNorm(x, norm, eps, 1, d)) : x, d)),
           weights: bench.upload(bytes),
           vectors: bench.upload(vectors.data),
           a: bench.poisoned(FF + 1),

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { planSlot } from '../../shaders/snippets/plan.js'
 import { addGatedKernel } from '../../src/kernels/add-gated.js'
 import { attentionDecodeKernel } from '../../src/kernels/attention-decode.js'
+import { attentionInTurnKernels } from '../../src/kernels/attention-in-turn.js'
 import { attentionOutputKernel } from '../../src/kernels/attention-output.js'
 import { attentionPrefillKernel } from '../../src/kernels/attention-prefill.js'
 import { compactKernel } from '../../src/kernels/compact.js'
@@ -61,7 +62,7 @@ const RUN: Record<string, Run> = {
     await bench.expectUntouched(buffers.out, written)
   },
 
-  /** Both halves: an output projection that copies, onto a residual stream of zeros. */
+  /** Both halves: an output projection that copies, onto a residual stream of zeros. And in turn. */
   async attention_decode(bench, c, forms) {
     const [, heads, headDim] = c.shape('q') as [number, number, number]
     const [positions, kvHeads] = c.shape('k') as [number, number]
@@ -70,8 +71,6 @@ const RUN: Record<string, Run> = {
     const attend = await attentionDecodeKernel(bench.gpu, {
       ...options,
       obeys: 'plan',
-      headsPerGroup: 1,
-      unrolled: false,
     })
     const output = await attentionOutputKernel(bench.gpu, {
       ...options,
@@ -95,6 +94,12 @@ const RUN: Record<string, Run> = {
       context: positions,
     })
     expectGolden(c, 'y', await bench.floats(buffers.x))
+
+    const inTurn = await attentionInTurnKernels(bench.gpu, { heads, kvHeads, headDim, obeys: 'plan' })
+    const [kv] = buffers.caches as [GPUBuffer]
+    const own = { ...buffers, kv, scores: bench.poisoned(heads * positions), out: bench.poisoned(d) }
+    await bench.run(inTurn(bench.arena, own, { slot, z: 0, row: 0 }), { context: positions })
+    expectGolden(c, 'y', await bench.floats(own.out))
   },
 
   async linear(bench, c, forms) {
@@ -251,8 +256,10 @@ const RUN: Record<string, Run> = {
     const down = await downDecodeKernel(bench.gpu, { ...common, d, k4: ff4 })
     const x = bench.inout(padRows(c.floats('h'), d))
     const a = buffers.inner
+    const { normed } = common.form
     await bench.run([
-      up(bench.arena, { ...shared, plan, x, a }, { slot, bias: 0, ...vectors.at }),
+      ...(normed ? [norm(bench.arena, { ...buffers, x }, { slot, ...vectors.at })] : []),
+      up(bench.arena, { ...shared, plan, x: normed ? buffers.u : x, a }, { slot, bias: 0, ...vectors.at }),
       down(bench.arena, { ...shared, plan, a, weights: downWeights, x }, { slot, bias: 0 }),
     ])
     expectGolden(c, 'y', takeRows(await bench.floats(x), [0], d, 4 * d4))

@@ -65,7 +65,7 @@ gpuSuite('head', (bench) => {
       const kernel = await headKernel(gpu, { d, k4: Math.ceil(d / 4), vocab, eps, dtype, form })
       const buffers = {
         plan: bench.upload(planOf({ rows, start: 5, capacity: CAPACITY })),
-        x: bench.upload(padRows(x, d)),
+        x: bench.upload(padRows('normed' in form ? Float32Array.from(rmsNorm(x, norm, eps, CAPACITY, d)) : x, d)),
         weights: bench.upload(bytes),
         vectors: bench.upload(vectors.data),
         logits: bench.poisoned(vocab),

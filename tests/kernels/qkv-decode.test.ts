@@ -72,17 +72,13 @@ gpuSuite('qkv-decode', (bench) => {
       ({ value }) => {
         const run = async (o: { position: number; rows?: number; word?: number }) => {
           const { gpu, arena } = bench
-          const kernel = await qkvDecodeKernel(gpu, {
-            ...variant,
-            k4: Math.ceil(d / 4),
-            eps,
-            form: qkNorm ? value.heads : value.matvec({ rows: LIKE, k: d, dtype, parts: 1 }),
-          })
+          const form = qkNorm ? value.heads : value.matvec({ rows: LIKE, k: d, dtype, parts: 1 })
+          const kernel = await qkvDecodeKernel(gpu, { ...variant, k4: Math.ceil(d / 4), eps, form })
           const buffers = {
             plan: bench.upload(
               planOf({ rows: o.rows ?? 1, start: o.position, capacity: 1, execute: [[1], [o.word ?? 1]] }),
             ),
-            x: bench.upload(padRows(x, d)),
+            x: bench.upload(padRows(form.normed ? Float32Array.from(rmsNorm(x, norm, eps, 1, d)) : x, d)),
             weights: bench.upload(bytes),
             vectors: bench.upload(vectors.data),
             rope: bench.upload(table),

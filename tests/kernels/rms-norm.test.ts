@@ -17,13 +17,14 @@ import {
 
 const CAPACITY = 9
 const VARIANTS = [
-  { d: 70, rows: 'all', eps: 1e-6 },
-  { d: 70, rows: 'active', eps: 1e-5 },
-  { d: 333, rows: 'active', eps: 0.5 },
+  { d: 70, rows: 'all', eps: 1e-6, lanes: 64 },
+  { d: 70, rows: 'active', eps: 1e-5, lanes: 8 },
+  { d: 333, rows: 'active', eps: 0.5, lanes: 64 },
+  { d: 333, rows: 'all', eps: 1e-5, lanes: 8 },
 ] as const
 
 gpuSuite('rms-norm', (bench) => {
-  describe.each(VARIANTS)('d $d, $rows rows', (variant) => {
+  describe.each(VARIANTS)('d $d, $rows rows, $lanes invocations', (variant) => {
     const { d, eps } = variant
     const width = 4 * Math.ceil(d / 4)
     const prng = new Prng(d)
@@ -34,7 +35,7 @@ gpuSuite('rms-norm', (bench) => {
 
     const run = async (rows: number, mask: readonly number[]) => {
       const { gpu, arena } = bench
-      const kernel = await rmsNormKernel(gpu, { d, d4: width / 4, eps, rows: variant.rows })
+      const kernel = await rmsNormKernel(gpu, { d, d4: width / 4, eps, rows: variant.rows }, variant.lanes)
       const buffers = {
         plan: bench.upload(planOf({ rows, capacity: CAPACITY, execute: [[1], mask] })),
         x: bench.upload(padRows(x, d)),

@@ -14,13 +14,14 @@ const LAYERS = 2
 
 gpuSuite('routers', (bench) => {
   const VARIANTS = [
-    { kind: 'linear', d: 70, width: 0 },
-    { kind: 'linear', d: 333, width: 0 },
-    { kind: 'two-layer', d: 70, width: 17 },
-    { kind: 'two-layer', d: 64, width: 70 },
+    { kind: 'linear', d: 70, width: 0, lanes: 8 },
+    { kind: 'linear', d: 333, width: 0, lanes: 8 },
+    { kind: 'linear', d: 333, width: 0, lanes: 64 },
+    { kind: 'two-layer', d: 70, width: 17, lanes: 8 },
+    { kind: 'two-layer', d: 64, width: 70, lanes: 64 },
   ] as const
 
-  describe.each(VARIANTS)('$kind, d $d, width $width', ({ kind, d, width }) => {
+  describe.each(VARIANTS)('$kind, d $d, width $width, $lanes invocations', ({ kind, d, width, lanes }) => {
     const prng = new Prng(d)
     const x = noise(prng, CAPACITY * d)
     const thresholds = Float32Array.of(0, 0.25, -0.75, 1.5)
@@ -50,8 +51,8 @@ gpuSuite('routers', (bench) => {
       const options = { d4: Math.ceil(d / 4), capacity, count: o.count, writesPlan: o.single }
       const kernel =
         kind === 'linear'
-          ? await routerLinearKernel(gpu, options)
-          : await routerTwoLayerKernel(gpu, { ...options, width })
+          ? await routerLinearKernel(gpu, options, lanes)
+          : await routerTwoLayerKernel(gpu, { ...options, width }, lanes)
       const before = planOf({ rows: o.rows, start: 6, capacity, execute: range(2 * LAYERS).map(() => [1]) })
       const buffers = {
         plan: bench.inout(before),

@@ -204,6 +204,8 @@ describe('an application that bundles it', () => {
       tools: 5,
       texts: 2,
       'few-rows': 2,
+      'in-turn': 2,
+      adjusting: 1,
       torch: 4,
       activations: 3,
       fastest: 3,

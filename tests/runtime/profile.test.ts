@@ -17,7 +17,10 @@ describeRuntime('profile', (bench) => {
       ['prefill', { 'gemm qkv': 2, 'gemm o': 1, 'gemm gateUp': 1, 'gemm down': 1, 'attention-prefill': 1 }],
       [
         'decode',
-        { 'qkv-decode': 1, 'attention-decode': 1, 'attention-output': 1, 'gate-up-decode': 1, 'down-decode': 1 },
+        {
+          ...{ 'qkv-decode': 1, 'attention-scores': 1, 'attention-values': 1, 'attention-output': 1 },
+          ...{ 'gate-up-decode': 1, 'down-decode': 1 },
+        },
       ],
     ] as const) {
       const ofPhase = rows.filter((row) => row.phase === phase)

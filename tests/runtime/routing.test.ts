@@ -210,12 +210,15 @@ describeRuntime('routing', (bench) => {
     }
   })
 
-  it('needs at most seven dispatches a layer, five of them dense', async () => {
-    const { routers } = bench()
+  it('needs at most seven dispatches a layer, five of them dense, and on a CPU three more', async () => {
+    const { engine, routers } = bench()
+    const more = engine.gpu.isSoftware ? 3 : 0
     const perLayer = async (sequence: ReturnType<Bench['sequence']>) => (await sequence.dispatchesPerLayer()).decode
-    expect(await perLayer(bench().sequence(dense))).toBe(5)
-    expect(await perLayer(bench().sequence(skipgptPolicy({ routers })))).toBeLessThanOrEqual(7)
-    expect(await perLayer(bench().sequence(skipgptPolicy({ routers, input: 'post-attention' })))).toBeLessThanOrEqual(7)
+    expect(await perLayer(bench().sequence(dense))).toBe(5 + more)
+    expect(await perLayer(bench().sequence(skipgptPolicy({ routers })))).toBeLessThanOrEqual(7 + more)
+    expect(await perLayer(bench().sequence(skipgptPolicy({ routers, input: 'post-attention' })))).toBeLessThanOrEqual(
+      7 + more,
+    )
   })
 
   it('counts ratios as the bits say', async () => {

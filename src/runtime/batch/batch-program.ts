@@ -2,10 +2,8 @@ import type { Obey } from '../../../shaders/snippets/obey.js'
 import { batchPositions } from '../../../shaders/snippets/plan.js'
 import type { Dispatch, ParamsArena } from '../../gpu/dispatch.js'
 import { embedKernel } from '../../kernels/embed.js'
-import { mergeSplitsKernel } from '../../kernels/merge-splits.js'
 import { ropeRowsKernel } from '../../kernels/rope-rows.js'
 import type { SkipPolicy } from '../../skip/policy.js'
-import { decodeSplits } from '../decode-splits.js'
 import type { Engine } from '../engine.js'
 import { joining } from '../joining.js'
 import { keysValuesRows } from '../keys-values-rows.js'
@@ -15,6 +13,7 @@ import { perObey } from '../per-obey.js'
 import { routingKernels } from '../routing.js'
 import { rowsLogits } from '../rows-logits.js'
 import { skippedSublayer } from '../skipped-sublayer.js'
+import { mergeRows } from './attend-rows.js'
 import type { BatchBuffers } from './batch-buffers.js'
 
 /** A layer's dispatches for all rows, cut where each sequence attends to its own cache. */
@@ -48,7 +47,7 @@ export async function batchProgram(
   const { heads, kvHeads, headDim, hiddenSize: d, rmsNormEps: eps, qkNorm } = config
   const positions = batchPositions(sublayers, capacity)
   const variant = { policy, margins: false, masked: false }
-  const { q, keysValues, splitSums, attended } = buffers
+  const { q, keysValues, attended } = buffers
   const make = async (obey: Obey) => {
     const rows = obey === 'skip' ? 'active' : 'all'
     const join = await joining(target, policy, obey, 'attention')
@@ -95,7 +94,7 @@ export async function batchProgram(
       positions,
       stride: q.stride,
     }),
-    mergeSplitsKernel(gpu, { heads, headDim, splits: decodeSplits(target), positions, stride: splitSums.stride }),
+    mergeRows(target, buffers, positions),
     rowsLogits(engine, arena, buffers.plan, buffers.logits.buffer, buffers.logits.stride, 'batch'),
   ])
 
@@ -132,7 +131,7 @@ export async function batchProgram(
       after: [
         ...(attention
           ? [
-              merge(arena, { plan, splitSums: splitSums.buffer, out: attended }),
+              ...merge(arena, plan),
               attention.output(layer)(
                 arena,
                 { plan, x: attended, weights: w.o, vectors, y: attention.join.into(engine) },

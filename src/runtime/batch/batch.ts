@@ -1,13 +1,14 @@
 import { type Dispatch, type Extent, ParamsArena } from '../../gpu/dispatch.js'
 import { ropeTable } from '../../model/rope.js'
 import type { SkipPolicy } from '../../skip/policy.js'
+import type { GroupMember } from '../attending.js'
 import type { Engine } from '../engine.js'
 import { Recorder } from '../recorder.js'
 import type { Read } from '../records.js'
 import type { Cache } from '../sequence-buffers.js'
 import { BATCH_ROWS, type BatchBuffers, createBatchBuffers, destroyBatchBuffers } from './batch-buffers.js'
 import { type BatchProgram, batchProgram } from './batch-program.js'
-import { type GroupLayers, type GroupMember, groupLayers } from './group.js'
+import { type GroupLayers, groupLayers } from './group.js'
 import type { Lane } from './lane.js'
 
 /** A sequence's part in the steps of one submit. */

@@ -4,7 +4,7 @@ import type { GpuDevice } from '../../gpu/device.js'
 import { bind, type Dispatch, type ParamsArena } from '../../gpu/dispatch.js'
 
 /** Host side of shaders/rms-norm-backward.wgsl.ts. */
-export async function rmsNormBackwardKernel(gpu: GpuDevice, options: Omit<RmsNormOptions, 'rows'>) {
+export async function rmsNormBackwardKernel(gpu: GpuDevice, options: Omit<RmsNormOptions, 'rows' | 'lanes'>) {
   const kernel = await gpu.pipelines.compile('rms-norm-backward', rmsNormBackwardShader(options), [
     'read',
     'read',
