@@ -50,7 +50,7 @@ const alongK = (adds: MatvecForm['adds']): GemmForm => ({
   ...{ rows: 8, columns: 2, lanesX: 1, lanesY: 1, stagedK4: 0 },
   ...{ mostRows: 32, along: { lanes: 128, adds } },
 })
-const SERIAL_TILE: GemmForm = { rows: 8, columns: 4, lanesX: 16, lanesY: 1, stagedK4: 0 }
+const SERIAL_TILE: GemmForm = { rows: 8, columns: 4, lanesX: 8, lanesY: 1, stagedK4: 0 }
 const SERIAL_ROWS: MatvecForm = { workgroup: 32, lanes: 1, rowsPerSlot: 2, adds: 'memory', normed: true }
 
 /** Rows that an invocation takes of a large matrix: the fewer bytes a load brings, the more of them have to be on their way. */

@@ -6,6 +6,7 @@ import { runInBrowser } from './browser-backend.js'
 import type { CalibrateOutcome } from './commands/calibrate.js'
 import type { ConvertOutcome } from './commands/convert.js'
 import type { GenerateOutcome } from './commands/generate.js'
+import type { Request } from './commands/index.js'
 import type { TuneOutcome } from './commands/tune.js'
 import { type Places, runOnDawn } from './dawn-backend.js'
 import { loraLocation, modelLocation, routersLocation } from './locations.js'
@@ -39,7 +40,7 @@ export async function runCommandLine(argv: readonly string[], { signal, print }:
 function run(invocation: Invocation, signal: AbortSignal): Promise<unknown> {
   const { request, backend, adapter, routers, lora } = invocation
   const places: Places = {
-    model: ['bench', 'convert'].includes(request.command) ? undefined : modelLocation(invocation.model),
+    model: readsModel(request) ? modelLocation(invocation.model) : undefined,
     routers: routers === undefined ? undefined : routersLocation(routers),
     lora: lora === undefined ? undefined : loraLocation(lora),
   }
@@ -47,6 +48,10 @@ function run(invocation: Invocation, signal: AbortSignal): Promise<unknown> {
   return backend === 'dawn'
     ? runOnDawn(request, places, adapter, reporting)
     : runInBrowser(backend, request, places, adapter, reporting)
+}
+
+function readsModel(request: Request): boolean {
+  return request.command === 'bench' ? request.own !== undefined : request.command !== 'convert'
 }
 
 /** Writes the files that were asked for; returns the result proper. */

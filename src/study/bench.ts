@@ -1,11 +1,12 @@
 import { SkipstoneError } from '../errors.js'
 import { mainDtype } from '../model/matrix-dtypes.js'
 import type { Engine } from '../runtime/engine.js'
-import type { Read } from '../runtime/records.js'
+import { executed, type Read } from '../runtime/records.js'
 import { GREEDY } from '../runtime/sampling.js'
 import { Sequence } from '../runtime/sequence.js'
 import { dense } from '../skip/dense.js'
 import { forced } from '../skip/forced.js'
+import type { SkipPolicy } from '../skip/policy.js'
 import { median } from './median.js'
 import { syntheticIds } from './synthetic.js'
 import { decodeBytes, prefillFlops, type Visit } from './work.js'
@@ -16,7 +17,7 @@ export interface BenchRow {
   phase: 'prefill' | 'decode'
   /** Prompt length (prefill), or context at the start (decode). */
   tokens: number
-  /** Share asked to skip. */
+  /** Share asked to skip; of a policy that nothing was asked of, what it skipped. */
   skip: number
   /** Median: of the whole prompt in prefill, of one token in decode. */
   ms: number
@@ -35,27 +36,50 @@ export interface BenchRow {
 
 export interface BenchOptions {
   shape: string
-  skips: readonly number[]
+  /** The first one is dense, and what the others are compared with. */
+  runs: readonly BenchRun[]
   tokens: readonly number[]
   repeats: number
   phases: readonly BenchRow['phase'][]
-  /** Shares for which the masked control runs too. */
-  masked: readonly number[]
+  /** A text at least as long as the tokens, for policies that read what they decide on. Default: any tokens, and for decode steps a context without contents. */
+  text?: readonly number[]
   signal?: AbortSignal | undefined
   progress: (text: string) => void
+}
+
+export interface BenchRun {
+  readonly mode: BenchRow['mode']
+  readonly policy: SkipPolicy
+  /** Share that is asked for, where one is. */
+  readonly skip?: number
+}
+
+const DENSE: BenchRun = { mode: 'dense', policy: dense, skip: 0 }
+
+/** Masks by lot of these shares; of the last one the control too, which computes the same whatever the share. */
+export function forcedRuns(skips: readonly number[]): BenchRun[] {
+  const run = (mode: BenchRow['mode'], skip: number): BenchRun => ({ mode, policy: forced({ skip, seed: 1 }), skip })
+  const masked = skips.filter((skip) => skip > 0).slice(-1)
+  return [DENSE, ...skips.map((skip) => run('skip', skip)), ...masked.map((skip) => run('masked', skip))]
+}
+
+/** A policy, and its control. */
+export function policyRuns(policy: SkipPolicy): BenchRun[] {
+  return [DENSE, { mode: 'skip', policy }, { mode: 'masked', policy }]
 }
 
 const DECODE_STEPS = 16
 const STEPS_PER_SUBMIT = 8
 
 interface Variant {
-  readonly mode: BenchRow['mode']
-  readonly skip: number
+  readonly run: BenchRun
   readonly sequence: Sequence
   readonly ms: number[]
   /** FLOPs or bytes of one run; sums over runs divide out. */
   readonly work: number[]
   waits: number
+  /** Of all visits of sublayers. */
+  skipped: number
   /** Per token. */
   streamed: number | undefined
   dispatchesPerLayer: number
@@ -63,12 +87,13 @@ interface Variant {
 
 interface Sample {
   ms: number
+  visits: readonly Visit[]
   work: number
   waits: number
   streamed?: number | undefined
 }
 
-/** Times prefill and decode, dense against forced masks: interleaved runs, medians, ratios within the run. */
+/** Times prefill and decode, dense against what skips, in turns: medians of the ratios to the dense run of the same round. */
 export async function bench(engine: Engine, options: BenchOptions): Promise<BenchRow[]> {
   const rows: BenchRow[] = []
   for (const tokens of options.tokens) {
@@ -81,13 +106,15 @@ export async function bench(engine: Engine, options: BenchOptions): Promise<Benc
         for (let round = 0; round <= options.repeats; round++) {
           for (const variant of variants) {
             options.signal?.throwIfAborted()
-            options.progress(`${options.shape} ${phase} ${tokens} ${variant.mode} ${variant.skip}, round ${round}\n`)
-            const sample = await measure(engine, variant.sequence, tokens)
+            const { mode, policy, skip = '' } = variant.run
+            options.progress(`${options.shape} ${phase} ${tokens} ${mode} ${policy.name} ${skip}, round ${round}\n`)
+            const sample = await measure(engine, variant.sequence, tokens, options.text)
             options.progress(`  ${sample.ms.toFixed(2)} ms\n`)
             if (round === 0) continue
             variant.ms.push(sample.ms)
             variant.work.push(sample.work)
             variant.waits = sample.waits
+            variant.skipped = skippedShare(sample.visits, engine.shape.sublayers)
             variant.streamed = sample.streamed
           }
         }
@@ -102,24 +129,24 @@ export async function bench(engine: Engine, options: BenchOptions): Promise<Benc
 }
 
 function makeVariants(engine: Engine, options: BenchOptions): Variant[] {
-  const make = (mode: Variant['mode'], skip: number): Variant => ({
-    mode,
-    skip,
-    sequence: new Sequence(engine, mode === 'dense' ? dense : forced({ skip, seed: 1 }), {
+  return options.runs.map((run) => ({
+    run,
+    sequence: new Sequence(engine, run.policy, {
       contextLength: engine.shape.config.contextLength,
-      masked: mode === 'masked',
+      masked: run.mode === 'masked',
     }),
     ms: [],
     work: [],
     waits: 0,
+    skipped: 0,
     streamed: undefined,
     dispatchesPerLayer: 0,
-  })
-  return [
-    make('dense', 0),
-    ...options.skips.map((skip) => make('skip', skip)),
-    ...options.masked.map((skip) => make('masked', skip)),
-  ]
+  }))
+}
+
+function skippedShare(visits: readonly Visit[], sublayers: number): number {
+  const ran = visits.map(({ bits }) => Array.from({ length: sublayers }, (_, i) => executed(bits, i)))
+  return 1 - ran.flat().filter(Boolean).length / (visits.length * sublayers)
 }
 
 /** A shader that exceeds a limit may silently do nothing, and be very fast at it. */
@@ -129,20 +156,31 @@ async function demandRealLogits(sequence: Sequence): Promise<void> {
   throw new SkipstoneError('internal', 'The benchmark computed nothing, or no numbers: its times would mean nothing.')
 }
 
-async function prefillOnce(engine: Engine, sequence: Sequence, tokens: number): Promise<Sample> {
-  const ids = syntheticIds(tokens, engine.shape.config.vocabSize)
+async function prefillOnce(
+  engine: Engine,
+  sequence: Sequence,
+  tokens: number,
+  text?: readonly number[],
+): Promise<Sample> {
+  const ids = text?.slice(0, tokens) ?? syntheticIds(tokens, engine.shape.config.vocabSize)
   sequence.rewind(0)
   const waits = sequence.waits
   const started = performance.now()
   const { records } = await sequence.prefill(ids, { sampling: GREEDY })
   const ms = performance.now() - started
   const visits = records.map(({ bits, keysValues }, position) => ({ position, bits, keysValues }))
-  return { ms, work: prefillFlops(engine.shape.config, visits), waits: (sequence.waits - waits) / tokens }
+  return { ms, visits, work: prefillFlops(engine.shape.config, visits), waits: (sequence.waits - waits) / tokens }
 }
 
-async function decodeOnce(engine: Engine, sequence: Sequence, tokens: number): Promise<Sample> {
-  await sequence.assume(tokens - 1)
-  await sequence.prefill([tokens % engine.shape.config.vocabSize], { sampling: GREEDY })
+async function decodeOnce(
+  engine: Engine,
+  sequence: Sequence,
+  tokens: number,
+  text?: readonly number[],
+): Promise<Sample> {
+  if (text) sequence.rewind(0)
+  else await sequence.assume(tokens - 1)
+  await sequence.prefill(text?.slice(0, tokens) ?? [tokens % engine.shape.config.vocabSize], { sampling: GREEDY })
   const waits = sequence.waits
   const { bytes } = sequence.traffic.decode
   const visits: Visit[] = []
@@ -156,7 +194,7 @@ async function decodeOnce(engine: Engine, sequence: Sequence, tokens: number): P
   const ms = (performance.now() - started) / DECODE_STEPS
   const work = decodeBytes(engine.shape.config, mainDtype(engine.weights.dtypes), visits) / DECODE_STEPS
   const streamed = sequence.streams ? (sequence.traffic.decode.bytes - bytes) / DECODE_STEPS : undefined
-  return { ms, work, waits: (sequence.waits - waits) / DECODE_STEPS, streamed }
+  return { ms, visits, work, waits: (sequence.waits - waits) / DECODE_STEPS, streamed }
 }
 
 async function dispatches(sequence: Sequence, phase: 'prefill' | 'decode'): Promise<number> {
@@ -165,23 +203,25 @@ async function dispatches(sequence: Sequence, phase: 'prefill' | 'decode'): Prom
 }
 
 function toRow(v: Variant, base: Variant, shape: string, phase: 'prefill' | 'decode', tokens: number): BenchRow {
-  const ms = median(v.ms)
   const msDense = median(base.ms)
+  // Machines change their speed between rounds: a run is compared with the dense one of its round.
+  const ms = msDense * median(v.ms.map((own, round) => own / (base.ms[round] as number)))
   const work = median(v.work)
   const workDense = median(base.work)
-  const possible = v.mode === 'skip' ? 1 - work / workDense : 0
+  const { mode, skip = v.skipped } = v.run
+  const possible = mode === 'skip' ? 1 - work / workDense : 0
   return {
     shape,
-    mode: v.mode,
+    mode,
     phase,
     tokens,
-    skip: v.skip,
+    skip,
     ms,
     dispatchesPerLayer: v.dispatchesPerLayer,
     waitsPerToken: v.waits,
     ...(v.streamed !== undefined && { streamedBytesPerToken: v.streamed }),
     speedup: msDense / ms,
-    idealSpeedup: v.mode === 'skip' ? workDense / work : 1,
+    idealSpeedup: mode === 'skip' ? workDense / work : 1,
     ofIdeal: possible > 0.01 ? (1 - ms / msDense) / possible : null,
   }
 }

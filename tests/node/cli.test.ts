@@ -9,6 +9,7 @@ import { findDriverManifest } from '../../src/node/adapters.js'
 import { findChromium, findFirefox } from '../../src/node/browsers.js'
 import { runCommandLine } from '../../src/node/command-line.js'
 import type { StagesResult } from '../../src/node/commands/stages.js'
+import type { BenchRow } from '../../src/study/bench.js'
 import type { Sweep } from '../../src/study/sweep.js'
 import {
   dllmTensors,
@@ -113,6 +114,22 @@ describe.skipIf(!findDriverManifest('lavapipe') && !strict)('commands on the emb
     const bytes = readFileSync(path.join(folder, 'logits.bin'))
     const logits = Array.from({ length: bytes.length / 4 }, (_, i) => bytes.readFloatLE(4 * i))
     expect(logits.indexOf(Math.max(...logits))).toBe(tokens[0])
+  })
+
+  it('times a model under a policy, on text of its own', async () => {
+    const { status, value } = await json(
+      ...['bench', ...here, '--policy', 'skipgpt', ...routed, '--tokens', '16', '--repeats', '1'],
+    )
+    expect(status).toBe(0)
+    const rows = value.rows as BenchRow[]
+    expect(rows.map(({ shape, phase, mode }) => [shape, phase, mode])).toEqual(
+      ['prefill', 'decode'].flatMap((phase) => ['dense', 'skip', 'masked'].map((mode) => ['pebble', phase, mode])),
+    )
+    for (const { mode, skip, ms } of rows) {
+      expect(ms).toBeGreaterThan(0)
+      expect(skip).toBeGreaterThan(mode === 'dense' ? -1 : 0.02)
+      expect(skip).toBeLessThan(mode === 'dense' ? 1e-9 : 0.6)
+    }
   })
 
   it('takes ids as they are', async () => {
@@ -332,6 +349,7 @@ describe('mistakes give a typed error and status 1', () => {
     ['bad-option', ['generate', '--prompt', 'a', '--max-tokens', 'many']],
     ['not-found', ['eval', '--text', 'no-such-file']],
     ['bad-option', ['bench', '--shape', 'syn-2b']],
+    ['bad-option', ['bench', '--shape', 'syn-15m', '--policy', 'skipgpt']],
   ])('%s: %j', async (code, args) => {
     // In this process: starting another one takes longer than all of them.
     let printed = ''

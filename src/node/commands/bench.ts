@@ -4,7 +4,7 @@ import { loadWeights } from '../../model/weights.js'
 import { BATCH_ROWS } from '../../runtime/batch/batch-buffers.js'
 import { Engine } from '../../runtime/engine.js'
 import { chooseTarget } from '../../runtime/target.js'
-import { type BenchRow, bench } from '../../study/bench.js'
+import { type BenchRow, bench, forcedRuns } from '../../study/bench.js'
 import { type BatchRow, benchBatches } from '../../study/bench-batch.js'
 import { type ProfileResult, type ProfileRow, type ProfileSublayers, profile } from '../../study/profile.js'
 import { syntheticCheckpoint, syntheticConfig } from '../../study/synthetic.js'
@@ -20,6 +20,8 @@ export interface BenchCommand extends Pick<CommonOptions, 'dtype' | 'activations
   readonly batch: readonly number[]
   /** Time single kernels instead of whole runs. */
   readonly profile: boolean
+  /** Time this model under this policy instead of shapes. */
+  readonly own?: CommonOptions
 }
 
 export interface BenchResult {
@@ -39,8 +41,9 @@ export interface BenchProfile extends Pick<ProfileResult, 'limits'> {
   sublayers: (ProfileSublayers & { shape: string })[]
 }
 
-/** Times synthetic shapes. The masked control runs at one share: what it computes does not depend on it. */
+/** Times synthetic shapes, or a model under a policy. */
 export async function benchCommand(context: CommandContext, options: BenchCommand): Promise<BenchResult> {
+  if (options.own) return (await import('./bench-policy.js')).benchPolicy(context, options, options.own)
   const configs = options.shapes.map((shape) => [shape, syntheticConfig(shape)] as const)
   for (const share of options.skips) {
     if (!(share >= 0 && share <= 1))
@@ -74,7 +77,6 @@ export async function benchCommand(context: CommandContext, options: BenchComman
       const engine = new Engine(target, weights)
       form = target.choice.form.name
       try {
-        const masked = options.skips.filter((s) => s > 0).slice(-1)
         const { skips, tokens, repeats, phases } = options
         const { signal, progress } = context
         if (options.profile) {
@@ -88,7 +90,10 @@ export async function benchCommand(context: CommandContext, options: BenchComman
         } else if (options.batch.length > 0) {
           const all = { shape, sequences: options.batch, tokens, skips, repeats, signal, progress }
           batches.push(...(await benchBatches(engine, all)))
-        } else rows.push(...(await bench(engine, { shape, skips, tokens, repeats, phases, masked, signal, progress })))
+        } else {
+          const runs = forcedRuns(skips)
+          rows.push(...(await bench(engine, { shape, runs, tokens, repeats, phases, signal, progress })))
+        }
       } finally {
         engine.destroy()
       }
