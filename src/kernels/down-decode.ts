@@ -18,7 +18,8 @@ export async function downDecodeKernel(gpu: GpuDevice, options: DownDecodeOption
     b: { plan: GPUBuffer; a: GPUBuffer; weights: GPUBuffer; vectors: GPUBuffer; x: GPUBuffer },
     params: { slot: number; bias: number },
   ): Dispatch =>
-    bind(arena, kernel, [b.plan, b.a, b.weights, b.vectors, b.x, [params.slot, params.bias]], () => [
+    // The pipeline may be another product's, of the same sizes.
+    bind(arena, { ...kernel, label }, [b.plan, b.a, b.weights, b.vectors, b.x, [params.slot, params.bias]], () => [
       Math.ceil(options.d / rowsPerGroup(options.form)),
       1,
       1,

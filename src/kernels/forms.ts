@@ -31,7 +31,7 @@ export interface KernelForms {
   matvec: (matrix: Matrix) => MatvecForm
   /** The QKV product where one group owns a head. */
   heads: MatvecForm
-  /** The output product of attention, each group of which merges the parts of the attention first: the more rows it has, the better. */
+  /** The output product of attention. Where that comes in parts, each group merges them first: the more rows it has, the better. */
   output: (matrix: Matrix) => MatvecForm
   attention: AttentionForm
   /** Products with the rows of a prompt. Largest tiles first, then those for few rows. */

@@ -10,6 +10,7 @@ import { attention } from './reference/attention.js'
 import { linear } from './reference/linear.js'
 import { pcgHash } from './reference/random.js'
 import { rmsNorm } from './reference/rms-norm.js'
+import { rmsNormKernel } from './rms-norm.js'
 import { onDevice, type SelfTestRun } from './self-test-run.js'
 import { type TestMatrix, testMatrix } from './test-matrix.js'
 
@@ -80,13 +81,17 @@ async function headIsRight(
   const head = await headKernel(gpu, { d, k4, vocab, eps, dtype, form })
   const x = numbers(1, 4 * k4).fill(0, d)
   const norm = numbers(2, 4 * k4)
-  const u = rmsNorm(x, norm, eps, 1, d)
-  const input = form.normed ? Float32Array.from({ length: 4 * k4 }, (_, i) => u[i] ?? 0) : x
   const logits = upload(new Float32Array(vocab))
   const plan = upload(Uint32Array.of(1, 0, 0, 0))
-  const bound = { plan, x: upload(input), weights: upload(words), vectors: upload(norm), logits }
+  const bound = { plan, x: upload(x), weights: upload(words), vectors: upload(norm), logits }
+  if (form.normed) {
+    const normalise = await rmsNormKernel(gpu, { d, d4: k4, eps, rows: 'all' })
+    const u = upload(new Float32Array(4 * k4))
+    await run(normalise(arena, { ...bound, u }, { slot: 0, norm: 0 }), u, d)
+    bound.x = u
+  }
   const made = await run(head(arena, bound, { norm: 0 }), logits, vocab)
-  return close(made, linear(u, values, 1, d, vocab))
+  return close(made, linear(rmsNorm(x, norm, eps, 1, d), values, 1, d, vocab))
 }
 
 async function attentionIsRight(

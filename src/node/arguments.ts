@@ -77,7 +77,7 @@ skipstone tune       --stage routers|lora|gateskip --target R --text FILE|self -
                      [--recipe scaled|published] [--learning-rate 0.005] [--accumulation 1] [--sampled WINDOWS] [--existing replace|continue]
                      [--coefficient 8] [--rank 16] [--alpha 32] [--decisions arg-max|sampled] [--seed 1]
 skipstone bench      [--shape NAME] [--skip 0,0.25,0.5,0.75] [--tokens 64,256,512] [--repeats 3] [--phase prefill|decode] [--profile | --batch 1,2,4,8]
-skipstone bench      --policy NAME [--model …] [--routers …] [--tokens 64,256,512] [--repeats 3] [--phase prefill|decode]
+skipstone bench      [--model …] --policy NAME [--routers …] [--tokens 64,256,512] [--repeats 3] [--phase prefill|decode]
 skipstone inspect
 skipstone convert    (--routers FILE | --lora DIR) --out FILE
 all of them: [--model DIR|FILE|URL|NAME] [--policy NAME[:key=value,...]] [--routers DIR|FILE] [--lora DIR] [--dtype stored|f32|f16|q8|q4]
@@ -199,7 +199,7 @@ function request(command: string, common: CommonOptions, values: Values): Reques
         batch: text('batch') === undefined ? [] : list('batch', text('batch') as string),
         profile: values.profile === true,
         phases: values.phase === undefined ? PHASES : [oneOf('phase', text('phase') as string, PHASES)],
-        ...(common.policy !== 'dense' && { own: ownBench(common, values) }),
+        ...(OWN.some((name) => values[name] !== undefined) && { own: ownBench(common, values) }),
       }
     case 'calibrate': {
       const file = text('text')
@@ -222,11 +222,17 @@ function request(command: string, common: CommonOptions, values: Values): Reques
   }
 }
 
-/** A model under a policy: what is for shapes makes no sense there. */
+/** What says that bench is to time a model, not shapes. */
+const OWN = ['model', 'policy', 'routers', 'lora'] as const
+
+/** What is for shapes makes no sense there. */
 function ownBench(common: CommonOptions, values: Values): CommonOptions {
   const wrong = ['shape', 'skip', 'batch', 'profile'].find((name) => values[name] !== undefined)
   if (wrong === undefined) return common
-  throw new SkipstoneError('bad-option', `bench times shapes, with --${wrong}, or a model under a --policy, not both.`)
+  throw new SkipstoneError(
+    'bad-option',
+    `bench times shapes, with --${wrong}, or a --model under a --policy, not both.`,
+  )
 }
 
 function tuneRequest(common: CommonOptions, values: Values): Request {

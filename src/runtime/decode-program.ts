@@ -1,5 +1,6 @@
 import type { QkvDecodeOptions } from '../../shaders/qkv-decode.wgsl.js'
 import type { Obey } from '../../shaders/snippets/obey.js'
+import type { WeightDtype } from '../../shaders/snippets/weights.js'
 import type { ParamsArena } from '../gpu/dispatch.js'
 import { downDecodeKernel } from '../kernels/down-decode.js'
 import { embedKernel } from '../kernels/embed.js'
@@ -24,6 +25,9 @@ export async function decodeKernels(target: Target, variant: Variant) {
   const { heads, kvHeads, headDim, hiddenSize: d, rmsNormEps: eps } = config
   const { matvec, heads: headForm } = choice.form.value
   const shapes = matrixShapes(config)
+  const first = target.dtypes.layers[0] as Target['dtypes']['layers'][number]
+  const qkvForm = (dtype: WeightDtype) => (config.qkNorm ? headForm : matvec({ ...shapes.qkv, dtype, parts: 1 }))
+  const gateUpForm = (dtype: WeightDtype) => matvec({ rows: config.intermediateSize, k: d, dtype, parts: 2 })
   const qkvKernel = (queries: QkvDecodeOptions['queries']) =>
     perDtype(target, 'qkv', (dtype) =>
       qkvDecodeKernel(gpu, {
@@ -37,7 +41,7 @@ export async function decodeKernels(target: Target, variant: Variant) {
         qkNorm: config.qkNorm,
         dtype,
         queries,
-        form: config.qkNorm ? headForm : matvec({ ...shapes.qkv, dtype, parts: 1 }),
+        form: qkvForm(dtype),
       }),
     )
   const ff = config.intermediateSize
@@ -45,7 +49,7 @@ export async function decodeKernels(target: Target, variant: Variant) {
     const [qkv, attend, input, gateUp, down] = await Promise.all([
       qkvKernel(obey === 'skip' ? 'word' : 'always'),
       decodeAttention(target, obey),
-      normedInput(target, headForm, obey === 'skip' ? 'active' : 'all'),
+      normedInput(target, gateUpForm(first.gateUp), obey === 'skip' ? 'active' : 'all'),
       perDtype(target, 'gateUp', (dtype) =>
         gateUpDecodeKernel(gpu, {
           d,
@@ -55,7 +59,7 @@ export async function decodeKernels(target: Target, variant: Variant) {
           bias: config.mlpBias,
           dtype,
           obey,
-          form: matvec({ rows: ff, k: d, dtype, parts: 2 }),
+          form: gateUpForm(dtype),
         }),
       ),
       perDtype(target, 'down', (dtype) =>
@@ -77,7 +81,7 @@ export async function decodeKernels(target: Target, variant: Variant) {
   const projectsAlone = layers.some((i) => isSkipped(policy, 2 * i, phase) && makesKeysValues(policy, i, phase))
   const [of, entered, keysValues, skipped, route, embed] = await Promise.all([
     perObey(variant, { sublayers: shape.sublayers, phase }, make),
-    normedInput(target, headForm, 'all'),
+    normedInput(target, qkvForm(first.qkv), 'all'),
     projectsAlone ? qkvKernel('never') : undefined,
     skippedSublayer(target, policy),
     routingKernels(target, variant, { phase, singleRow: true, positions: 'consecutive' }),
@@ -87,7 +91,7 @@ export async function decodeKernels(target: Target, variant: Variant) {
 }
 
 /**
- * One decode step as dispatches: embed and the layers; head and sampling follow (finish.ts). Everything that changes from step
+ * One decode step as dispatches: embed and the layers; head and sampling follow (endings.ts). Everything that changes from step
  * to step (token, position, execute words, stop flag) lies in GPU buffers, so the same list is recorded K times per submit.
  * What every token skips has none, or a scale. A layer has at most 7 dispatches: routers, QKV, attention, output, (routers after attention,) gate and up, down. CPUs
  * behind WebGPU, to which a dispatch is little, take three more: norms before QKV and gate, and attention in two.
@@ -106,12 +110,12 @@ export async function decodeProgram(engine: Engine, arena: ParamsArena, inputs: 
     const kv = cache.kv[layer] as GPUBuffer
     const slot = r.attentionSlot
     const project = r.keysValues ? (attention?.qkv ?? keysValues) : undefined
-    const first = entered(engine, arena, plan, { slot: 0, norm: w.inputNorm })
+    const first = project && entered(engine, arena, plan, { slot: 0, norm: w.inputNorm })
     const second = mlp?.input(engine, arena, plan, { slot: r.mlpSlot, norm: w.postNorm })
     return {
       ...r.program,
       attention: [
-        ...(project
+        ...(project && first
           ? [
               ...first.before,
               project(layer)(
@@ -125,21 +129,22 @@ export async function decodeProgram(engine: Engine, arena: ParamsArena, inputs: 
           ? attention.attend(engine, arena, { plan, cache, layer, slot })
           : skipped(engine, arena, plan, 2 * layer)),
       ],
-      mlp: mlp
-        ? [
-            ...(second?.before ?? []),
-            mlp.gateUp(layer)(
-              arena,
-              { plan, x: second?.x ?? x, weights: w.gateUp, vectors, a: inner },
-              { slot: r.mlpSlot, norm: w.postNorm, bias: w.gateUpBias },
-            ),
-            mlp.down(layer)(
-              arena,
-              { plan, a: inner, weights: w.down, vectors, x },
-              { slot: r.mlpSlot, bias: w.downBias },
-            ),
-          ]
-        : skipped(engine, arena, plan, 2 * layer + 1),
+      mlp:
+        mlp && second
+          ? [
+              ...second.before,
+              mlp.gateUp(layer)(
+                arena,
+                { plan, x: second.x, weights: w.gateUp, vectors, a: inner },
+                { slot: r.mlpSlot, norm: w.postNorm, bias: w.gateUpBias },
+              ),
+              mlp.down(layer)(
+                arena,
+                { plan, a: inner, weights: w.down, vectors, x },
+                { slot: r.mlpSlot, bias: w.downBias },
+              ),
+            ]
+          : skipped(engine, arena, plan, 2 * layer + 1),
     }
   })
   return { embed: embed(arena, { plan, ids, table: weights.embedding, x }), layers }

@@ -19,7 +19,7 @@ export interface BenchRow {
   tokens: number
   /** Share asked to skip; of a policy that nothing was asked of, what it skipped. */
   skip: number
-  /** Median: of the whole prompt in prefill, of one token in decode. */
+  /** Of the whole prompt in prefill, of one token in decode: a median where dense, else as `besideDense` has it. */
   ms: number
   dispatchesPerLayer: number
   /** CPU waits per token inside the measured part. */
@@ -63,9 +63,18 @@ export function forcedRuns(skips: readonly number[]): BenchRun[] {
   return [DENSE, ...skips.map((skip) => run('skip', skip)), ...masked.map((skip) => run('masked', skip))]
 }
 
-/** A policy, and its control. */
+/** A policy, and its control where it decides about tokens: what every token skips is computed in neither. */
 export function policyRuns(policy: SkipPolicy): BenchRun[] {
-  return [DENSE, { mode: 'skip', policy }, { mode: 'masked', policy }]
+  if (policy.name === dense.name) return [DENSE]
+  return [DENSE, { mode: 'skip', policy }, ...(policy.scoring ? [{ mode: 'masked', policy } as const] : [])]
+}
+
+/**
+ * The time of a run beside that of the dense one: machines change their speed between rounds, so it is the dense median times the median of the ratios
+ * within a round.
+ */
+export function besideDense(ms: readonly number[], dense: readonly number[]): number {
+  return median(dense) * median(ms.map((own, round) => own / (dense[round] as number)))
 }
 
 const DECODE_STEPS = 16
@@ -204,8 +213,7 @@ async function dispatches(sequence: Sequence, phase: 'prefill' | 'decode'): Prom
 
 function toRow(v: Variant, base: Variant, shape: string, phase: 'prefill' | 'decode', tokens: number): BenchRow {
   const msDense = median(base.ms)
-  // Machines change their speed between rounds: a run is compared with the dense one of its round.
-  const ms = msDense * median(v.ms.map((own, round) => own / (base.ms[round] as number)))
+  const ms = besideDense(v.ms, base.ms)
   const work = median(v.work)
   const workDense = median(base.work)
   const { mode, skip = v.skipped } = v.run

@@ -11,13 +11,18 @@ const ROUNDS = 16
 /** Shares this close are equal on a text of this length. */
 const CLOSE = 0.002
 
-/** Text that the model samples itself at temperature 1 from its BOS: in distribution, and nothing to download. */
-export async function sampleText(engine: Engine, contextLength: number, signal?: AbortSignal): Promise<number[]> {
+/** Text that the model samples itself at temperature 1 from its BOS, `tokens` with it: in distribution, and nothing to download. */
+export async function sampleText(
+  engine: Engine,
+  contextLength: number,
+  signal?: AbortSignal,
+  tokens = CALIBRATION_TOKENS,
+): Promise<number[]> {
   const { bosTokenId } = engine.shape.config
   const ids = [bosTokenId ?? 0]
   const sequence = new Sequence(engine, dense, { contextLength })
   try {
-    const maxTokens = Math.min(CALIBRATION_TOKENS, contextLength) - 1
+    const maxTokens = Math.min(tokens, contextLength) - 1
     const options = { sampling: { ...GREEDY, temperature: 1, seed: 1 }, maxTokens, contextLength, seen: [], signal }
     for await (const event of generateTokens(sequence, [...ids], options)) {
       if (event.kind === 'token') ids.push(event.token)

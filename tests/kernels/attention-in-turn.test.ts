@@ -95,7 +95,7 @@ gpuSuite('attention-in-turn', (bench) => {
     })
   })
 
-  it('attends with a row of a batch whose margin says so', async () => {
+  it.each([false, true])('attends with a row of a batch whose margin says so, holes: %s', async (withHoles) => {
     const [heads, kvHeads, headDim] = [6, 2, 20]
     const positions = [70, 5, 130, 0]
     const capacity = positions.length
@@ -104,11 +104,15 @@ gpuSuite('attention-in-turn', (bench) => {
     const [kvWidth, width, queryStride] = [kvHeads * headDim, heads * headDim, 128]
     const q = noise(prng, capacity * queryStride, 2)
     const batch = { firstWord, queryStride }
-    const kernels = await attentionInTurnKernels(bench.gpu, { heads, kvHeads, headDim, obeys: 'margin', batch })
+    const options = { heads, kvHeads, headDim, obeys: 'margin', batch, holes: withHoles } as const
+    const kernels = await attentionInTurnKernels(bench.gpu, options)
+    const holes = new Set(withHoles ? [2, 64, 65] : [])
     const plan = [...planOf({ rows: capacity, capacity, execute: [[1]] }), ...positions]
-    const caches = positions.map((position) =>
-      noise(prng, 200 * 2 * kvWidth).fill(Number.NaN, (position + 1) * 2 * kvWidth),
-    )
+    const caches = positions.map((position) => {
+      const skips = range(200).map((i) => holes.has(i))
+      const all = fillSkipped(noise(prng, 200 * 2 * kvWidth), { skips, positions: range(200) }, { kvHeads, headDim })
+      return Float32Array.from(all).fill(Number.NaN, (position + 1) * 2 * kvWidth)
+    })
     // Behind another sublayer's margins; a tie executes.
     const margins = [Number.NaN, 0, -1e-6, 3, 0]
     const out = bench.poisoned(capacity * width)
@@ -142,7 +146,10 @@ gpuSuite('attention-in-turn', (bench) => {
       const k = takeRows(cache, seen, kvWidth, 2 * kvWidth)
       const v = takeRows(cache.subarray(kvWidth), seen, kvWidth, 2 * kvWidth)
       const query = q.subarray(row * queryStride, row * queryStride + width)
-      expectClose(made.subarray(from, to), attention(query, k, v, [positions[row] as number], heads, kvHeads, headDim))
+      expectClose(
+        made.subarray(from, to),
+        attention(query, k, v, [positions[row] as number], heads, kvHeads, headDim, holes),
+      )
     }
   })
 })

@@ -1,8 +1,22 @@
 import { expect, it, vi } from 'vitest'
+import { dense } from '../../src/skip/dense.js'
+import { first as firstPolicy } from '../../src/skip/first.js'
 import { skipgptPolicy } from '../../src/skip/skipgpt.js'
-import { type BenchRow, bench as benchmark, forcedRuns, policyRuns } from '../../src/study/bench.js'
+import { type BenchRow, bench as benchmark, besideDense, forcedRuns, policyRuns } from '../../src/study/bench.js'
 import { randomIds } from '../fixtures/tiny-model.js'
 import { describeRuntime } from './support.js'
+
+it('compares a run with the dense one of its round', () => {
+  // Half the time in every round, while the machine becomes three times as slow; the medians of both say two thirds.
+  expect(besideDense([10, 20, 30], [20, 40, 60])).toBeCloseTo(20, 9)
+  expect(besideDense([15, 20, 40], [30, 20, 80])).toBeCloseTo(15, 9)
+})
+
+it('has no control where no token is decided about', () => {
+  const layers = firstPolicy({ skip: 0.25, layers: 4 })
+  expect(policyRuns(layers).map(({ mode }) => mode)).toEqual(['dense', 'skip'])
+  expect(policyRuns(dense).map(({ mode }) => mode)).toEqual(['dense'])
+})
 
 describeRuntime('the benchmark', (bench) => {
   const common = { shape: 'tiny', tokens: [20], repeats: 3, phases: ['prefill', 'decode'] as const, progress: () => {} }

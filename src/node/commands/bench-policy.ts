@@ -1,17 +1,17 @@
 import { SkipstoneError } from '../../errors.js'
-import type { EngineModel } from '../../sdk/model.js'
 import { policyRequest } from '../../sdk/session-request.js'
 import { bench, policyRuns } from '../../study/bench.js'
-import type { BenchCommand, BenchResult } from './bench.js'
+import { sampleText } from '../../study/budget.js'
+import type { BenchCommand, BenchResult } from './bench-request.js'
 import { type CommandContext, type CommonOptions, loadEngine } from './context.js'
 
 /** Decode steps need room behind the text. */
 const ROOM = 32
 
 /**
- * Times a model under a policy against itself, dense, and against computing what is skipped. What it reads is text that it samples itself, at temperature
- * 1: routers decide about other tokens otherwise.
- * @throws `bad-option` for lengths that do not fit the model's context.
+ * Times a model under a policy against itself, dense, and against computing what is skipped. What it reads is text that it samples itself: routers
+ * decide about other tokens otherwise.
+ * @throws `bad-option` for lengths that do not fit the model's context, and for policies that are more than steps.
  */
 export async function benchPolicy(
   context: CommandContext,
@@ -28,7 +28,13 @@ export async function benchPolicy(
     const { signal, progress } = context
     const engine = await model.engine()
     const policy = await model.resolve(policyRequest(own.policy, model), engine, signal)
-    const text = await ownText(model, Math.max(...tokens), signal)
+    if (policy.drafts || policy.watch) {
+      throw new SkipstoneError(
+        'bad-option',
+        `bench times single steps: ${policy.name} drafts or watches over many of them; use compare --sweep.`,
+      )
+    }
+    const text = await sampleText(engine, contextLength, signal, Math.max(...tokens))
     const rows = await bench(engine, {
       ...{ shape: own.model, runs: policyRuns(policy), tokens, repeats, phases, text, progress },
       signal,
@@ -37,12 +43,4 @@ export async function benchPolicy(
   } finally {
     model.dispose()
   }
-}
-
-async function ownText(model: EngineModel, tokens: number, signal: AbortSignal | undefined): Promise<number[]> {
-  const bos = model.config.bosTokenId ?? model.generation.bosTokenId ?? 0
-  const session = model.createSession()
-  const options = { maxTokens: tokens, temperature: 1, seed: 1, ignoreEos: true, ...(signal && { signal }) }
-  for await (const step of session.generate([bos], options)) if (step.kind === 'end') break
-  return [...session.tokens]
 }

@@ -6,40 +6,10 @@ import { Engine } from '../../runtime/engine.js'
 import { chooseTarget } from '../../runtime/target.js'
 import { type BenchRow, bench, forcedRuns } from '../../study/bench.js'
 import { type BatchRow, benchBatches } from '../../study/bench-batch.js'
-import { type ProfileResult, type ProfileRow, type ProfileSublayers, profile } from '../../study/profile.js'
+import { profile } from '../../study/profile.js'
 import { syntheticCheckpoint, syntheticConfig } from '../../study/synthetic.js'
-import type { CommandContext, CommonOptions } from './context.js'
-
-export interface BenchCommand extends Pick<CommonOptions, 'dtype' | 'activations' | 'gpuBudget'> {
-  readonly shapes: readonly string[]
-  readonly skips: readonly number[]
-  readonly tokens: readonly number[]
-  readonly repeats: number
-  readonly phases: readonly BenchRow['phase'][]
-  /** Time so many sequences that decode together instead; none where empty. */
-  readonly batch: readonly number[]
-  /** Time single kernels instead of whole runs. */
-  readonly profile: boolean
-  /** Time this model under this policy instead of shapes. */
-  readonly own?: CommonOptions
-}
-
-export interface BenchResult {
-  adapter: string
-  dtype: string
-  form: string
-  rows: BenchRow[]
-  /** With `batch`, instead of rows. */
-  batches?: BatchRow[]
-  /** With `profile`, instead of rows. */
-  profile?: BenchProfile
-}
-
-/** Profiles of all shapes. */
-export interface BenchProfile extends Pick<ProfileResult, 'limits'> {
-  rows: (ProfileRow & { shape: string })[]
-  sublayers: (ProfileSublayers & { shape: string })[]
-}
+import type { BenchCommand, BenchProfile, BenchResult } from './bench-request.js'
+import type { CommandContext } from './context.js'
 
 /** Times synthetic shapes, or a model under a policy. */
 export async function benchCommand(context: CommandContext, options: BenchCommand): Promise<BenchResult> {

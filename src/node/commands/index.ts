@@ -1,4 +1,5 @@
-import { type BenchCommand, benchCommand } from './bench.js'
+import { benchCommand } from './bench.js'
+import type { BenchCommand } from './bench-request.js'
 import { type CalibrateCommand, calibrateCommand } from './calibrate.js'
 import { type CompareCommand, compareCommand } from './compare.js'
 import type { CommandContext } from './context.js'
