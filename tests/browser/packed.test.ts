@@ -21,9 +21,9 @@ beforeAll(async () => {
 afterAll(() => server.close())
 
 for (const { backend, installed, forms } of [
-  { backend: 'chromium', installed: findChromium() !== undefined, forms: 3 },
+  { backend: 'chromium', installed: findChromium() !== undefined, forms: 4 },
   // It has no subgroups.
-  { backend: 'firefox', installed: findFirefox() !== undefined, forms: 2 },
+  { backend: 'firefox', installed: findFirefox() !== undefined, forms: 3 },
 ] as const) {
   describe.skipIf(!installed && process.env.CI === undefined)(`products in 8 bits in ${backend}`, () => {
     it('pass their self-test in every form', async (test) => {
