@@ -1,9 +1,10 @@
 import { SkipstoneError } from '../errors.js'
 import { mainDtype } from '../model/matrix-dtypes.js'
 import type { Engine } from '../runtime/engine.js'
-import { executed, type Read } from '../runtime/records.js'
+import type { DecodeRecord, Read, StepRecord } from '../runtime/records.js'
 import { GREEDY } from '../runtime/sampling.js'
 import { Sequence } from '../runtime/sequence.js'
+import { Trace } from '../runtime/trace.js'
 import { dense } from '../skip/dense.js'
 import { forced } from '../skip/forced.js'
 import type { SkipPolicy } from '../skip/policy.js'
@@ -96,7 +97,7 @@ interface Variant {
 
 interface Sample {
   ms: number
-  visits: readonly Visit[]
+  skipped: number
   work: number
   waits: number
   streamed?: number | undefined
@@ -123,7 +124,7 @@ export async function bench(engine: Engine, options: BenchOptions): Promise<Benc
             variant.ms.push(sample.ms)
             variant.work.push(sample.work)
             variant.waits = sample.waits
-            variant.skipped = skippedShare(sample.visits, engine.shape.sublayers)
+            variant.skipped = sample.skipped
             variant.streamed = sample.streamed
           }
         }
@@ -153,9 +154,10 @@ function makeVariants(engine: Engine, options: BenchOptions): Variant[] {
   }))
 }
 
-function skippedShare(visits: readonly Visit[], sublayers: number): number {
-  const ran = visits.map(({ bits }) => Array.from({ length: sublayers }, (_, i) => executed(bits, i)))
-  return 1 - ran.flat().filter(Boolean).length / (visits.length * sublayers)
+function skippedOf({ shape }: Engine, records: readonly StepRecord[]): number {
+  const trace = new Trace(shape.config.layers)
+  trace.push(...records)
+  return trace.ratios().total
 }
 
 /** A shader that exceeds a limit may silently do nothing, and be very fast at it. */
@@ -178,7 +180,8 @@ async function prefillOnce(
   const { records } = await sequence.prefill(ids, { sampling: GREEDY })
   const ms = performance.now() - started
   const visits = records.map(({ bits, keysValues }, position) => ({ position, bits, keysValues }))
-  return { ms, visits, work: prefillFlops(engine.shape.config, visits), waits: (sequence.waits - waits) / tokens }
+  const work = prefillFlops(engine.shape.config, visits)
+  return { ms, skipped: skippedOf(engine, records), work, waits: (sequence.waits - waits) / tokens }
 }
 
 async function decodeOnce(
@@ -192,18 +195,19 @@ async function decodeOnce(
   await sequence.prefill(text?.slice(0, tokens) ?? [tokens % engine.shape.config.vocabSize], { sampling: GREEDY })
   const waits = sequence.waits
   const { bytes } = sequence.traffic.decode
-  const visits: Visit[] = []
+  const records: DecodeRecord[] = []
   const started = performance.now()
   const pending: Read[] = []
   for (let step = 0; step < DECODE_STEPS; step += STEPS_PER_SUBMIT)
     pending.push(await sequence.decode(STEPS_PER_SUBMIT))
   for (const read of pending) {
-    for (const record of await read()) visits.push({ ...record, position: tokens + visits.length })
+    records.push(...(await read()))
   }
   const ms = (performance.now() - started) / DECODE_STEPS
+  const visits = records.map((record, i): Visit => ({ ...record, position: tokens + i }))
   const work = decodeBytes(engine.shape.config, mainDtype(engine.weights.dtypes), visits) / DECODE_STEPS
   const streamed = sequence.streams ? (sequence.traffic.decode.bytes - bytes) / DECODE_STEPS : undefined
-  return { ms, visits, work, waits: (sequence.waits - waits) / DECODE_STEPS, streamed }
+  return { ms, skipped: skippedOf(engine, records), work, waits: (sequence.waits - waits) / DECODE_STEPS, streamed }
 }
 
 async function dispatches(sequence: Sequence, phase: 'prefill' | 'decode'): Promise<number> {

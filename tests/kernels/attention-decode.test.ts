@@ -3,7 +3,7 @@ import type { AttentionDecodeOptions } from '../../shaders/attention-decode.wgsl
 import { planSlot } from '../../shaders/snippets/plan.js'
 import { attentionDecodeKernel } from '../../src/kernels/attention-decode.js'
 import { attention } from '../../src/kernels/reference/attention.js'
-import { fillSkipped } from '../../src/kernels/reference/fill-skipped.js'
+import { noisyKeysValues } from '../fixtures/keys-values.js'
 import { Prng } from '../fixtures/prng.js'
 import { expectClose, gpuSuite, noise, POISON, planOf, range, takeRows } from '../gpu/testing.js'
 
@@ -77,13 +77,7 @@ gpuSuite('attention-decode', (bench) => {
     const kvWidth = kvHeads * headDim
     const q = noise(prng, heads * headDim, 2)
     const holes = new Set(variant.holes ? HOLES : [])
-    const kv = Float32Array.from(
-      fillSkipped(
-        noise(prng, LONGEST * 2 * kvWidth),
-        { skips: range(LONGEST).map((i) => holes.has(i)), positions: range(LONGEST) },
-        variant,
-      ),
-    )
+    const kv = noisyKeysValues(prng, LONGEST, holes, variant)
     const sumWords = heads * splits * headDim
 
     const run = async (o: { rows?: number; word?: number; context: number; longest?: number }) => {

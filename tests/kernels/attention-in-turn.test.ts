@@ -3,7 +3,7 @@ import type { AttentionInTurnOptions } from '../../shaders/attention-scores.wgsl
 import { batchPositions, planSlot } from '../../shaders/snippets/plan.js'
 import { attentionInTurnKernels } from '../../src/kernels/attention-in-turn.js'
 import { attention } from '../../src/kernels/reference/attention.js'
-import { fillSkipped } from '../../src/kernels/reference/fill-skipped.js'
+import { noisyKeysValues } from '../fixtures/keys-values.js'
 import { Prng } from '../fixtures/prng.js'
 import { expectClose, gpuSuite, noise, POISON, planOf, range, takeRows } from '../gpu/testing.js'
 
@@ -34,13 +34,7 @@ gpuSuite('attention-in-turn', (bench) => {
     const width = heads * headDim
     const q = noise(prng, width, 2)
     const holes = new Set(size.holes ? HOLES : [])
-    const kv = Float32Array.from(
-      fillSkipped(
-        noise(prng, LONGEST * 2 * kvWidth),
-        { skips: range(LONGEST).map((i) => holes.has(i)), positions: range(LONGEST) },
-        size,
-      ),
-    )
+    const kv = noisyKeysValues(prng, LONGEST, holes, size)
 
     const run = async (o: { rows?: number; word?: number; context: number; longest?: number }) => {
       const kernels = await attentionInTurnKernels(bench.gpu, size)
@@ -108,11 +102,9 @@ gpuSuite('attention-in-turn', (bench) => {
     const kernels = await attentionInTurnKernels(bench.gpu, options)
     const holes = new Set(withHoles ? [2, 64, 65] : [])
     const plan = [...planOf({ rows: capacity, capacity, execute: [[1]] }), ...positions]
-    const caches = positions.map((position) => {
-      const skips = range(200).map((i) => holes.has(i))
-      const all = fillSkipped(noise(prng, 200 * 2 * kvWidth), { skips, positions: range(200) }, { kvHeads, headDim })
-      return Float32Array.from(all).fill(Number.NaN, (position + 1) * 2 * kvWidth)
-    })
+    const caches = positions.map((position) =>
+      noisyKeysValues(prng, 200, holes, options).fill(Number.NaN, (position + 1) * 2 * kvWidth),
+    )
     // Behind another sublayer's margins; a tie executes.
     const margins = [Number.NaN, 0, -1e-6, 3, 0]
     const out = bench.poisoned(capacity * width)

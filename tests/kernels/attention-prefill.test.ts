@@ -2,7 +2,7 @@ import { describe, it } from 'vitest'
 import { planSlot } from '../../shaders/snippets/plan.js'
 import { attentionPrefillKernel } from '../../src/kernels/attention-prefill.js'
 import { attention } from '../../src/kernels/reference/attention.js'
-import { fillSkipped } from '../../src/kernels/reference/fill-skipped.js'
+import { noisyKeysValues } from '../fixtures/keys-values.js'
 import { Prng } from '../fixtures/prng.js'
 import { activeRows, expectClose, gpuSuite, noise, planOf, range, takeRows } from '../gpu/testing.js'
 
@@ -41,13 +41,7 @@ gpuSuite('attention-prefill', (bench) => {
       const width = heads * headDim
       const kvWidth = kvHeads * headDim
       const q = noise(prng, CAPACITY * width, 2)
-      const kv = Float32Array.from(
-        fillSkipped(
-          noise(prng, (CAPACITY + 10) * 2 * kvWidth),
-          { skips: range(CAPACITY + 10).map((i) => holes.has(i)), positions: range(CAPACITY + 10) },
-          variant,
-        ),
-      )
+      const kv = noisyKeysValues(prng, CAPACITY + 10, holes, variant)
 
       it.each(CHUNKS)('$name', async ({ start, mask }) => {
         const { gpu, arena } = bench

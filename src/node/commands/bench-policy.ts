@@ -2,11 +2,8 @@ import { SkipstoneError } from '../../errors.js'
 import { policyRequest } from '../../sdk/session-request.js'
 import { bench, policyRuns } from '../../study/bench.js'
 import { sampleText } from '../../study/budget.js'
-import type { BenchCommand, BenchResult } from './bench-request.js'
+import { type BenchCommand, type BenchResult, checkTokens } from './bench-request.js'
 import { type CommandContext, type CommonOptions, loadEngine } from './context.js'
-
-/** Decode steps need room behind the text. */
-const ROOM = 32
 
 /**
  * Times a model under a policy against itself, dense, and against computing what is skipped. What it reads is text that it samples itself: routers
@@ -21,10 +18,7 @@ export async function benchPolicy(
   const model = await loadEngine(context, own)
   try {
     const { contextLength } = model.config
-    const long = tokens.find((n) => !(Number.isInteger(n) && n >= 1 && n + ROOM <= contextLength))
-    if (long !== undefined) {
-      throw new SkipstoneError('bad-option', `--tokens ${long} does not fit the model's context, ${contextLength}.`)
-    }
+    checkTokens(tokens, own.model, model.config)
     const { signal, progress } = context
     const engine = await model.engine()
     const policy = await model.resolve(policyRequest(own.policy, model), engine, signal)

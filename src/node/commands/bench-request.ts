@@ -1,7 +1,19 @@
+import { SkipstoneError } from '../../errors.js'
+import type { ModelConfig } from '../../model/config.js'
 import type { BenchRow } from '../../study/bench.js'
 import type { BatchRow } from '../../study/bench-batch.js'
 import type { ProfileResult, ProfileRow, ProfileSublayers } from '../../study/profile.js'
 import type { CommonOptions } from './context.js'
+
+/** Decode steps need room behind the tokens. */
+const ROOM = 32
+
+/** @throws `bad-option` for lengths that do not fit the context of `what`. */
+export function checkTokens(tokens: readonly number[], what: string, { contextLength }: ModelConfig): void {
+  const long = tokens.find((n) => !(Number.isInteger(n) && n >= 1 && n + ROOM <= contextLength))
+  if (long === undefined) return
+  throw new SkipstoneError('bad-option', `--tokens ${long} does not fit the context of ${what}, ${contextLength}.`)
+}
 
 export interface BenchCommand extends Pick<CommonOptions, 'dtype' | 'activations' | 'gpuBudget'> {
   readonly shapes: readonly string[]

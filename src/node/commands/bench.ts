@@ -8,7 +8,7 @@ import { type BenchRow, bench, forcedRuns } from '../../study/bench.js'
 import { type BatchRow, benchBatches } from '../../study/bench-batch.js'
 import { profile } from '../../study/profile.js'
 import { syntheticCheckpoint, syntheticConfig } from '../../study/synthetic.js'
-import type { BenchCommand, BenchProfile, BenchResult } from './bench-request.js'
+import { type BenchCommand, type BenchProfile, type BenchResult, checkTokens } from './bench-request.js'
 import type { CommandContext } from './context.js'
 
 /** Times synthetic shapes, or a model under a policy. */
@@ -19,12 +19,7 @@ export async function benchCommand(context: CommandContext, options: BenchComman
     if (!(share >= 0 && share <= 1))
       throw new SkipstoneError('bad-option', `--skip takes shares from 0 to 1, not ${share}.`)
   }
-  for (const [shape, { contextLength }] of configs) {
-    const long = options.tokens.find((n) => !(Number.isInteger(n) && n >= 1 && n + 32 <= contextLength))
-    if (long !== undefined) {
-      throw new SkipstoneError('bad-option', `--tokens ${long} does not fit the context of ${shape}, ${contextLength}.`)
-    }
-  }
+  for (const [shape, config] of configs) checkTokens(options.tokens, shape, config)
   const most = options.batch.find((count) => !(Number.isInteger(count) && count >= 1 && count <= BATCH_ROWS))
   if (most !== undefined) {
     throw new SkipstoneError('bad-option', `--batch takes numbers of sequences from 1 to ${BATCH_ROWS}, not ${most}.`)
