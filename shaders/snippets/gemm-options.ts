@@ -13,6 +13,11 @@ export interface GemmForm {
    * WebGPU, where barriers are dear).
    */
   stagedK4: number
+  /**
+   * Instead of each invocation reading every row, the lanesX invocations of a subgroup read rows of their own and pass them on to the others. On CPUs behind WebGPU,
+   * where one value for all lanes costs as much as one for each. Needs the feature `subgroups`; lanesY is 1, and nothing is staged.
+   */
+  broadcasts?: true
   /** For so many rows at most, and then always. Default: for any number. */
   mostRows?: number
   /** Instead, invocations go along k side by side and add up what they have: few-rows.wgsl.ts. Both lanes are then 1, and nothing is staged. */
@@ -45,5 +50,7 @@ export type GemmChoice = Omit<GemmOptions, 'form'> & {
 
 /** Columns of the output that an invocation makes. Two matrices share the room of one, where that is short. */
 export function columnsPerLane({ form, epilogue }: Pick<GemmOptions, 'form' | 'epilogue'>): number {
-  return epilogue === 'silu-up' && (form.stagedK4 > 0 || form.along) ? form.columns / 2 : form.columns
+  return epilogue === 'silu-up' && (form.stagedK4 > 0 || form.along || form.broadcasts)
+    ? form.columns / 2
+    : form.columns
 }

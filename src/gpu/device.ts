@@ -18,6 +18,8 @@ export class GpuDevice {
   readonly adapterName: string
   /** The adapter runs on the CPU: kernels take forms without barriers. */
   readonly isSoftware: boolean
+  /** Lanes of every subgroup, where the adapter has but one size. */
+  readonly subgroupSize: number | undefined
   /** Told when the device goes away by itself. */
   onLost: (() => void) | undefined
   #lost: GPUDeviceLostInfo | undefined
@@ -38,6 +40,8 @@ export class GpuDevice {
     // Firefox tells nothing about the adapter, except whether it is a fallback.
     this.adapterName = name || (isFallback ? 'fallback adapter, not named by the browser' : 'not named by the browser')
     this.isSoftware = isFallback || /swiftshader|llvmpipe|lavapipe|software|warp|basic render/i.test(name)
+    const { subgroupMinSize: least, subgroupMaxSize: most } = info
+    this.subgroupSize = least === most ? least : undefined
     device.lost.then((lost) => {
       this.#lost = lost
       if (!this.#ended) this.onLost?.()

@@ -2,12 +2,13 @@ import { SkipstoneError } from '../errors.js'
 import type { GpuDevice } from './device.js'
 
 /**
- * One way to run a kernel: `requires` lists optional features, `suits` says whether this kind of device is what the
+ * One way to run a kernel: `requires` lists optional features, `subgroupSize` is how many lanes all subgroups have to have, `suits` says whether this kind of device is what the
  * form was written for. Forms are listed best first; the last one is portable.
  */
 export interface Form<T> {
   readonly name: string
   readonly requires: readonly GPUFeatureName[]
+  readonly subgroupSize?: number
   readonly suits: (gpu: GpuDevice) => boolean
   readonly value: T
 }
@@ -19,9 +20,14 @@ export interface Choice<T> {
   readonly rejected: readonly string[]
 }
 
+export function canRun({ requires, subgroupSize }: Omit<Form<unknown>, 'value'>, gpu: GpuDevice): boolean {
+  const fits = subgroupSize === undefined || subgroupSize === gpu.subgroupSize
+  return fits && requires.every((feature) => gpu.features.has(feature))
+}
+
 /** Forms that this device can run: those that suit it first, each group in the listed order. */
 export function candidates<T>(gpu: GpuDevice, forms: readonly Form<T>[]): Form<T>[] {
-  const possible = forms.filter((form) => form.requires.every((feature) => gpu.features.has(feature)))
+  const possible = forms.filter((form) => canRun(form, gpu))
   return [...possible.filter((f) => f.suits(gpu)), ...possible.filter((f) => !f.suits(gpu))]
 }
 

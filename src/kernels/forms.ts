@@ -105,15 +105,44 @@ function serialMoreRows({ dtype, parts }: Matrix): MatvecForm {
   return { ...SERIAL_ROWS, workgroup: 16, rowsPerSlot: (isFloat ? 8 : 4) / parts }
 }
 
+const SERIAL_FORM: Form<KernelForms> = {
+  name: 'serial-rows',
+  requires: [],
+  suits: (gpu) => gpu.isSoftware,
+  value: SERIAL,
+}
+const SERIAL_MORE_FORM: Form<KernelForms> = {
+  name: 'serial-more-rows',
+  requires: [],
+  suits: ({ isSoftware, adapterName }) => isSoftware && /swiftshader/i.test(adapterName),
+  value: { ...SERIAL, matvec: serialMoreRows, output: serialMoreRows },
+}
+
+/** Products whose rows subgroups of so many lanes pass on. */
+function passedRows(lanes: 4 | 8): Pick<KernelForms, 'gemms' | 'batchGemms'> {
+  const tile: GemmForm = { rows: 2 * lanes, columns: 4, lanesX: lanes, lanesY: 1, stagedK4: 0, broadcasts: true }
+  return { gemms: [tile], batchGemms: [tile, { ...tile, rows: 4, mostRows: 4 }] }
+}
+const PASSED_ROWS = { 4: passedRows(4), 8: passedRows(8) }
+
+/** The same for devices whose subgroups have so many lanes. */
+function passingRows(form: Form<KernelForms>, lanes: 4 | 8): Form<KernelForms> {
+  return {
+    ...form,
+    name: `${form.name}-${lanes}`,
+    requires: ['subgroups'],
+    subgroupSize: lanes,
+    value: { ...form.value, ...PASSED_ROWS[lanes] },
+  }
+}
+
 /** Best first. `serial-rows` was measured on lavapipe, `serial-more-rows` on SwiftShader, the others on an H200 and an H100 (see BENCH.md). */
 export const KERNEL_FORMS: readonly Form<KernelForms>[] = [
-  {
-    name: 'serial-more-rows',
-    requires: [],
-    suits: ({ isSoftware, adapterName }) => isSoftware && /swiftshader/i.test(adapterName),
-    value: { ...SERIAL, matvec: serialMoreRows, output: serialMoreRows },
-  },
-  { name: 'serial-rows', requires: [], suits: (gpu) => gpu.isSoftware, value: SERIAL },
+  passingRows(SERIAL_MORE_FORM, 4),
+  SERIAL_MORE_FORM,
+  passingRows(SERIAL_FORM, 8),
+  passingRows(SERIAL_FORM, 4),
+  SERIAL_FORM,
   {
     name: 'subgroup-rows',
     requires: ['subgroups'],

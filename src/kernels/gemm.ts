@@ -30,11 +30,12 @@ export async function gemmKernel(gpu: GpuDevice, { forms, ...options }: GemmChoi
   const kernels = await Promise.all(
     forms.map(async (form) => gpu.pipelines.compile('gemm', await shaderOf({ ...options, form }), bindings)),
   )
-  const gridOf = (form: GemmForm, { rows }: Extent): Grid => [
-    Math.ceil(options.n / (columnsPerLane({ form, epilogue: options.epilogue }) * form.lanesX)),
-    Math.ceil(rows / (form.rows * form.lanesY)),
-    1,
-  ]
+  const gridOf = (form: GemmForm, { rows }: Extent): Grid => {
+    const across = Math.ceil(options.n / (columnsPerLane({ form, epilogue: options.epilogue }) * form.lanesX))
+    const down = Math.ceil(rows / (form.rows * form.lanesY))
+    // lavapipe gives each thread neighbouring groups: with rows last, those of rows that nobody runs would be one thread's.
+    return form.broadcasts ? [down, across, 1] : [across, down, 1]
+  }
   const smallestTile = forms.findLastIndex(({ mostRows }) => mostRows === undefined)
   const chosen = (extent: Extent): number => {
     const few = forms.findLastIndex(({ mostRows = 0 }) => extent.rows <= mostRows)

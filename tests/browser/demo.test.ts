@@ -233,7 +233,7 @@ describe.skipIf(executablePath === undefined && process.env.CI === undefined)('t
     })
 
     it('says what the device does', async () => {
-      expect(await readTotals(page)).toMatchObject({ Kernels: 'serial-more-rows' })
+      expect(await readTotals(page)).toMatchObject({ Kernels: 'serial-more-rows-4' })
       expect(await page.isVisible('#software')).toBe(true)
     })
 

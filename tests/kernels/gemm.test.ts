@@ -52,7 +52,9 @@ const FORMS = [...new Set(KERNEL_FORMS.flatMap(({ value }) => [...value.gemms, .
   const large = form.stagedK4 > 0 && form.rows * form.columns > 4
   const some = form.along ? [1, 6] : large || form.mostRows ? [0, 3, 6] : VARIANTS.keys()
   const variants = [...some].map((i) => VARIANTS[i]!)
-  const by = form.along ? `${form.along.lanes} along k, by ${form.along.adds}` : `${form.lanesX}x${form.lanesY}`
+  const by = form.along
+    ? `${form.along.lanes} along k, by ${form.along.adds}`
+    : `${form.lanesX}x${form.lanesY}${form.broadcasts ? ', passed on' : ''}`
   return { name: `${form.rows}x${form.columns} by ${by}`, form, variants }
 })
 
@@ -77,8 +79,9 @@ gpuSuite('gemm', (bench) => {
         return swiglu(takeRows(y, all, N, 2 * N), takeRows(y.subarray(N), all, N, 2 * N))
       }
 
-      it.each(CHUNKS)('$name', async ({ mask }) => {
+      it.for(CHUNKS)('$name', async ({ mask }, { skip }) => {
         const { gpu, arena } = bench
+        skip(form.broadcasts === true && form.lanesX !== gpu.subgroupSize, 'subgroups have other sizes here')
         const from = variant.rows === 'active' ? activeRows(mask) : range(mask.length)
         const adds = epilogue === 'add' || epilogue === 'add-masked'
         const before = residual.slice(0, CAPACITY * stride)

@@ -19,7 +19,7 @@ export async function withWeights<T>(
   const config = parseModelConfig(hub)
   const weights = await loadWeights(gpu, config, await openCheckpoint(source), { dtype })
   try {
-    const choice = { form: KERNEL_FORMS[0]!, rejected: [] }
+    const choice = { form: KERNEL_FORMS.find(({ name }) => name === 'serial-rows')!, rejected: [] }
     return await use(
       { gpu, shape: runtimeShape(config), capacity: 64, dtypes: weights.dtypes, choice, activations: 'f32' },
       weights,
