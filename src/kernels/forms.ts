@@ -4,6 +4,7 @@ import type { MatvecForm } from '../../shaders/snippets/matvec.js'
 import type { Splits } from '../../shaders/snippets/splits.js'
 import type { WeightDtype } from '../../shaders/snippets/weights.js'
 import type { Form } from '../gpu/forms.js'
+import type { AttentionPrefillForm } from './attention-prefill.js'
 
 /** A matrix of `rows` × `k`, of which a product takes rows from so many parts at once (gate and up: 2). */
 export interface Matrix {
@@ -16,13 +17,11 @@ export interface Matrix {
 /** How decode attention cuts the context. */
 export type InParts = Pick<Splits, 'tile' | 'least'>
 
-export interface AttentionForm {
+export interface AttentionForm extends AttentionPrefillForm {
   /** In decode: a group for each head and part of the context, whose sums meet in the output product; or scores and values in turn, without barriers. */
   decode: InParts | 'in turn'
   /** In decode steps of several sequences, their caches that a dispatch binds: where a dispatch costs more than the choice between them. */
   cachesTogether: number
-  /** In prefill, loops over a head's values are unrolled, so that loads go ahead; CPUs behind WebGPU only compile longer. */
-  unrolled: boolean
 }
 
 /** How kernels are laid out on a device. */
@@ -118,21 +117,21 @@ const SERIAL_MORE_FORM: Form<KernelForms> = {
   value: { ...SERIAL, matvec: serialMoreRows, output: serialMoreRows },
 }
 
-/** Products whose rows subgroups of so many lanes pass on. */
+/** Products with the rows of a prompt, which subgroups of so many lanes pass on. */
 function passedRows(lanes: 4 | 8): Pick<KernelForms, 'gemms' | 'batchGemms'> {
   const tile: GemmForm = { rows: 2 * lanes, columns: 4, lanesX: lanes, lanesY: 1, stagedK4: 0, broadcasts: true }
   return { gemms: [tile], batchGemms: [tile, { ...tile, rows: 4, mostRows: 4 }] }
 }
 const PASSED_ROWS = { 4: passedRows(4), 8: passedRows(8) }
 
-/** The same for devices whose subgroups have so many lanes. */
+/** The same for devices whose subgroups have so many lanes: they pass on what all of them need. */
 function passingRows(form: Form<KernelForms>, lanes: 4 | 8): Form<KernelForms> {
   return {
     ...form,
     name: `${form.name}-${lanes}`,
     requires: ['subgroups'],
     subgroupSize: lanes,
-    value: { ...form.value, ...PASSED_ROWS[lanes] },
+    value: { ...form.value, ...PASSED_ROWS[lanes], attention: { ...form.value.attention, passedBy: lanes } },
   }
 }
 

@@ -101,8 +101,8 @@ async function attentionIsRight(
   rows: number,
   { heads, kvHeads, headDim, rows: which }: SelfTestOptions,
 ): Promise<boolean> {
-  const { unrolled } = forms.attention
-  const prefill = await attentionPrefillKernel(gpu, { heads, kvHeads, headDim, rows: which, unrolled })
+  const { unrolled, passedBy } = forms.attention
+  const prefill = await attentionPrefillKernel(gpu, { heads, kvHeads, headDim, rows: which, unrolled, passedBy })
   const allRows = Array.from({ length: rows }, (_, row) => row)
   const plan = upload(Uint32Array.of(rows, 0, 0, 0, rows, ...allRows))
   const q = numbers(3, rows * heads * headDim)

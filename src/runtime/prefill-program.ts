@@ -23,6 +23,7 @@ export async function prefillKernels(target: Target, variant: Variant, phase: Ph
   const positions = 'consecutive'
   const { skipped: left } = variant.policy
   const holes = left === 'hole'
+  const { unrolled, passedBy } = choice.form.value.attention
 
   const make = async (obey: Obey) => {
     const rows = obey === 'skip' ? 'active' : 'all'
@@ -38,14 +39,7 @@ export async function prefillKernels(target: Target, variant: Variant, phase: Ph
         epilogue: 'store',
       }),
       ropeRowsKernel(gpu, { heads, kvHeads, headDim, eps, qkNorm, rows, target: 'query', positions }),
-      attentionPrefillKernel(gpu, {
-        heads,
-        kvHeads,
-        headDim,
-        rows,
-        unrolled: choice.form.value.attention.unrolled,
-        holes,
-      }),
+      attentionPrefillKernel(gpu, { heads, kvHeads, headDim, rows, unrolled, passedBy, holes }),
       layerGemm(target, 'o', {
         k4: queryWidth / 4,
         n: d,

@@ -17,6 +17,11 @@ const VARIANTS = [
   { heads: 4, kvHeads: 2, headDim: 64, rows: 'active', unrolled: true, holes: true },
   // The largest, with smaller tiles.
   { heads: 2, kvHeads: 1, headDim: 256, rows: 'active', unrolled: false },
+  // One query to a lane, two, and two and three heads.
+  { heads: 2, kvHeads: 2, headDim: 64, rows: 'active', unrolled: false, passed: true },
+  { heads: 2, kvHeads: 2, headDim: 20, rows: 'active', unrolled: false, passed: true, holes: true },
+  { heads: 8, kvHeads: 2, headDim: 20, rows: 'all', unrolled: false, passed: true, holes: true },
+  { heads: 6, kvHeads: 2, headDim: 4, rows: 'active', unrolled: false, passed: true },
 ] as const
 
 /** Some that begin tiles, and all of a tile of either length, which begins at position 64. */
@@ -33,7 +38,7 @@ const CHUNKS = [
 
 gpuSuite('attention-prefill', (bench) => {
   describe.each(VARIANTS)(
-    '$heads/$kvHeads heads of $headDim, $rows rows, unrolled: $unrolled, holes: $holes',
+    '$heads/$kvHeads heads of $headDim, $rows rows, unrolled: $unrolled, holes: $holes, passed: $passed',
     (variant) => {
       const { heads, kvHeads, headDim } = variant
       const holes = 'holes' in variant ? HOLES : NONE
@@ -46,7 +51,8 @@ gpuSuite('attention-prefill', (bench) => {
       it.each(CHUNKS)('$name', async ({ start, mask }) => {
         const { gpu, arena } = bench
         const from = variant.rows === 'active' ? activeRows(mask) : range(mask.length)
-        const kernel = await attentionPrefillKernel(gpu, variant)
+        const passedBy = 'passed' in variant ? (gpu.subgroupSize as 4 | 8) : undefined
+        const kernel = await attentionPrefillKernel(gpu, { ...variant, passedBy })
         const positions = start + mask.length
         const buffers = {
           plan: bench.upload(planOf({ rows: mask.length, start, capacity: CAPACITY, execute: [[1], mask] })),

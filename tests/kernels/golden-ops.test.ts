@@ -38,7 +38,7 @@ import { foldRouter } from '../reference/routers.js'
 type Run = (bench: Bench, c: OpCase, forms: KernelForms) => Promise<void>
 
 const RUN: Record<string, Run> = {
-  async attention_prefill(bench, c) {
+  async attention_prefill(bench, c, forms) {
     const [, heads, headDim] = c.shape('q') as [number, number, number]
     const kvHeads = c.shape('k')[1]!
     const { past, new: rows, count } = c.params as { past: number; new: number; count: number }
@@ -50,6 +50,7 @@ const RUN: Record<string, Run> = {
       headDim,
       rows: 'active',
       unrolled: false,
+      passedBy: forms.attention.passedBy,
     })
     const buffers = {
       plan: bench.upload(planOf({ rows, start: past, capacity: rows, execute: [mask] })),
