@@ -13,46 +13,33 @@ import { unroll } from './snippets/reduce.js'
  *   y        f32 [capacity, outputStride], written (read too where the epilogue adds)
  *   z        f32, margins at params.z, for the masked epilogue only
  *
- * Dispatch: (ceil(n / (columns · lanesX)), ceil(rows / (rows · lanesY)), 1), of forms that broadcast the other way round; row tiles beyond the active rows return.
+ * Dispatch: (ceil(n / (columns · lanesX)), ceil(rows / (rows · lanesY)), 1); row tiles beyond the active rows return.
  */
 export function gemmShader(o: GemmOptions): string {
-  const { rows: tm, lanesX, lanesY, stagedK4, broadcasts } = o.form
+  const { rows: tm, lanesX, lanesY, stagedK4 } = o.form
   const tn = columnsPerLane(o)
   // Neighbouring lanes read neighbouring rows of a tile: an odd stride spreads them over the banks.
   const stride = stagedK4 + 1
   const threads = lanesX * lanesY
   const tileRows = tm * lanesY
   const tileColumns = tn * lanesX
-  const [rowAxis, columnAxis] = broadcasts ? ['x', 'y'] : ['y', 'x']
   const p = products(o)
   const { matrices } = p
-  const cells = (line: (m: number, n: number, j: number) => string, rows = tm) =>
-    unroll(rows, (m) => unroll(tn, (n) => unroll(matrices, (j) => line(m, n, j))))
+  const cells = (line: (m: number, n: number, j: number) => string) =>
+    unroll(tm, (m) => unroll(tn, (n) => unroll(matrices, (j) => line(m, n, j))))
   const sums = (m: number, n: number) => Array.from({ length: matrices }, (_, j) => `c${m}_${n}_${j}`)
-  const multiply = (load: { x: (m: number) => string; w: (n: number, j: number) => string }, rows = tm) => `
+  const multiply = (load: { x: (m: number) => string; w: (n: number, j: number) => string }) => `
       ${unroll(tn, (n) => unroll(matrices, (j) => `let w${n}_${j} = ${load.w(n, j)};`))}
-      ${unroll(rows, (m) => `let x${m} = ${load.x(m)};`)}
-      ${cells((m, n, j) => `c${m}_${n}_${j} += dot(x${m}, w${n}_${j});`, rows)}`
-  // Straight from the buffers: an invocation reads its whole tile, or its share of it, which it passes on.
-  const share = (rows: number) => (broadcasts ? Math.ceil(rows / lanesX) : rows)
-  const inputOf = (m: number) => `firstRow + ${broadcasts ? `lane + ${m * lanesX}u` : `ly * ${tm}u + ${m}u`}`
-  const passed = (m: number) =>
-    broadcasts ? `subgroupBroadcast(own${Math.floor(m / lanesX)}, ${m % lanesX}u)` : `own${m}`
-  const straight = (rows: number) => `
-  for (var k = 0u; k < bound(${o.k4}u); k++) {
-    ${unroll(share(rows), (m) => `let own${m} = x[xRow${m} + k];`)}
-    ${multiply({ x: passed, w: (n, j) => `weight(wRow${n}_${j}, k)` }, rows)}
-  }`
-  // Half a tile takes half the time: of the rows that run, the last ones seldom fill one.
-  const halves = broadcasts && tm % (2 * lanesX) === 0
+      ${unroll(tm, (m) => `let x${m} = ${load.x(m)};`)}
+      ${cells((m, n, j) => `c${m}_${n}_${j} += dot(x${m}, w${n}_${j});`)}`
   // What an invocation brings of each pair of tiles: vectors lane, lane + threads, .. of them.
   const inputLoads = Math.ceil((tileRows * stagedK4) / threads)
   const weightLoads = Math.ceil((tileColumns * matrices * stagedK4) / threads)
   const staged = (i: number) => `(lane + ${i * threads}u)`
   const stagedColumn = `lane % ${stagedK4}u`
   const within = (k: string, value: string) =>
-    o.k4 % Math.max(1, stagedK4) === 0 ? value : `select(vec4f(), ${value}, ${k} + ${stagedColumn} < ${o.k4}u)`
-  const offset = (k: string) => (o.k4 % Math.max(1, stagedK4) === 0 ? k : `min(${k}, ${o.k4 - 1}u - ${stagedColumn})`)
+    o.k4 % stagedK4 === 0 ? value : `select(vec4f(), ${value}, ${k} + ${stagedColumn} < ${o.k4}u)`
+  const offset = (k: string) => (o.k4 % stagedK4 === 0 ? k : `min(${k}, ${o.k4 - 1}u - ${stagedColumn})`)
   const nextInput = (i: number, k: string) => within(k, `x[inputFrom${i} + ${offset(k)}]`)
   const weightFrom = (i: number) => {
     const row = `${staged(i)} / ${stagedK4}u`
@@ -66,40 +53,19 @@ export function gemmShader(o: GemmOptions): string {
     const all = (i + 1) * threads <= rows * stagedK4
     return all ? `${tile}[${at}] = ${value};` : `if (${staged(i)} < ${rows * stagedK4}u) { ${tile}[${at}] = ${value}; }`
   }
-  const store = (m: string, n: string, made: readonly string[]) => `{
-    let i = firstRow + ly * ${tm}u + ${m};
-    let column = firstColumn + ${n} * ${lanesX}u + lx;
-    if (i < count && column < ${o.n}u) {
-      ${p.store(made)}
-    }
-  }`
-  const storeEach = unroll(tm, (m) => unroll(tn, (n) => store(`${m}u`, `${n}u`, sums(m, n))))
-  // CPUs behind WebGPU spend most of a product's compiling on stores that are written out.
-  const storeInTurn = `
-  ${unroll(matrices, (j) => `var sums${j}: array<f32, ${tm * tn}>;`)}
-  ${cells((m, n, j) => `sums${j}[${m * tn + n}] = c${m}_${n}_${j};`)}
-  for (var cell = 0u; cell < bound(${tm * tn}u); cell++) ${store(
-    `cell / ${tn}u`,
-    `cell % ${tn}u`,
-    Array.from({ length: matrices }, (_, j) => `sums${j}[cell]`),
-  )}`
   return wgsl`
-${broadcasts ? 'enable subgroups;' : ''}
 ${p.declarations}
-#if ${stagedK4 > 0}
 var<workgroup> inputs: array<vec4f, ${tileRows * stride}>;
 var<workgroup> columnsTile: array<vec4f, ${tileColumns * stride * matrices}>;
-#endif
 
 @compute @workgroup_size(${threads})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(${broadcasts ? 'subgroup_invocation_id' : 'local_invocation_index'}) lane: u32) {
-  let firstRow = group.${rowAxis} * ${tileRows}u;
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let firstRow = group.y * ${tileRows}u;
   if (firstRow >= rowCount()) { return; }
-  let firstColumn = group.${columnAxis} * ${tileColumns}u;
+  let firstColumn = group.x * ${tileColumns}u;
   let lx = lane % ${lanesX}u;
   let ly = lane / ${lanesX}u;
   ${cells((m, n, j) => `var c${m}_${n}_${j} = 0.0;`)}
-  #if ${stagedK4 > 0}
   // The next tiles are on their way while the present ones are multiplied.
   ${unroll(inputLoads, (i) => `let inputFrom${i} = (${p.inputRow(`firstRow + ${staged(i)} / ${stagedK4}u`)}) * ${o.k4}u + ${stagedColumn}; var input${i} = ${nextInput(i, '0u')};`)}
   ${unroll(weightLoads, (i) => `let weightFrom${i} = ${weightFrom(i)}; var weight${i} = ${nextWeight(i, '0u')};`)}
@@ -119,13 +85,19 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(${broadcasts ? 'subgroup_i
       })}
     }
   }
-  #else
-  ${unroll(share(tm), (m) => `let xRow${m} = (${p.inputRow(inputOf(m))}) * ${o.k4}u;`)}
-  ${unroll(tn, (n) => unroll(matrices, (j) => `let wRow${n}_${j} = weightStart(${p.weightRow(`firstColumn + ${n * lanesX}u + lx`, `${j}u`)});`))}
-  ${halves ? `if (rowCount() - firstRow > ${tm / 2}u) {${straight(tm)} } else {${straight(tm / 2)} }` : straight(tm)}
-  #endif
   let count = rowCount();
-  ${stagedK4 > 0 ? storeEach : storeInTurn}
+  ${unroll(tm, (m) =>
+    unroll(
+      tn,
+      (n) => `{
+    let i = firstRow + ly * ${tm}u + ${m}u;
+    let column = firstColumn + ${n * lanesX}u + lx;
+    if (i < count && column < ${o.n}u) {
+      ${p.store(sums(m, n))}
+    }
+  }`,
+    ),
+  )}
 }
 `
 }

@@ -29,7 +29,7 @@ const workerAddress = {
 
 /** Kernels that the first token of a model does without; those of training come last. */
 const OTHERS_KERNELS =
-  /packed-|few-rows|attention-(in-turn|passed|scores|values)|(kernels|shaders)\/adjust-logits|reference\/(adjust-logits|sampling)|merge-splits|two-layer|batch-row|append-rows|form-variants|read-sum|nll|compare-states|scale-rows|gate-scores|gate-bottleneck|fill-skipped|add-gated|pool-gates|quantile-margins|carry-margins|forced-mask|-backward|adamw|squares-sum|attention-sequences|cross-entropy|gate-(apply|sample)|channel-gates|keep-ranked|gumbel|product-strided|step-(losses|settings)|swiglu|snippets\/sequences/
+  /packed-|few-rows|gemm-straight|attention-(in-turn|passed|scores|values)|(kernels|shaders)\/adjust-logits|reference\/(adjust-logits|sampling)|merge-splits|two-layer|batch-row|append-rows|form-variants|read-sum|nll|compare-states|scale-rows|gate-scores|gate-bottleneck|fill-skipped|add-gated|pool-gates|quantile-margins|carry-margins|forced-mask|-backward|adamw|squares-sum|attention-sequences|cross-entropy|gate-(apply|sample)|channel-gates|keep-ranked|gumbel|product-strided|step-(losses|settings)|swiglu|snippets\/sequences/
 
 /** What of training is for GateSkip's gates alone. */
 const GATESKIP =
@@ -92,7 +92,7 @@ const CHUNKS = [
   // Software devices do without.
   { name: 'few-rows', test: /few-rows/ },
   // For software devices alone.
-  { name: 'in-turn', test: /attention-(in-turn|passed|scores|values)/ },
+  { name: 'software', test: /attention-(in-turn|passed|scores|values)|gemm-straight/ },
   // For requests with biases, penalties or a grammar.
   { name: 'adjusting', test: /(kernels|shaders)\/adjust-logits/ },
   // For requests with tools.

@@ -9,13 +9,13 @@ export interface GemmForm {
   lanesX: number
   lanesY: number
   /**
-   * Vectors of four along k that pass through workgroup memory at a time (GPUs); 0 reads straight from the buffers (a CPU behind
-   * WebGPU, where barriers are dear).
+   * Vectors of four along k that pass through workgroup memory at a time (GPUs); 0 reads straight from the buffers (gemm-straight.wgsl.ts: CPUs behind
+   * WebGPU, where barriers are dear), and lanesY is 1.
    */
   stagedK4: number
   /**
    * Instead of each invocation reading every row, the lanesX invocations of a subgroup read rows of their own and pass them on to the others. On CPUs behind WebGPU,
-   * where one value for all lanes costs as much as one for each. Needs the feature `subgroups`; lanesY is 1, and nothing is staged.
+   * where one value for all lanes costs as much as one for each. Needs the feature `subgroups`, and nothing is staged.
    */
   broadcasts?: true
   /** For so many rows at most, and then always. Default: for any number. */

@@ -12,16 +12,17 @@ import type { CompiledKernel } from '../gpu/pipelines.js'
 /** Groups below which a GPU is not full: smaller tiles then do the same work in more of them. */
 const ENOUGH_GROUPS = 128
 
-/** Devices without forms along k do without the code for them. */
+/** Devices do without the code for forms that they do not have. */
 async function shaderOf(o: GemmOptions): Promise<string> {
-  const { along } = o.form
-  if (!along) return gemmShader(o)
+  const { along, stagedK4 } = o.form
+  if (stagedK4 > 0) return gemmShader(o)
+  if (!along) return (await import('../../shaders/gemm-straight.wgsl.js')).gemmStraightShader(o)
   const { fewRowsShader } = await import('../../shaders/few-rows.wgsl.js')
   return fewRowsShader({ ...o, form: { ...o.form, along } })
 }
 
 /**
- * Host side of shaders/gemm.wgsl.ts and few-rows.wgsl.ts. `z` is bound for the masked epilogue only; `label` tells its products from others' in a profile. The form
+ * Host side of shaders/gemm.wgsl.ts, gemm-straight.wgsl.ts and few-rows.wgsl.ts. `z` is bound for the masked epilogue only; `label` tells its products from others' in a profile. The form
  * follows from the rows of the chunk.
  */
 export async function gemmKernel(gpu: GpuDevice, { forms, ...options }: GemmChoice, label = 'gemm') {

@@ -204,7 +204,7 @@ describe('an application that bundles it', () => {
       tools: 5,
       texts: 2,
       'few-rows': 2,
-      'in-turn': 2,
+      software: 4,
       adjusting: 1,
       torch: 4,
       activations: 3,
