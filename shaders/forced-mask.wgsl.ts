@@ -1,13 +1,15 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
 import { type Positions, positionOf } from './snippets/plan.js'
 import { pcgHash } from './snippets/random.js'
-import { storeScore } from './snippets/score.js'
+import { workgroupReduce } from './snippets/reduce.js'
+import { normOnTheWay, type Scores, storeScore } from './snippets/score.js'
 
-export interface ForcedMaskOptions {
-  capacity: number
+export interface ForcedMaskOptions extends Scores {
+  d4: number
   count: 1 | 2
-  writesPlan: boolean
   positions: Positions
+  /** Invocations of a group, a power of two. */
+  lanes: number
 }
 
 /**
@@ -17,12 +19,13 @@ export interface ForcedMaskOptions {
  *   plan        u32; written where writesPlan, else read
  *   thresholds  f32 [2L]   share to skip
  *   z           f32 [2L, capacity], written
+ *   x, vectors, u  as in router-linear, with a norm
  *
- * Dispatch: (ceil(rows / 64), 1, 1) groups of 64.
+ * Dispatch: (ceil(rows / lanes), 1, 1) groups of `lanes`.
  */
 export function forcedMaskShader(o: ForcedMaskOptions): string {
   return wgsl`
-struct Params { sublayer: u32, seed: u32 }
+struct Params { sublayer: u32, seed: u32, norm: u32 }
 @group(0) @binding(0) var<storage, ${o.writesPlan ? 'read_write' : 'read'}> plan: array<u32>;
 @group(0) @binding(1) var<storage, read> thresholds: array<f32>;
 @group(0) @binding(2) var<storage, read_write> z: array<f32>;
@@ -30,10 +33,16 @@ struct Params { sublayer: u32, seed: u32 }
 ${pcgHash}
 ${storeScore(o)}
 ${positionOf(o.positions)}
+#if ${o.norm !== undefined}
+@group(0) @binding(4) var<storage, read> x: array<vec4f>;
+${workgroupReduce(o.lanes, ['sum'])}
+${normOnTheWay(o, 5)}
+#endif
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(${o.lanes})
 fn main(@builtin(global_invocation_id) id: vec3u) {
   let row = id.x;
+  ${o.norm ? 'normaliseRow(row, 0u, 0u);' : ''}
   if (row >= ${o.writesPlan ? '1u' : 'plan[0]'}) { return; }
   for (var s = 0u; s < ${o.count}u; s++) {
     let sublayer = params.sublayer + s;

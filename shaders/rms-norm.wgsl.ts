@@ -1,12 +1,10 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
-import { eps } from './snippets/norm.js'
+import { normaliseRow, type RowNorm } from './snippets/norm.js'
 import { loopBound, planRows, type Rows } from './snippets/plan.js'
 import { workgroupReduce } from './snippets/reduce.js'
 
-export interface RmsNormOptions {
-  d: number
+export interface RmsNormOptions extends RowNorm {
   d4: number
-  eps: number
   rows: Rows
   /** Invocations of a group, a power of two. */
   lanes: number
@@ -33,17 +31,12 @@ struct Params { slot: u32, norm: u32 }
 ${planRows(o.rows)}
 ${loopBound}
 ${workgroupReduce(o.lanes, ['sum'])}
+${normaliseRow(o)}
 
 @compute @workgroup_size(${o.lanes})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   if (group.x >= rowCount()) { return; }
-  let source = rowAt(group.x) * ${o.d4}u;
-  var squares = 0.0;
-  for (var i = lane; i < bound(${o.d4}u); i += ${o.lanes}u) { let v = x[source + i]; squares += dot(v, v); }
-  let scale = 1.0 / sqrt(workgroupSum(lane, squares) / ${o.d}.0 + ${eps(o.eps)});
-  for (var i = lane; i < bound(${o.d4}u); i += ${o.lanes}u) {
-    u[group.x * ${o.d4}u + i] = x[source + i] * scale * vectors[params.norm + i];
-  }
+  normaliseRow(lane, rowAt(group.x), group.x);
 }
 `
 }

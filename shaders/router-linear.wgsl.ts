@@ -1,14 +1,11 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
 import { workgroupReduce } from './snippets/reduce.js'
-import { storeScore } from './snippets/score.js'
+import { normOnTheWay, type Scores, storeScore } from './snippets/score.js'
 
-export interface RouterOptions {
+export interface RouterOptions extends Scores {
   d4: number
-  capacity: number
   /** Sublayers scored by one dispatch: both of a layer, or one where they read different states. */
   count: 1 | 2
-  /** Single-row chunks: write the execute word straight into the plan, no compaction needed. */
-  writesPlan: boolean
   /** Invocations of a group, a power of two. */
   lanes: number
 }
@@ -21,12 +18,14 @@ export interface RouterOptions {
  *   routers     f32, per sublayer at params.weights + i · params.stride: [d] weights, then the bias (units of 4)
  *   thresholds  f32 [2L]   δ per sublayer
  *   z           f32 [2L, capacity], written
+ *   vectors     f32, with a norm: its weights at params.norm (units of 4)
+ *   u           f32 [capacity, d], with a norm: written
  *
  * Dispatch: (rows, 1, 1) groups of `lanes`.
  */
 export function routerLinearShader(o: RouterOptions): string {
   return wgsl`
-struct Params { sublayer: u32, weights: u32, stride: u32, d4: u32 }
+struct Params { sublayer: u32, weights: u32, stride: u32, d4: u32, norm: u32 }
 @group(0) @binding(0) var<storage, ${o.writesPlan ? 'read_write' : 'read'}> plan: array<u32>;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
 @group(0) @binding(2) var<storage, read> routers: array<vec4f>;
@@ -35,10 +34,12 @@ struct Params { sublayer: u32, weights: u32, stride: u32, d4: u32 }
 @group(0) @binding(5) var<uniform> params: Params;
 ${workgroupReduce(o.lanes, ['sum'])}
 ${storeScore(o)}
+${normOnTheWay(o, 6)}
 
 @compute @workgroup_size(${o.lanes})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let row = group.x;
+  ${o.norm ? 'normaliseRow(lane, row, row);' : ''}
   for (var s = 0u; s < ${o.count}u; s++) {
     let first = params.weights + s * params.stride;
     var dots = vec4f();

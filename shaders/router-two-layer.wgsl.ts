@@ -1,7 +1,7 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
 import type { RouterOptions } from './router-linear.wgsl.js'
 import { workgroupReduce } from './snippets/reduce.js'
-import { storeScore } from './snippets/score.js'
+import { normOnTheWay, storeScore } from './snippets/score.js'
 
 export interface RouterTwoLayerOptions extends RouterOptions {
   width: number
@@ -18,7 +18,7 @@ export interface RouterTwoLayerOptions extends RouterOptions {
 export function routerTwoLayerShader(o: RouterTwoLayerOptions): string {
   const width4 = Math.ceil(o.width / 4)
   return wgsl`
-struct Params { sublayer: u32, weights: u32, stride: u32, width: u32, d4: u32 }
+struct Params { sublayer: u32, weights: u32, stride: u32, width: u32, d4: u32, norm: u32 }
 @group(0) @binding(0) var<storage, ${o.writesPlan ? 'read_write' : 'read'}> plan: array<u32>;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
 @group(0) @binding(2) var<storage, read> routers: array<vec4f>;
@@ -27,10 +27,12 @@ struct Params { sublayer: u32, weights: u32, stride: u32, width: u32, d4: u32 }
 @group(0) @binding(5) var<uniform> params: Params;
 ${workgroupReduce(o.lanes, ['sum'])}
 ${storeScore(o)}
+${normOnTheWay(o, 6)}
 
 @compute @workgroup_size(${o.lanes})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let row = group.x;
+  ${o.norm ? 'normaliseRow(lane, row, row);' : ''}
   for (var s = 0u; s < ${o.count}u; s++) {
     let first = params.weights + s * params.stride;
     let biases = first + ${o.width * o.d4}u;

@@ -95,6 +95,8 @@ const CHUNKS = [
   { name: 'software', test: /attention-(in-turn|passed|scores|values)|gemm-straight/ },
   // For requests with biases, penalties or a grammar.
   { name: 'adjusting', test: /(kernels|shaders)\/adjust-logits/ },
+  // For models with a LoRA.
+  { name: 'lora', test: /model\/adapter\.ts|formats\/peft\.ts/ },
   // For requests with tools.
   { name: 'tools', test: /openai\/tools\// },
   { name: 'torch', test: /src\/formats\/torch\.ts/ },

@@ -1,23 +1,32 @@
 import { type ForcedMaskOptions, forcedMaskShader } from '../../shaders/forced-mask.wgsl.js'
 import type { GpuDevice } from '../gpu/device.js'
 import { bind, type Dispatch, type ParamsArena } from '../gpu/dispatch.js'
+import type { RouterBuffers } from './router-linear.js'
 
-/** Host side of shaders/forced-mask.wgsl.ts. */
-export async function forcedMaskKernel(gpu: GpuDevice, options: ForcedMaskOptions) {
-  const kernel = await gpu.pipelines.compile('forced-mask', forcedMaskShader(options), [
-    options.writesPlan ? 'write' : 'read',
+/** Host side of shaders/forced-mask.wgsl.ts. `x`, `vectors` and `u` are bound where it normalises on the way. */
+export async function forcedMaskKernel(gpu: GpuDevice, options: Omit<ForcedMaskOptions, 'lanes'>) {
+  const { norm, writesPlan } = options
+  // Products get their vector normalised on CPUs alone (group-lanes.ts).
+  const lanes = norm ? 8 : 64
+  const kernel = await gpu.pipelines.compile('forced-mask', forcedMaskShader({ ...options, lanes }), [
+    writesPlan ? 'write' : 'read',
     'read',
     'write',
     'uniform',
+    norm ? 'read' : 'none',
+    norm ? 'read' : 'none',
+    norm ? 'write' : 'none',
   ])
   return (
     arena: ParamsArena,
-    b: { plan: GPUBuffer; thresholds: GPUBuffer; z: GPUBuffer },
-    params: { sublayer: number; seed: number },
-  ): Dispatch =>
-    bind(arena, kernel, [b.plan, b.thresholds, b.z, [params.sublayer, params.seed]], ({ rows }) => [
-      Math.ceil(rows / 64),
+    b: Pick<RouterBuffers, 'plan' | 'thresholds' | 'z'> & Partial<RouterBuffers>,
+    params: { sublayer: number; seed: number; norm: number },
+  ): Dispatch => {
+    const numbers = [params.sublayer, params.seed, params.norm]
+    return bind(arena, kernel, [b.plan, b.thresholds, b.z, numbers, b.x, b.vectors, b.u], ({ rows }) => [
+      Math.ceil(rows / lanes),
       1,
       1,
     ])
+  }
 }

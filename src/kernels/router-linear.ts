@@ -3,6 +3,17 @@ import type { GpuDevice } from '../gpu/device.js'
 import { bind, type Dispatch, type ParamsArena } from '../gpu/dispatch.js'
 import { lanesOfRow } from './group-lanes.js'
 
+/** `vectors` and `u` are bound where the kernel normalises on the way. */
+export interface RouterBuffers {
+  plan: GPUBuffer
+  x: GPUBuffer
+  routers: GPUBuffer
+  thresholds: GPUBuffer
+  z: GPUBuffer
+  vectors?: GPUBuffer
+  u?: GPUBuffer
+}
+
 /** Host side of shaders/router-linear.wgsl.ts. */
 export async function routerLinearKernel(
   gpu: GpuDevice,
@@ -16,16 +27,16 @@ export async function routerLinearKernel(
     'read',
     'write',
     'uniform',
+    options.norm ? 'read' : 'none',
+    options.norm ? 'write' : 'none',
   ])
   return (
     arena: ParamsArena,
-    b: { plan: GPUBuffer; x: GPUBuffer; routers: GPUBuffer; thresholds: GPUBuffer; z: GPUBuffer },
-    params: { sublayer: number; weights: number; stride: number },
-  ): Dispatch =>
-    bind(
-      arena,
-      kernel,
-      [b.plan, b.x, b.routers, b.thresholds, b.z, [params.sublayer, params.weights, params.stride, options.d4]],
-      ({ rows }) => [rows, 1, 1],
-    )
+    b: RouterBuffers,
+    params: { sublayer: number; weights: number; stride: number; norm: number },
+  ): Dispatch => {
+    const numbers = [params.sublayer, params.weights, params.stride, options.d4, params.norm]
+    const resources = [b.plan, b.x, b.routers, b.thresholds, b.z, numbers, b.vectors, b.u]
+    return bind(arena, kernel, resources, ({ rows }) => [rows, 1, 1])
+  }
 }

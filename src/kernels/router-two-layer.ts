@@ -2,6 +2,7 @@ import { type RouterTwoLayerOptions, routerTwoLayerShader } from '../../shaders/
 import type { GpuDevice } from '../gpu/device.js'
 import { bind, type Dispatch, type ParamsArena } from '../gpu/dispatch.js'
 import { lanesOfRow } from './group-lanes.js'
+import type { RouterBuffers } from './router-linear.js'
 
 /** Host side of shaders/router-two-layer.wgsl.ts. */
 export async function routerTwoLayerKernel(
@@ -16,23 +17,16 @@ export async function routerTwoLayerKernel(
     'read',
     'write',
     'uniform',
+    options.norm ? 'read' : 'none',
+    options.norm ? 'write' : 'none',
   ])
   return (
     arena: ParamsArena,
-    b: { plan: GPUBuffer; x: GPUBuffer; routers: GPUBuffer; thresholds: GPUBuffer; z: GPUBuffer },
-    params: { sublayer: number; weights: number; stride: number },
-  ): Dispatch =>
-    bind(
-      arena,
-      kernel,
-      [
-        b.plan,
-        b.x,
-        b.routers,
-        b.thresholds,
-        b.z,
-        [params.sublayer, params.weights, params.stride, options.width, options.d4],
-      ],
-      ({ rows }) => [rows, 1, 1],
-    )
+    b: RouterBuffers,
+    params: { sublayer: number; weights: number; stride: number; norm: number },
+  ): Dispatch => {
+    const numbers = [params.sublayer, params.weights, params.stride, options.width, options.d4, params.norm]
+    const resources = [b.plan, b.x, b.routers, b.thresholds, b.z, numbers, b.vectors, b.u]
+    return bind(arena, kernel, resources, ({ rows }) => [rows, 1, 1])
+  }
 }

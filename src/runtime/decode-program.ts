@@ -78,13 +78,15 @@ export async function decodeKernels(target: Target, variant: Variant) {
   const phase = 'decode'
   const layers = Array.from({ length: config.layers }, (_, layer) => layer)
   const { policy } = variant
+  // What decides goes over the same vector.
+  const normalises = qkvForm(first.qkv).normed && gateUpForm(first.gateUp).normed
   const projectsAlone = layers.some((i) => isSkipped(policy, 2 * i, phase) && makesKeysValues(policy, i, phase))
   const [of, entered, keysValues, skipped, route, embed] = await Promise.all([
     perObey(variant, { sublayers: shape.sublayers, phase }, make),
     normedInput(target, qkvForm(first.qkv), 'all'),
     projectsAlone ? qkvKernel('never') : undefined,
     skippedSublayer(target, policy),
-    routingKernels(target, variant, { phase, singleRow: true, positions: 'consecutive' }),
+    routingKernels(target, variant, { phase, singleRow: true, positions: 'consecutive', normalises }),
     embedKernel(gpu, { width4: d4, stride4: d4, dtype: target.dtypes.embedding }),
   ])
   return { of, entered, keysValues, skipped, route, embed }
@@ -94,7 +96,7 @@ export async function decodeKernels(target: Target, variant: Variant) {
  * One decode step as dispatches: embed and the layers; head and sampling follow (endings.ts). Everything that changes from step
  * to step (token, position, execute words, stop flag) lies in GPU buffers, so the same list is recorded K times per submit.
  * What every token skips has none, or a scale. A layer has at most 7 dispatches: routers, QKV, attention, output, (routers after attention,) gate and up, down. CPUs
- * behind WebGPU, to which a dispatch is little, take three more: norms before QKV and gate, and attention in two.
+ * behind WebGPU, to which barriers are more than a dispatch, take eight: norms before QKV and gate, which what decides there makes as well, and attention in two.
  */
 export async function decodeProgram(engine: Engine, arena: ParamsArena, inputs: ProgramInputs): Promise<Program> {
   const { of, entered, keysValues, skipped, route, embed } = await decodeKernels(engine.target, inputs)
@@ -110,8 +112,10 @@ export async function decodeProgram(engine: Engine, arena: ParamsArena, inputs: 
     const kv = cache.kv[layer] as GPUBuffer
     const slot = r.attentionSlot
     const project = r.keysValues ? (attention?.qkv ?? keysValues) : undefined
-    const first = project && entered(engine, arena, plan, { slot: 0, norm: w.inputNorm })
-    const second = mlp?.input(engine, arena, plan, { slot: r.mlpSlot, norm: w.postNorm })
+    const normed = { x: engine.scratch.u, before: [] }
+    const first =
+      project && (r.normed.attention ? normed : entered(engine, arena, plan, { slot: 0, norm: w.inputNorm }))
+    const second = r.normed.mlp ? normed : mlp?.input(engine, arena, plan, { slot: r.mlpSlot, norm: w.postNorm })
     return {
       ...r.program,
       attention: [

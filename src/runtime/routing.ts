@@ -1,8 +1,10 @@
 import type { Obey } from '../../shaders/snippets/obey.js'
 import { type Positions, planSlot, type Rows } from '../../shaders/snippets/plan.js'
+import type { Scores } from '../../shaders/snippets/score.js'
 import type { Dispatch, ParamsArena } from '../gpu/dispatch.js'
 import { compactKernel } from '../kernels/compact.js'
 import { routerLinearKernel } from '../kernels/router-linear.js'
+import type { LayerWeights } from '../model/weights.js'
 import type { Phase, Scoring, SkipPolicy } from '../skip/policy.js'
 import { leftBySkipping, makesKeysValues } from '../skip/static-skips.js'
 import type { Engine } from './engine.js'
@@ -20,20 +22,24 @@ export interface LayerRouting {
   readonly keysValues: { readonly rows: Rows; readonly left: SkipPolicy['skipped'] } | undefined
   /** The dispatches that decide: at the layer's entry, and, for routers that read it, after attention. */
   readonly program: Pick<LayerProgram, 'entry' | 'afterAttention' | 'needs'>
+  /** Inputs that what decides has left normalised in `scratch.u`. */
+  readonly normed: { readonly attention: boolean; readonly mlp: boolean }
 }
 
 /**
  * Compiles what the policy needs and returns a function that binds it for one layer. `singleRow`: one row per step, execute words go
- * straight into the plan.
+ * straight into the plan. `normalises`: where a router reads the input of a sublayer, it normalises it as well.
  */
 export async function routingKernels(
   target: Target,
   variant: Variant,
-  { phase, singleRow, positions }: { phase: Phase; singleRow: boolean; positions: Positions },
+  { normalises = false, ...when }: When & { normalises?: boolean | undefined },
 ): Promise<(engine: Engine, arena: ParamsArena, buffers: RoutingBuffers, layer: number) => LayerRouting> {
   const { capacity } = target
   const { policy } = variant
-  const decide = await deciding(target, policy, { phase, singleRow, positions })
+  const { phase } = when
+  const isNormed = normalises && policy.scoring?.kind !== 'gates'
+  const decide = await deciding(target, policy, { ...when, normalises: isNormed })
 
   return (engine, arena, buffers, layer) => {
     const isRouted = (sublayer: number) => policy.decide(sublayer, phase) === 'routed'
@@ -58,18 +64,30 @@ export async function routingKernels(
       mlpSlot,
       keysValues: projects ? { rows, left } : undefined,
       program: { ...decided, needs },
+      normed: {
+        attention: isNormed && decided.entry.length > 0,
+        mlp: isNormed && decided.afterAttention.length > 0,
+      },
     }
   }
+}
+
+interface When {
+  readonly phase: Phase
+  readonly singleRow: boolean
+  readonly positions: Positions
 }
 
 /** Compiles what decides. Few models have gates: these are loaded for them. */
 async function deciding(
   target: Target,
   policy: SkipPolicy,
-  when: { phase: Phase; singleRow: boolean; positions: Positions },
+  when: When & { readonly normalises: boolean },
 ): Promise<Deciding> {
-  const { singleRow, positions } = when
+  const { singleRow, positions, normalises } = when
   const { gpu, capacity, shape } = target
+  const { hiddenSize: d, rmsNormEps: eps } = shape.config
+  const norm = normalises ? { d, eps } : undefined
   const { scoring } = policy
   if (scoring?.kind === 'gates') return (await import('./gates/gate-deciding.js')).gateDeciding(target, scoring, when)
   const readsEntry = scoring?.kind !== 'routers' || scoring.mlpInput === 'entry'
@@ -77,13 +95,14 @@ async function deciding(
   // One row needs no list of the rows that run.
   const gathers = scoring !== undefined && !singleRow
   const [score, compact] = await Promise.all([
-    scorer(target, { name: policy.name, scoring }, counts, { capacity, writesPlan: singleRow, positions }),
+    scorer(target, { name: policy.name, scoring }, counts, { capacity, writesPlan: singleRow, positions, norm }),
     gathers ? byCount(counts, (count) => compactKernel(gpu, { capacity, count })) : undefined,
   ])
 
   return (engine, arena, buffers, layer, { attention, mlp }) => {
-    const decide = (sublayer: number, count: Count): Dispatch[] => {
-      const scored = score(engine, arena, buffers, sublayer, count)
+    const { inputNorm, postNorm } = engine.weights.layers[layer] as LayerWeights
+    const decide = (sublayer: number, count: Count, norm = inputNorm): Dispatch[] => {
+      const scored = score(engine, arena, buffers, { sublayer, norm }, count)
       return compact ? [scored, compact(count)(arena, buffers, { sublayer })] : [scored]
     }
     const entry: Dispatch[] = []
@@ -91,7 +110,8 @@ async function deciding(
     if (attention && mlp && readsEntry) entry.push(...decide(2 * layer, 2))
     else {
       if (attention) entry.push(...decide(2 * layer, 1))
-      if (mlp) (readsEntry ? entry : afterAttention).push(...decide(2 * layer + 1, 1))
+      if (mlp && readsEntry) entry.push(...decide(2 * layer + 1, 1))
+      else if (mlp) afterAttention.push(...decide(2 * layer + 1, 1, postNorm))
     }
     return { entry, afterAttention }
   }
@@ -123,15 +143,22 @@ async function byCount<T>(
   return (count) => made.get(count) as T
 }
 
-type Score = (engine: Engine, arena: ParamsArena, buffers: RoutingBuffers, sublayer: number, count: Count) => Dispatch
+type Score = (
+  engine: Engine,
+  arena: ParamsArena,
+  buffers: RoutingBuffers,
+  at: { readonly sublayer: number; readonly norm: number },
+  count: Count,
+) => Dispatch
 
 /** Compiles the policy's scoring kernel. */
 async function scorer(
   { gpu, shape }: Target,
   { name, scoring }: Pick<SkipPolicy, 'name'> & { readonly scoring?: Exclude<Scoring, { kind: 'gates' }> | undefined },
   counts: ReadonlySet<Count>,
-  { positions, ...common }: { capacity: number; writesPlan: boolean; positions: Positions },
+  { positions, ...common }: Scores & { positions: Positions },
 ): Promise<Score> {
+  const { d4 } = shape
   if (!scoring) {
     return () => {
       throw new Error(`policy ${name} routes a sublayer but has no scoring rule`)
@@ -140,22 +167,17 @@ async function scorer(
   if (scoring.kind === 'lot') {
     // For benchmarks and tests.
     const { forcedMaskKernel } = await import('../kernels/forced-mask.js')
-    const kernels = await byCount(counts, (count) => forcedMaskKernel(gpu, { ...common, positions, count }))
-    return (_, arena, buffers, sublayer, count) =>
-      kernels(count)(arena, buffers, { sublayer, seed: scoring.seed >>> 0 })
+    const kernels = await byCount(counts, (count) => forcedMaskKernel(gpu, { ...common, d4, positions, count }))
+    return ({ scratch: { x, u }, weights: { vectors } }, arena, buffers, at, count) =>
+      kernels(count)(arena, { ...buffers, x, u, vectors }, { ...at, seed: scoring.seed >>> 0 })
   }
   const { routers } = scoring
-  const { d4 } = shape
   const kernels = await byCount(counts, async (count) => {
     if (routers.kind === 'linear') return routerLinearKernel(gpu, { ...common, d4, count })
     // For the models that have such.
     const { routerTwoLayerKernel } = await import('../kernels/router-two-layer.js')
     return routerTwoLayerKernel(gpu, { ...common, d4, count, width: routers.width })
   })
-  return ({ scratch }, arena, buffers, sublayer, count) =>
-    kernels(count)(
-      arena,
-      { ...buffers, x: scratch.x },
-      { sublayer, weights: sublayer * buffers.routerStride, stride: buffers.routerStride },
-    )
+  return ({ scratch: { x, u }, weights: { vectors } }, arena, { routerStride: stride, ...buffers }, at, count) =>
+    kernels(count)(arena, { ...buffers, x, u, vectors }, { ...at, weights: at.sublayer * stride, stride })
 }

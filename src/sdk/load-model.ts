@@ -1,6 +1,5 @@
 import { SkipstoneError, throwIfAborted } from '../errors.js'
 import { GpuDevice } from '../gpu/device.js'
-import { readAdapter } from '../model/adapter.js'
 import type { ModelConfig } from '../model/config.js'
 import { parseGenerationConfig } from '../model/generation-config.js'
 import { type MatrixDtypes, resolveDtypes } from '../model/matrix-dtypes.js'
@@ -58,10 +57,15 @@ async function readSmall(source: ModelSource, options: LoadOptions) {
     : (await files.has(ROUTER_FILE, signal)) && files
   const [generation, adapter, routers] = await Promise.all([
     optionalJson(files, 'generation_config.json', signal).then((json) => parseGenerationConfig(json ?? {})),
-    options.lora ? openSource(options.lora, options).then((lora) => readAdapter(lora, signal)) : undefined,
+    options.lora ? readLora(options.lora, options) : undefined,
     routerFiles ? loadRouters(routerFiles, config, signal) : undefined,
   ])
   return { files, config, checkpoint, generation, adapter, routers, routerFiles }
+}
+
+async function readLora(source: ModelSource, options: LoadOptions) {
+  const [folder, { readAdapter }] = await Promise.all([openSource(source, options), import('../model/adapter.js')])
+  return readAdapter(folder, options.signal)
 }
 
 async function load(

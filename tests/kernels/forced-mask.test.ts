@@ -2,12 +2,16 @@ import { describe, expect, it } from 'vitest'
 import { batchPositions, planSlot } from '../../shaders/snippets/plan.js'
 import { forcedMaskKernel } from '../../src/kernels/forced-mask.js'
 import { pcgHash } from '../../src/kernels/reference/random.js'
-import { gpuSuite, planOf, range } from '../gpu/testing.js'
+import { rmsNorm } from '../../src/kernels/reference/rms-norm.js'
+import { Prng } from '../fixtures/prng.js'
+import { expectClose, gpuSuite, noise, padRows, planOf, range, vectorTable } from '../gpu/testing.js'
 
 const ROWS = 70
 const CAPACITY = 72
 const START = 11
 const SEED = 0xfedcba98
+const D = 70
+const common = { capacity: CAPACITY, d4: Math.ceil(D / 4) }
 const SHARES = Float32Array.of(0.25, 0.5, 0, 1)
 
 /** The lot of a sublayer at a position, in [0, 1), minus the share to skip, in f32 as on the GPU. */
@@ -18,7 +22,7 @@ gpuSuite('forced-mask', (bench) => {
   const prefill = async (sublayer: number, count: 1 | 2, rows: number) => {
     const { gpu, arena } = bench
     const kernel = await forcedMaskKernel(gpu, {
-      capacity: CAPACITY,
+      ...common,
       count,
       writesPlan: false,
       positions: 'consecutive',
@@ -28,7 +32,7 @@ gpuSuite('forced-mask', (bench) => {
       thresholds: bench.upload(SHARES),
       z: bench.poisoned(4 * CAPACITY),
     }
-    await bench.run([kernel(arena, buffers, { sublayer, seed: SEED })], { rows: ROWS })
+    await bench.run([kernel(arena, buffers, { sublayer, seed: SEED, norm: 0 })], { rows: ROWS })
     return buffers.z
   }
 
@@ -46,7 +50,7 @@ gpuSuite('forced-mask', (bench) => {
     const { gpu, arena } = bench
     const positions = [70, 3, 0, 1000]
     const kernel = await forcedMaskKernel(gpu, {
-      capacity: CAPACITY,
+      ...common,
       count: 2,
       writesPlan: false,
       positions: batchPositions(4, CAPACITY),
@@ -57,7 +61,7 @@ gpuSuite('forced-mask', (bench) => {
       thresholds: bench.upload(SHARES),
       z: bench.poisoned(4 * CAPACITY),
     }
-    await bench.run([kernel(arena, buffers, { sublayer: 0, seed: SEED })], { rows: 4 })
+    await bench.run([kernel(arena, buffers, { sublayer: 0, seed: SEED, norm: 0 })], { rows: 4 })
     const z = await bench.floats(buffers.z)
     for (const [row, position] of positions.entries()) {
       expect(z[row]).toBe(margin(0, position))
@@ -82,14 +86,34 @@ gpuSuite('forced-mask', (bench) => {
   })
 
   describe('a single row', () => {
-    const decode = async (position: number, rows: number, count: 1 | 2) => {
+    const prng = new Prng(D)
+    const x = noise(prng, D)
+    const weight = noise(prng, D)
+    const vectors = vectorTable({ other: noise(prng, 9), weight })
+    const decode = async (position: number, rows: number, count: 1 | 2, norm?: { d: number; eps: number }) => {
       const { gpu, arena } = bench
-      const kernel = await forcedMaskKernel(gpu, { capacity: 1, count, writesPlan: true, positions: 'consecutive' })
+      const common = { capacity: 1, d4: Math.ceil(D / 4), norm } as const
+      const kernel = await forcedMaskKernel(gpu, { ...common, count, writesPlan: true, positions: 'consecutive' })
       const before = planOf({ rows, start: position, capacity: 1, execute: [[1], [1], [1], [1]] })
-      const buffers = { plan: bench.inout(before), thresholds: bench.upload(SHARES), z: bench.poisoned(4) }
-      await bench.run([kernel(arena, buffers, { sublayer: 2 - count, seed: SEED })])
-      return { plan: await bench.words(buffers.plan), z: await bench.floats(buffers.z), before }
+      const buffers = {
+        ...{ plan: bench.inout(before), thresholds: bench.upload(SHARES), z: bench.poisoned(4) },
+        ...{
+          x: bench.upload(padRows(x, D)),
+          vectors: bench.upload(vectors.data),
+          u: bench.poisoned(4 * Math.ceil(D / 4)),
+        },
+      }
+      await bench.run([kernel(arena, buffers, { sublayer: 2 - count, seed: SEED, norm: vectors.at.weight })])
+      const u = await bench.floats(buffers.u)
+      return { plan: await bench.words(buffers.plan), z: await bench.floats(buffers.z), before, u }
     }
+
+    it('is normalised on the way', async () => {
+      const plain = await decode(9, 1, 2)
+      const { plan, z, u } = await decode(9, 1, 2, { d: D, eps: 1e-5 })
+      expect({ plan, z }).toEqual({ plan: plain.plan, z: plain.z })
+      expectClose(u.subarray(0, D), rmsNorm(x, weight, 1e-5, 1, D))
+    })
 
     it('gets the same margin as in a chunk, and its execute word', async () => {
       for (const position of range(9, START)) {

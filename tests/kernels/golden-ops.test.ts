@@ -354,7 +354,9 @@ const RUN: Record<string, Run> = {
       thresholds: bench.upload(Float32Array.of(delta)),
       z: bench.poisoned(rows),
     }
-    await bench.run([kernel(bench.arena, buffers, { sublayer: 0, weights: 0, stride: blocks.stride })], { rows })
+    await bench.run([kernel(bench.arena, buffers, { sublayer: 0, weights: 0, stride: blocks.stride, norm: 0 })], {
+      rows,
+    })
     const z = await bench.floats(buffers.z)
     expectGolden(
       c,

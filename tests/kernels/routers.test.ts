@@ -1,16 +1,18 @@
 import { describe, expect, it } from 'vitest'
 import { planSlot } from '../../shaders/snippets/plan.js'
+import { rmsNorm } from '../../src/kernels/reference/rms-norm.js'
 import { routerScores } from '../../src/kernels/reference/router.js'
 import { routerLinearKernel } from '../../src/kernels/router-linear.js'
 import { routerTwoLayerKernel } from '../../src/kernels/router-two-layer.js'
 import { routerBlocks } from '../../src/runtime/router-arena.js'
 import type { LinearRouter, TwoLayerRouter } from '../../src/skip/router-weights.js'
 import { Prng } from '../fixtures/prng.js'
-import { expectClose, gpuSuite, noise, POISON, padRows, planOf, range } from '../gpu/testing.js'
+import { expectClose, gpuSuite, noise, POISON, padRows, planOf, range, vectorTable } from '../gpu/testing.js'
 
 const ROWS = 5
 const CAPACITY = 7
 const LAYERS = 2
+const EPS = 1e-5
 
 gpuSuite('routers', (bench) => {
   const VARIANTS = [
@@ -37,6 +39,8 @@ gpuSuite('routers', (bench) => {
         TwoLayerRouter
     }
     x.fill(0, 0, d)
+    const weight = noise(prng, d)
+    const vectors = vectorTable({ other: noise(prng, 9), weight })
     const routers = range(2 * LAYERS).map(makeRouter)
     const blocks = routerBlocks({
       kind,
@@ -45,10 +49,11 @@ gpuSuite('routers', (bench) => {
       mlp: routers.filter((_, s) => s % 2 === 1),
     } as unknown as Parameters<typeof routerBlocks>[0])
 
-    const run = async (o: { count: 1 | 2; sublayer: number; rows: number; single: boolean }) => {
+    const run = async (o: { count: 1 | 2; sublayer: number; rows: number; single: boolean; normed?: boolean }) => {
       const { gpu, arena } = bench
       const capacity = o.single ? 1 : CAPACITY
-      const options = { d4: Math.ceil(d / 4), capacity, count: o.count, writesPlan: o.single }
+      const norm = o.normed ? { d, eps: EPS } : undefined
+      const options = { d4: Math.ceil(d / 4), capacity, count: o.count, writesPlan: o.single, norm }
       const kernel =
         kind === 'linear'
           ? await routerLinearKernel(gpu, options, lanes)
@@ -56,14 +61,19 @@ gpuSuite('routers', (bench) => {
       const before = planOf({ rows: o.rows, start: 6, capacity, execute: range(2 * LAYERS).map(() => [1]) })
       const buffers = {
         plan: bench.inout(before),
-        x: bench.upload(padRows(x, d)),
+        // The row that is normalised is one that is not all zeros.
+        x: bench.upload(padRows(o.normed ? x.subarray(d) : x, d)),
+        vectors: bench.upload(vectors.data),
+        u: bench.poisoned(4 * Math.ceil(d / 4)),
         routers: bench.upload(blocks.data),
         thresholds: bench.upload(thresholds),
         z: bench.poisoned(2 * LAYERS * capacity),
       }
-      const params = { sublayer: o.sublayer, weights: o.sublayer * blocks.stride, stride: blocks.stride }
+      const { stride } = blocks
+      const params = { sublayer: o.sublayer, weights: o.sublayer * stride, stride, norm: vectors.at.weight }
       await bench.run([kernel(arena, buffers, params)], { rows: Math.max(1, o.rows) })
-      return { z: await bench.floats(buffers.z), plan: await bench.words(buffers.plan), before }
+      const u = await bench.floats(buffers.u)
+      return { z: await bench.floats(buffers.z), plan: await bench.words(buffers.plan), before, u }
     }
     const margins = (sublayer: number, rows: number) =>
       routerScores(x, routers[sublayer]!, rows, d).map((score) => score - thresholds[sublayer]!)
@@ -92,6 +102,16 @@ gpuSuite('routers', (bench) => {
         before.set([z[s]! >= 0 ? 1 : 0, 0], planSlot(s, 1))
       }
       expect(plan).toEqual(before)
+    })
+
+    it('normalises a single row on the way', async () => {
+      const { z, plan, before, u } = await run({ count: 2, sublayer: 2, rows: 1, single: true, normed: true })
+      for (const s of [2, 3]) {
+        expectClose(z.subarray(s, s + 1), margins(s, 2).subarray(1))
+        before.set([z[s]! >= 0 ? 1 : 0, 0], planSlot(s, 1))
+      }
+      expect(plan).toEqual(before)
+      expectClose(u.subarray(0, d), rmsNorm(x.subarray(d), weight, EPS, 1, d))
     })
 
     it('executes an exact tie', async () => {

@@ -206,6 +206,7 @@ describe('an application that bundles it', () => {
       'few-rows': 2,
       software: 4,
       adjusting: 1,
+      lora: 3,
       torch: 4,
       activations: 3,
       fastest: 3,
