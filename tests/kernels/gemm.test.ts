@@ -43,6 +43,8 @@ const VARIANTS: Variant[] = [
 const CHUNKS = [
   { name: 'every row', mask: Array(CAPACITY).fill(1) },
   { name: 'some rows', mask: range(35).map((row) => (row % 3 === 1 ? 1 : 0)) },
+  // Tiles that are made by halves have one row in the second.
+  { name: 'a tile of 16, and 9 rows', mask: Array(25).fill(1) },
   { name: 'the last row', mask: range(35).map((row) => (row === 34 ? 1 : 0)) },
   { name: 'no row', mask: Array(35).fill(0) },
 ]
