@@ -18,7 +18,7 @@ export interface AttentionPassedOptions {
 /** Keys of a tile. More of them, or more sums, are faster still, but take compilers two and three times as long. */
 const KEYS = 8
 
-/** Registers for sums that an invocation can have, vectors of four. */
+/** Sums, vectors of four, up to which an invocation takes more than one query or head. */
 const MOST_SUMS = 16
 
 /** What one invocation attends with: several heads that share their keys and values, or several queries of one head. */

@@ -2,9 +2,9 @@ import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
 import { type Positions, positionOf } from './snippets/plan.js'
 import { pcgHash } from './snippets/random.js'
 import { workgroupReduce } from './snippets/reduce.js'
-import { normOnTheWay, type Scores, storeScore } from './snippets/score.js'
+import { normOnTheWay, type ScoreOptions, storeScore } from './snippets/score.js'
 
-export interface ForcedMaskOptions extends Scores {
+export interface ForcedMaskOptions extends ScoreOptions {
   d4: number
   count: 1 | 2
   positions: Positions
@@ -21,7 +21,7 @@ export interface ForcedMaskOptions extends Scores {
  *   z           f32 [2L, capacity], written
  *   x, vectors, u  as in router-linear, with a norm
  *
- * Dispatch: (ceil(rows / lanes), 1, 1) groups of `lanes`.
+ * Dispatch: (ceil(rows / lanes), 1, 1) groups of `lanes`; with a norm there is one row, and one group.
  */
 export function forcedMaskShader(o: ForcedMaskOptions): string {
   return wgsl`

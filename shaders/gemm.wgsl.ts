@@ -28,10 +28,6 @@ export function gemmShader(o: GemmOptions): string {
   const cells = (line: (m: number, n: number, j: number) => string) =>
     unroll(tm, (m) => unroll(tn, (n) => unroll(matrices, (j) => line(m, n, j))))
   const sums = (m: number, n: number) => Array.from({ length: matrices }, (_, j) => `c${m}_${n}_${j}`)
-  const multiply = (load: { x: (m: number) => string; w: (n: number, j: number) => string }) => `
-      ${unroll(tn, (n) => unroll(matrices, (j) => `let w${n}_${j} = ${load.w(n, j)};`))}
-      ${unroll(tm, (m) => `let x${m} = ${load.x(m)};`)}
-      ${cells((m, n, j) => `c${m}_${n}_${j} += dot(x${m}, w${n}_${j});`)}`
   // What an invocation brings of each pair of tiles: vectors lane, lane + threads, .. of them.
   const inputLoads = Math.ceil((tileRows * stagedK4) / threads)
   const weightLoads = Math.ceil((tileColumns * matrices * stagedK4) / threads)
@@ -79,10 +75,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       ${unroll(weightLoads, (i) => `weight${i} = ${nextWeight(i, `k + ${stagedK4}u`)};`)}
     }
     for (var t = 0u; t < ${stagedK4}u; t++) {
-      ${multiply({
-        x: (m) => `inputs[(ly * ${tm}u + ${m}u) * ${stride}u + t]`,
-        w: (n, j) => `columnsTile[(${j * tileColumns + n * lanesX}u + lx) * ${stride}u + t]`,
-      })}
+      ${unroll(tn, (n) => unroll(matrices, (j) => `let w${n}_${j} = columnsTile[(${j * tileColumns + n * lanesX}u + lx) * ${stride}u + t];`))}
+      ${unroll(tm, (m) => `let x${m} = inputs[(ly * ${tm}u + ${m}u) * ${stride}u + t];`)}
+      ${cells((m, n, j) => `c${m}_${n}_${j} += dot(x${m}, w${n}_${j});`)}
     }
   }
   let count = rowCount();

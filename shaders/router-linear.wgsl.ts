@@ -1,8 +1,8 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
 import { workgroupReduce } from './snippets/reduce.js'
-import { normOnTheWay, type Scores, storeScore } from './snippets/score.js'
+import { normOnTheWay, type ScoreOptions, storeScore } from './snippets/score.js'
 
-export interface RouterOptions extends Scores {
+export interface RouterOptions extends ScoreOptions {
   d4: number
   /** Sublayers scored by one dispatch: both of a layer, or one where they read different states. */
   count: 1 | 2

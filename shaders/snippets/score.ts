@@ -2,7 +2,7 @@ import { normaliseRow, type RowNorm } from './norm.js'
 import { loopBound, PLAN_HEADER } from './plan.js'
 
 /** How a kernel that decides leaves its decisions, and what else it does on the way. */
-export interface Scores {
+export interface ScoreOptions {
   capacity: number
   /** Single-row chunks: write the execute word straight into the plan, no compaction needed. */
   writesPlan: boolean
@@ -14,7 +14,7 @@ export interface Scores {
  * WGSL that stores the margin of one row at one sublayer, and, for a single-row chunk, the execute word that the plan's
  * slot then holds. `z` keeps score − threshold, so that execute iff z >= 0 (a tie executes).
  */
-export function storeScore(o: Scores): string {
+export function storeScore(o: ScoreOptions): string {
   return `fn storeScore(sublayer: u32, row: u32, score: f32) {
   let margin = score - thresholds[sublayer];
   z[sublayer * ${o.capacity}u + row] = margin;
@@ -29,7 +29,7 @@ ${
 }
 
 /** WGSL bindings from `first` on, and `normaliseRow`, of kernels that normalise on the way. Needs `workgroupSum`. */
-export function normOnTheWay({ norm, d4, lanes }: Scores & { d4: number; lanes: number }, first: number): string {
+export function normOnTheWay({ norm, d4, lanes }: ScoreOptions & { d4: number; lanes: number }, first: number): string {
   return norm
     ? `@group(0) @binding(${first}) var<storage, read> vectors: array<vec4f>;
 @group(0) @binding(${first + 1}) var<storage, read_write> u: array<vec4f>;

@@ -1,13 +1,13 @@
 import { type ForcedMaskOptions, forcedMaskShader } from '../../shaders/forced-mask.wgsl.js'
 import type { GpuDevice } from '../gpu/device.js'
 import { bind, type Dispatch, type ParamsArena } from '../gpu/dispatch.js'
+import { lanesOfRow } from './group-lanes.js'
 import type { RouterBuffers } from './router-linear.js'
 
 /** Host side of shaders/forced-mask.wgsl.ts. `x`, `vectors` and `u` are bound where it normalises on the way. */
 export async function forcedMaskKernel(gpu: GpuDevice, options: Omit<ForcedMaskOptions, 'lanes'>) {
   const { norm, writesPlan } = options
-  // Products get their vector normalised on CPUs alone (group-lanes.ts).
-  const lanes = norm ? 8 : 64
+  const lanes = norm ? lanesOfRow(gpu) : 64
   const kernel = await gpu.pipelines.compile('forced-mask', forcedMaskShader({ ...options, lanes }), [
     writesPlan ? 'write' : 'read',
     'read',

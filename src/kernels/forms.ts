@@ -135,7 +135,10 @@ function passingRows(form: Form<KernelForms>, lanes: 4 | 8): Form<KernelForms> {
   }
 }
 
-/** Best first. `serial-rows` was measured on lavapipe, `serial-more-rows` on SwiftShader, the others on an H200 and an H100 (see BENCH.md). */
+/**
+ * Best first. `serial-rows-8` and `serial-rows` were measured on lavapipe, in Dawn and in Firefox, which has no subgroups; `serial-more-rows-4` and `serial-more-rows` on
+ * SwiftShader, the others on an H200 and an H100 (see BENCH.md). `serial-rows-4` is for CPUs with short vectors, and was measured nowhere.
+ */
 export const KERNEL_FORMS: readonly Form<KernelForms>[] = [
   passingRows(SERIAL_MORE_FORM, 4),
   SERIAL_MORE_FORM,

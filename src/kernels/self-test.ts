@@ -36,9 +36,12 @@ export interface SelfTestOptions {
 const MOST_VALUES = 1 << 21
 const SMALL = { d: 76, k4: 19, n: 75 }
 
-/** Runs the matrix and attention kernels in these forms once and compares with the f64 reference. The rows are no multiple of any tile. */
+/**
+ * Runs the matrix and attention kernels in these forms once and compares with the f64 reference. The rows are no multiple of any tile, and less than half of one is left. Forms
+ * for batches are not run: they differ in their size alone.
+ */
 export async function formsGiveRightResults(gpu: GpuDevice, forms: KernelForms, o: SelfTestOptions): Promise<boolean> {
-  const rows = 37
+  const rows = 35
   return onDevice(gpu, rows, async (test) => {
     const rightProducts = forms.gemms.map((form) => gemmIsRight(gpu, test, form, rows, o.keysValues))
     const right = [headIsRight(gpu, test, forms, o.head), attentionIsRight(gpu, test, forms, rows, o), ...rightProducts]

@@ -34,8 +34,7 @@ export async function fastestForm(target: Target, prepare = mlpOf): Promise<stri
   const test = selfTestOf(target, 'all')
   const right: Form<KernelForms>[] = [choice.form]
   for (const form of candidates(gpu, [...KERNEL_FORMS, ...FORM_VARIANTS])) {
-    const isTimed = right.some(({ value }) => value.matvec === form.value.matvec)
-    if (isTimed || choice.rejected.includes(form.name) || !form.suits(gpu)) continue
+    if (form.name === choice.form.name || choice.rejected.includes(form.name) || !form.suits(gpu)) continue
     if (await formsGiveRightResults(gpu, form.value, test).catch(() => false)) right.push(form)
   }
   const { measures, release } = await prepare(target, right)

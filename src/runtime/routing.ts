@@ -1,6 +1,6 @@
 import type { Obey } from '../../shaders/snippets/obey.js'
 import { type Positions, planSlot, type Rows } from '../../shaders/snippets/plan.js'
-import type { Scores } from '../../shaders/snippets/score.js'
+import type { ScoreOptions } from '../../shaders/snippets/score.js'
 import type { Dispatch, ParamsArena } from '../gpu/dispatch.js'
 import { compactKernel } from '../kernels/compact.js'
 import { routerLinearKernel } from '../kernels/router-linear.js'
@@ -156,7 +156,7 @@ async function scorer(
   { gpu, shape }: Target,
   { name, scoring }: Pick<SkipPolicy, 'name'> & { readonly scoring?: Exclude<Scoring, { kind: 'gates' }> | undefined },
   counts: ReadonlySet<Count>,
-  { positions, ...common }: Scores & { positions: Positions },
+  { positions, ...common }: ScoreOptions & { positions: Positions },
 ): Promise<Score> {
   const { d4 } = shape
   if (!scoring) {

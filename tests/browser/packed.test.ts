@@ -21,7 +21,7 @@ beforeAll(async () => {
 afterAll(() => server.close())
 
 for (const { backend, installed, forms } of [
-  { backend: 'chromium', installed: findChromium() !== undefined, forms: 6 },
+  { backend: 'chromium', installed: findChromium() !== undefined, forms: 4 },
   // It has no subgroups.
   { backend: 'firefox', installed: findFirefox() !== undefined, forms: 3 },
 ] as const) {

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
 import { NO_TARGET } from '../../shaders/cross-entropy-slice.wgsl.js'
+import { candidates } from '../../src/gpu/forms.js'
 import { KERNEL_FORMS } from '../../src/kernels/forms.js'
 import { crossEntropyHead, logitsStride } from '../../src/tuning/head.js'
 import { stepLossesKernel } from '../../src/tuning/kernels/step-losses.js'
@@ -13,7 +14,6 @@ const CAPACITY = 11
 const D = 30
 const D4 = 8
 const SUBLAYERS = 2
-const forms = KERNEL_FORMS.find(({ name }) => name === 'serial-rows')!.value.gemms
 
 gpuSuite('cross-entropy over slices of the vocabulary', (bench) => {
   it.each([
@@ -31,6 +31,7 @@ gpuSuite('cross-entropy over slices of the vocabulary', (bench) => {
     const squares = noise(prng, SUBLAYERS * CAPACITY)
     const share = 0.25
     const scale = 1 / (ROWS - 1)
+    const forms = candidates(bench.gpu, KERNEL_FORMS)[0]!.value.gemms
     const options = { d4: D4, vocab, dtype, forms, slice }
     const [head, losses, ofSquares] = await Promise.all([
       crossEntropyHead(bench.gpu, options),

@@ -92,8 +92,8 @@ gpuSuite('forced-mask', (bench) => {
     const vectors = vectorTable({ other: noise(prng, 9), weight })
     const decode = async (position: number, rows: number, count: 1 | 2, norm?: { d: number; eps: number }) => {
       const { gpu, arena } = bench
-      const common = { capacity: 1, d4: Math.ceil(D / 4), norm } as const
-      const kernel = await forcedMaskKernel(gpu, { ...common, count, writesPlan: true, positions: 'consecutive' })
+      const options = { ...common, capacity: 1, norm, count, writesPlan: true, positions: 'consecutive' } as const
+      const kernel = await forcedMaskKernel(gpu, options)
       const before = planOf({ rows, start: position, capacity: 1, execute: [[1], [1], [1], [1]] })
       const buffers = {
         ...{ plan: bench.inout(before), thresholds: bench.upload(SHARES), z: bench.poisoned(4) },

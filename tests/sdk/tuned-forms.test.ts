@@ -55,7 +55,7 @@ describeWithGpu('forms that were found to be the fastest', (gpu) => {
     expect(await load(disguised(gpu(), 'failing'))).toBe('subgroup-rows')
     await vi.waitFor(() => expect(search.times).toBe(1))
     expect(await load(disguised(gpu(), 'failing'))).toBe('subgroup-rows')
-    expect(await load(gpu())).toBe('serial-rows-8')
+    expect(await load(gpu())).toMatch(/^serial-/)
     expect(await kept()).toEqual(before)
   })
 })

@@ -1,4 +1,5 @@
 import type { GpuDevice } from '../../src/gpu/device.js'
+import { candidates } from '../../src/gpu/forms.js'
 import { KERNEL_FORMS } from '../../src/kernels/forms.js'
 import { openCheckpoint } from '../../src/model/checkpoint.js'
 import { parseModelConfig } from '../../src/model/config.js'
@@ -8,7 +9,7 @@ import { runtimeShape } from '../../src/runtime/shape.js'
 import type { Target } from '../../src/runtime/target.js'
 import type { FileSource } from '../../src/storage/source.js'
 
-/** Loads a model's weights for as long as `use` runs, with the kernel forms of software adapters and without their self-test. */
+/** Loads a model's weights for as long as `use` runs, with the device's first kernel form and without its self-test. */
 export async function withWeights<T>(
   gpu: GpuDevice,
   source: FileSource,
@@ -19,7 +20,7 @@ export async function withWeights<T>(
   const config = parseModelConfig(hub)
   const weights = await loadWeights(gpu, config, await openCheckpoint(source), { dtype })
   try {
-    const choice = { form: KERNEL_FORMS.find(({ name }) => name === 'serial-rows')!, rejected: [] }
+    const choice = { form: candidates(gpu, KERNEL_FORMS)[0]!, rejected: [] }
     return await use(
       { gpu, shape: runtimeShape(config), capacity: 64, dtypes: weights.dtypes, choice, activations: 'f32' },
       weights,
