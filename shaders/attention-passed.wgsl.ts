@@ -1,18 +1,12 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
 import { isHole } from './snippets/hole.js'
-import { loopBound, planRows, type Rows } from './snippets/plan.js'
+import { type PromptAttention, promptAttentionBindings } from './snippets/prompt-attention.js'
 import { unroll } from './snippets/reduce.js'
 import { scoreScale } from './snippets/score-scale.js'
 
-export interface AttentionPassedOptions {
-  heads: number
-  kvHeads: number
-  headDim: number
-  rows: Rows
+export interface AttentionPassedOptions extends PromptAttention {
   /** Lanes of a subgroup. */
   lanes: 4 | 8
-  /** Positions that are holes (snippets/hole.ts) are not seen. */
-  holes?: boolean
 }
 
 /** Keys of a tile. More of them, or more sums, are faster still, but take compilers two and three times as long. */
@@ -59,14 +53,7 @@ export function attentionPassedShader(o: AttentionPassedOptions): string {
     `${o.holes ? `${passed('hole', j)} == 0u && ` : ''}first + ${j}u <= position${own.queries === 1 ? 0 : s}`
   return wgsl`
 enable subgroups;
-struct Params { slot: u32 }
-@group(0) @binding(0) var<storage, read> plan: array<u32>;
-@group(0) @binding(1) var<storage, read> q: array<vec4f>;
-@group(0) @binding(2) var<storage, read> kv: array<vec4f>;
-@group(0) @binding(3) var<storage, read_write> out: array<vec4f>;
-@group(0) @binding(4) var<uniform> params: Params;
-${planRows(o.rows)}
-${loopBound}
+${promptAttentionBindings(o)}
 
 @compute @workgroup_size(${lanes})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) lane: u32) {

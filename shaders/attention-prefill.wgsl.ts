@@ -1,21 +1,16 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
 import { isHole } from './snippets/hole.js'
-import { loopBound, loopEnd, planRows, type Rows } from './snippets/plan.js'
+import { loopEnd } from './snippets/plan.js'
+import { type PromptAttention, promptAttentionBindings } from './snippets/prompt-attention.js'
 import { unroll } from './snippets/reduce.js'
 import { scoreScale } from './snippets/score-scale.js'
 
-export interface AttentionPrefillOptions {
-  heads: number
-  kvHeads: number
-  headDim: number
-  rows: Rows
+export interface AttentionPrefillOptions extends PromptAttention {
   /**
    * For GPUs: loops over a head's values and over keys are unrolled, so that loads go ahead; CPUs behind WebGPU take minutes to compile that.
    * Queries wait in workgroup memory, which such CPUs have no use for and SwiftShader compiles a store for each word of, to clear it.
    */
   unrolled: boolean
-  /** Positions that are holes (snippets/hole.ts) are not seen. */
-  holes?: boolean
 }
 
 const THREADS = 64
@@ -62,14 +57,7 @@ export function attentionPrefillShader(o: AttentionPrefillOptions): string {
           `var own${r}: array<vec4f, ${d4}>; for (var c = 0u; c < bound(${d4}u); c++) { own${r}[c] = ${scaled(`queryLane + ${8 * r}u`, 'c')}; }`,
       )
   return wgsl`
-struct Params { slot: u32 }
-@group(0) @binding(0) var<storage, read> plan: array<u32>;
-@group(0) @binding(1) var<storage, read> q: array<vec4f>;
-@group(0) @binding(2) var<storage, read> kv: array<vec4f>;
-@group(0) @binding(3) var<storage, read_write> out: array<vec4f>;
-@group(0) @binding(4) var<uniform> params: Params;
-${planRows(o.rows)}
-${loopBound}
+${promptAttentionBindings(o)}
 ${staged ? `var<workgroup> queries: array<vec4f, ${tile * d4}>;` : ''}
 var<workgroup> scores: array<f32, ${tile * keys}>;
 var<workgroup> maximum: array<f32, ${tile}>;

@@ -4,6 +4,7 @@ import { candidates } from '../../src/gpu/forms.js'
 import { KERNEL_FORMS } from '../../src/kernels/forms.js'
 import { packedForm, packedGivesRightResults } from '../../src/kernels/packed-forms.js'
 import { LANGUAGE_FEATURE } from '../../src/runtime/activations.js'
+import { distinctForms } from '../fixtures/distinct-forms.js'
 
 /** The forms that the device can run, and whether they pass; undefined where the language lacks what they need. */
 async function selfTest(): Promise<Record<string, boolean> | undefined> {
@@ -11,8 +12,7 @@ async function selfTest(): Promise<Record<string, boolean> | undefined> {
   try {
     if (!gpu.languageFeatures?.has(LANGUAGE_FEATURE)) return undefined
     const passed: Record<string, boolean> = {}
-    const distinct = [...new Map(candidates(gpu, KERNEL_FORMS).map((form) => [form.value.matvec, form])).values()]
-    for (const form of distinct.map(packedForm)) {
+    for (const form of distinctForms(candidates(gpu, KERNEL_FORMS), 'matvec').map(packedForm)) {
       passed[form.name] = await packedGivesRightResults(gpu, form.value)
     }
     return passed

@@ -6,10 +6,8 @@ import { KERNEL_FORMS, type KernelForms } from '../../src/kernels/forms.js'
 import { packedForm, packedGivesRightResults } from '../../src/kernels/packed-forms.js'
 import { formsGiveRightResults, type SelfTestOptions } from '../../src/kernels/self-test.js'
 import { chooseActivations } from '../../src/runtime/activations.js'
+import { distinctForms } from '../fixtures/distinct-forms.js'
 import { gpuSuite, range, settled } from './testing.js'
-
-/** Of forms whose products with one vector are the same, the last. */
-const distinct = (forms: typeof KERNEL_FORMS) => [...new Map(forms.map((form) => [form.value.matvec, form])).values()]
 
 gpuSuite('forms', (bench) => {
   const form = (name: string, o: Partial<Form<string>> = {}): Form<string> => ({
@@ -89,7 +87,7 @@ gpuSuite('forms', (bench) => {
       expect(await formsGiveRightResults(bench.gpu, small, { ...large, rows: 'active' })).toBe(true)
     })
 
-    it.each(distinct(KERNEL_FORMS).map(packedForm))('passes $name', async ({ value }) => {
+    it.each(distinctForms(KERNEL_FORMS, 'matvec').map(packedForm))('passes $name', async ({ value }) => {
       expect(await packedGivesRightResults(bench.gpu, value)).toBe(true)
     })
 

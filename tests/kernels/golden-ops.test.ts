@@ -21,6 +21,7 @@ import { routerTwoLayerKernel } from '../../src/kernels/router-two-layer.js'
 import { SETTINGS_BYTES, sampleKernel, sampleSettings } from '../../src/kernels/sample.js'
 import { ropeTable } from '../../src/model/rope.js'
 import { routerBlocks } from '../../src/runtime/router-arena.js'
+import { distinctForms } from '../fixtures/distinct-forms.js'
 import { loadOps, type OpCase, sharedPresent } from '../fixtures/golden.js'
 import {
   type Bench,
@@ -497,9 +498,8 @@ describe.skipIf(!sharedPresent)('golden operations', () => {
           .forEach((c, i) => {
             it(c.name, () => {
               const able = KERNEL_FORMS.filter((form) => canRun(form, bench.gpu))
-              // One of each kind of products.
-              const forms = [...new Map(able.map(({ value }) => [value.gemms, value])).values()]
-              return run(bench, c, forms[i % forms.length]!)
+              const forms = distinctForms(able, 'gemms')
+              return run(bench, c, forms[i % forms.length]!.value)
             })
           })
       })
