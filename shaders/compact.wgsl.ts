@@ -18,32 +18,39 @@ export interface CompactOptions {
  *   plan  u32, slots written (see snippets/plan.ts); rows read
  *
  * Dispatch: (sublayers to compact, 1, 1) groups of `lanes`; group g takes sublayer params.sublayer + g. Blocks of as many
- * rows are scanned (Hillis & Steele 1986) one after the other with a running offset.
+ * rows are scanned (Hillis & Steele 1986) one after the other with a running offset; an invocation alone takes row after row.
  */
 export function compactShader(o: CompactOptions): string {
-  const listed = (z: string) => (o.complement ? `(${z} >= 0.0) == (group.x == 0u)` : `${z} >= 0.0`)
+  const { lanes } = o
+  const listed = (row: string) => {
+    const runs = `z[sublayer * ${o.capacity}u + ${row}] >= 0.0`
+    return o.complement ? `(${runs}) == (group.x == 0u)` : runs
+  }
   return wgsl`
 struct Params { sublayer: u32 }
 @group(0) @binding(0) var<storage, read> z: array<f32>;
 @group(0) @binding(1) var<storage, read_write> plan: array<u32>;
 @group(0) @binding(2) var<uniform> params: Params;
-var<workgroup> ranks: array<u32, ${o.lanes}>;
+#if ${lanes > 1}
+var<workgroup> ranks: array<u32, ${lanes}>;
 var<workgroup> liveRows: u32;
+#endif
 
-@compute @workgroup_size(${o.lanes})
+@compute @workgroup_size(${lanes})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  // plan is bound writable, so its words are not uniform to the compiler: pass the row count through workgroup memory.
-  if (lane == 0u) { liveRows = plan[0]; }
-  let rows = workgroupUniformLoad(&liveRows);
   let sublayer = params.sublayer + group.x;
   let slot = ${PLAN_HEADER}u + sublayer * ${o.capacity + 1}u;
   var offset = 0u;
-  for (var first = 0u; first < rows; first += ${o.lanes}u) {
+  #if ${lanes > 1}
+  // plan is bound writable, so its words are not uniform to the compiler: pass the row count through workgroup memory.
+  if (lane == 0u) { liveRows = plan[0]; }
+  let rows = workgroupUniformLoad(&liveRows);
+  for (var first = 0u; first < rows; first += ${lanes}u) {
     let row = first + lane;
-    let execute = select(0u, 1u, row < rows && ${listed(`z[sublayer * ${o.capacity}u + min(row, ${o.capacity - 1}u)]`)});
+    let execute = select(0u, 1u, row < rows && ${listed(`min(row, ${o.capacity - 1}u)`)});
     ranks[lane] = execute;
     workgroupBarrier();
-    for (var step = 1u; step < ${o.lanes}u; step <<= 1u) {
+    for (var step = 1u; step < ${lanes}u; step <<= 1u) {
       var below = 0u;
       if (lane >= step) { below = ranks[lane - step]; }
       workgroupBarrier();
@@ -51,9 +58,18 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       workgroupBarrier();
     }
     if (execute == 1u) { plan[slot + offset + ranks[lane]] = row; }
-    offset += ranks[${o.lanes - 1}];
+    offset += ranks[${lanes - 1}];
     workgroupBarrier();
   }
+  #else
+  let rows = plan[0];
+  for (var row = 0u; row < rows; row++) {
+    if (${listed('row')}) {
+      offset++;
+      plan[slot + offset] = row;
+    }
+  }
+  #endif
   if (lane == 0u) { plan[slot] = offset; }
 }
 `

@@ -1,17 +1,16 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
 import { loopBound } from './snippets/plan.js'
 import { workgroupReduce } from './snippets/reduce.js'
+import { mainOfRows, type RowLanes } from './snippets/row-lanes.js'
 import { sigmoid } from './snippets/sigmoid.js'
 
-export interface GateScoresOptions {
+export interface GateScoresOptions extends RowLanes {
   /** Values of a gate, and words between rows. */
   outputs: number
   stride: number
   capacity: number
   /** Whether a score at the threshold runs the sublayer. */
   tieRuns: boolean
-  /** Invocations of a group, a power of two. */
-  lanes: number
 }
 
 /** What the margin of a tie becomes where a tie does not run: the plan and the bits take z >= 0 for running. */
@@ -30,7 +29,7 @@ export function skipTies(margin: string): string {
  *   thresholds  f32 [2L]
  *   z           f32 [2L, capacity], written at params.sublayer
  *
- * Dispatch: (rows, 1, 1) groups of `lanes`.
+ * Dispatch: (rowGroups(rows), 1, 1).
  */
 export function gateScoresShader({ outputs, stride, capacity, tieRuns, lanes }: GateScoresOptions): string {
   return wgsl`
@@ -43,20 +42,17 @@ struct Params { sublayer: u32 }
 ${loopBound}
 ${workgroupReduce(lanes, ['sum'])}
 ${sigmoid}
-
-@compute @workgroup_size(${lanes})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  if (group.x >= plan[0]) { return; }
-  let row = group.x * ${stride}u;
+${mainOfRows({ lanes }, 'plan[0]')}
+  let first = row * ${stride}u;
   var sum = 0.0;
   for (var i = lane; i < bound(${outputs}u); i += ${lanes}u) {
-    let g = sigmoid(gates[row + i]);
-    gates[row + i] = g;
+    let g = sigmoid(gates[first + i]);
+    gates[first + i] = g;
     sum += g;
   }
   let margin = workgroupSum(lane, sum) / ${outputs}.0 - thresholds[params.sublayer];
   if (lane == 0u) {
-    z[params.sublayer * ${capacity}u + group.x] = ${tieRuns ? 'margin' : skipTies('margin')};
+    z[params.sublayer * ${capacity}u + row] = ${tieRuns ? 'margin' : skipTies('margin')};
   }
 }
 `

@@ -12,7 +12,8 @@ import { unroll } from './snippets/reduce.js'
 export function gemmStraightShader(o: GemmOptions): string {
   const { rows: tm, lanesX: lanes, broadcasts } = o.form
   const tn = columnsPerLane(o)
-  const p = products(o)
+  const width = widestStore(o)
+  const p = products(o, width)
   const { matrices } = p
   const [rowAxis, columnAxis] = broadcasts ? ['x', 'y'] : ['y', 'x']
   const cells = (rows: number, line: (m: number, n: number, j: number) => string) =>
@@ -28,32 +29,63 @@ export function gemmStraightShader(o: GemmOptions): string {
     ${unroll(rows, (m) => `let x${m} = ${row(m)};`)}
     ${cells(rows, (m, n, j) => `c${m}_${n}_${j} += dot(x${m}, w${n}_${j});`)}
   }`
-  // Half a tile takes half the time: of the rows that run, the last ones seldom fill one.
-  const halves = broadcasts && tm % (2 * lanes) === 0
+  const inThirds = broadcasts && tm === 3 * lanes
+  // A vector of neighbouring columns.
+  const stores = tn / width
+  const vector = (m: number, s: number, j: number) => {
+    const parts = Array.from({ length: width }, (_, i) => `c${m}_${s * width + i}_${j}`)
+    return `${p.sum}(${parts.join(', ')})`
+  }
   return wgsl`
 ${broadcasts ? 'enable subgroups;' : ''}
 ${p.declarations}
 
 @compute @workgroup_size(${lanes})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(${broadcasts ? 'subgroup_invocation_id' : 'local_invocation_index'}) lane: u32) {
-  let firstRow = group.${rowAxis} * ${tm}u;
   let count = rowCount();
+  let tile = group.${rowAxis};
+  #if ${inThirds}
+  // Tiles have three blocks of as many rows as there are lanes, and the last ones two, so that nothing is left over: only the last block may have rows too few.
+  let blocks = (count + ${lanes - 1}u) / ${lanes}u;
+  let pairs = (3u - blocks % 3u) % 3u;
+  let triples = (max(blocks, 2u * pairs) - 2u * pairs) / 3u;
+  let firstRow = (2u * tile + min(tile, triples)) * ${lanes}u;
+  #else
+  let firstRow = tile * ${tm}u;
+  #endif
   if (firstRow >= count) { return; }
-  let firstColumn = group.${columnAxis} * ${tn * lanes}u + lane;
+  let firstColumn = (group.${columnAxis} * ${lanes}u + lane) * ${tn}u;
   ${cells(tm, (m, n, j) => `var c${m}_${n}_${j} = 0.0;`)}
   ${unroll(own(tm), (m) => `let xRow${m} = (${p.inputRow(`firstRow + ${ownRow(m)}`)}) * ${o.k4}u;`)}
-  ${unroll(tn, (n) => unroll(matrices, (j) => `let wRow${n}_${j} = weightStart(${p.weightRow(`firstColumn + ${n * lanes}u`, `${j}u`)});`))}
-  ${halves ? `if (count - firstRow > ${tm / 2}u) {${multiply(tm)} } else {${multiply(tm / 2)} }` : multiply(tm)}
+  ${unroll(tn, (n) => unroll(matrices, (j) => `let wRow${n}_${j} = weightStart(${p.weightRow(`firstColumn + ${n}u`, `${j}u`)});`))}
+  #if ${inThirds}
+  var rows = ${2 * lanes}u;
+  if (tile < triples) { rows = ${tm}u; ${multiply(tm)} } else if (blocks > 1u) {${multiply(2 * lanes)} } else {${multiply(lanes)} }
+  #else
+  let rows = ${tm}u; ${multiply(tm)}
+  #endif
   // Stores that are written out would be most of what there is to compile.
-  ${unroll(matrices, (j) => `var sums${j}: array<f32, ${tm * tn}>;`)}
-  ${cells(tm, (m, n, j) => `sums${j}[${m * tn + n}] = c${m}_${n}_${j};`)}
-  for (var cell = 0u; cell < bound(${tm * tn}u); cell++) {
-    let i = firstRow + cell / ${tn}u;
-    let column = firstColumn + cell % ${tn}u * ${lanes}u;
-    if (i < count && column < ${o.n}u) {
-      ${p.store(Array.from({ length: matrices }, (_, j) => `sums${j}[cell]`))}
-    }
+  ${unroll(matrices, (j) => `var sums${j}: array<${p.sum}, ${tm * stores}>;`)}
+  ${unroll(tm, (m) => unroll(stores, (s) => unroll(matrices, (j) => `sums${j}[${m * stores + s}] = ${vector(m, s, j)};`)))}
+  let end = min(firstRow + rows, count);
+  for (var i = firstRow; i < end; i++) {
+    let at = (i - firstRow) * ${stores}u;
+    ${unroll(
+      stores,
+      (s) => `{
+      let column = firstColumn + ${s * width}u;
+      if (column < ${o.n}u) {
+        ${p.store(Array.from({ length: matrices }, (_, j) => `sums${j}[at + ${s}u]`))}
+      }
+    }`,
+    )}
   }
 }
 `
+}
+
+/** Neighbouring columns that an invocation can store at once. */
+function widestStore(o: GemmOptions): 1 | 2 | 4 {
+  const fits = (width: number) => [columnsPerLane(o), o.n, o.outputStride].every((size) => size % width === 0)
+  return fits(4) ? 4 : fits(2) ? 2 : 1
 }

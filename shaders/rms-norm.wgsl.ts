@@ -2,12 +2,11 @@ import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
 import { normaliseRow, type RowNorm } from './snippets/norm.js'
 import { loopBound, planRows, type Rows } from './snippets/plan.js'
 import { workgroupReduce } from './snippets/reduce.js'
+import { mainOfRows, type RowLanes } from './snippets/row-lanes.js'
 
-export interface RmsNormOptions extends RowNorm {
+export interface RmsNormOptions extends RowNorm, RowLanes {
   d4: number
   rows: Rows
-  /** Invocations of a group, a power of two. */
-  lanes: number
 }
 
 /**
@@ -18,7 +17,7 @@ export interface RmsNormOptions extends RowNorm {
  *   vectors  f32, norm weights at params.norm (units of 4)
  *   u        f32 [capacity, d], written
  *
- * Dispatch: (rows, 1, 1) groups of `lanes`; groups beyond the active rows return at once.
+ * Dispatch: (rowGroups(rows), 1, 1); groups beyond the active rows return at once.
  */
 export function rmsNormShader(o: RmsNormOptions): string {
   return wgsl`
@@ -32,11 +31,8 @@ ${planRows(o.rows)}
 ${loopBound}
 ${workgroupReduce(o.lanes, ['sum'])}
 ${normaliseRow(o)}
-
-@compute @workgroup_size(${o.lanes})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  if (group.x >= rowCount()) { return; }
-  normaliseRow(lane, rowAt(group.x), group.x);
+${mainOfRows(o, 'rowCount()')}
+  normaliseRow(lane, rowAt(row), row);
 }
 `
 }

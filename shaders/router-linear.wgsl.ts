@@ -1,13 +1,12 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
 import { workgroupReduce } from './snippets/reduce.js'
+import { mainOfRows, type RowLanes } from './snippets/row-lanes.js'
 import { normOnTheWay, type ScoreOptions, storeScore } from './snippets/score.js'
 
-export interface RouterOptions extends ScoreOptions {
+export interface RouterOptions extends ScoreOptions, RowLanes {
   d4: number
   /** Sublayers scored by one dispatch: both of a layer, or one where they read different states. */
   count: 1 | 2
-  /** Invocations of a group, a power of two. */
-  lanes: number
 }
 
 /**
@@ -21,7 +20,7 @@ export interface RouterOptions extends ScoreOptions {
  *   vectors     f32, with a norm: its weights at params.norm (units of 4)
  *   u           f32 [capacity, d], with a norm: written
  *
- * Dispatch: (rows, 1, 1) groups of `lanes`.
+ * Dispatch: (rowGroups(rows), 1, 1); with a single row 8 invocations or more are along it.
  */
 export function routerLinearShader(o: RouterOptions): string {
   return wgsl`
@@ -35,10 +34,7 @@ struct Params { sublayer: u32, weights: u32, stride: u32, d4: u32, norm: u32 }
 ${workgroupReduce(o.lanes, ['sum'])}
 ${storeScore(o)}
 ${normOnTheWay(o, 6)}
-
-@compute @workgroup_size(${o.lanes})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let row = group.x;
+${mainOfRows(o, o.writesPlan ? '1u' : 'plan[0]')}
   ${o.norm ? 'normaliseRow(lane, row, row);' : ''}
   for (var s = 0u; s < ${o.count}u; s++) {
     let first = params.weights + s * params.stride;

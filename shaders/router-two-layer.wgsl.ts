@@ -1,6 +1,7 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
 import type { RouterOptions } from './router-linear.wgsl.js'
 import { workgroupReduce } from './snippets/reduce.js'
+import { mainOfRows } from './snippets/row-lanes.js'
 import { normOnTheWay, storeScore } from './snippets/score.js'
 
 export interface RouterTwoLayerOptions extends RouterOptions {
@@ -28,10 +29,7 @@ struct Params { sublayer: u32, weights: u32, stride: u32, width: u32, d4: u32, n
 ${workgroupReduce(o.lanes, ['sum'])}
 ${storeScore(o)}
 ${normOnTheWay(o, 6)}
-
-@compute @workgroup_size(${o.lanes})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let row = group.x;
+${mainOfRows(o, o.writesPlan ? '1u' : 'plan[0]')}
   ${o.norm ? 'normaliseRow(lane, row, row);' : ''}
   for (var s = 0u; s < ${o.count}u; s++) {
     let first = params.weights + s * params.stride;

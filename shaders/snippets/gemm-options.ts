@@ -48,9 +48,7 @@ export type GemmChoice = Omit<GemmOptions, 'form'> & {
   forms: readonly GemmForm[]
 }
 
-/** Columns of the output that an invocation makes. Two matrices share the room of one, where that is short. */
+/** Columns of the output that an invocation makes. Two matrices share the room of one. */
 export function columnsPerLane({ form, epilogue }: Pick<GemmOptions, 'form' | 'epilogue'>): number {
-  return epilogue === 'silu-up' && (form.stagedK4 > 0 || form.along || form.broadcasts)
-    ? form.columns / 2
-    : form.columns
+  return epilogue === 'silu-up' ? form.columns / 2 : form.columns
 }

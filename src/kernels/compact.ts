@@ -1,13 +1,12 @@
 import { type CompactOptions, compactShader } from '../../shaders/compact.wgsl.js'
 import type { GpuDevice } from '../gpu/device.js'
 import { bind, type Dispatch, type ParamsArena } from '../gpu/dispatch.js'
-import { lanesOfLoneGroup } from './group-lanes.js'
 
-/** Host side of shaders/compact.wgsl.ts. */
+/** Host side of shaders/compact.wgsl.ts. Barriers take a CPU far longer than the rows do. */
 export async function compactKernel(
   gpu: GpuDevice,
   options: Omit<CompactOptions, 'lanes'>,
-  lanes = lanesOfLoneGroup(gpu),
+  lanes: number = gpu.isSoftware ? 1 : 256,
 ) {
   const kernel = await gpu.pipelines.compile('compact', compactShader({ ...options, lanes }), [
     'read',

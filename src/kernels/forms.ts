@@ -119,7 +119,7 @@ const SERIAL_MORE_FORM: Form<KernelForms> = {
 
 /** Products with the rows of a prompt, which subgroups of so many lanes pass on. */
 function passedRows(lanes: 4 | 8): Pick<KernelForms, 'gemms' | 'batchGemms'> {
-  const tile: GemmForm = { rows: 2 * lanes, columns: 4, lanesX: lanes, lanesY: 1, stagedK4: 0, broadcasts: true }
+  const tile: GemmForm = { rows: 3 * lanes, columns: 4, lanesX: lanes, lanesY: 1, stagedK4: 0, broadcasts: true }
   return { gemms: [tile], batchGemms: [tile, { ...tile, rows: 4, mostRows: 4 }] }
 }
 const PASSED_ROWS = { 4: passedRows(4), 8: passedRows(8) }

@@ -1,10 +1,15 @@
 import { type RmsNormOptions, rmsNormShader } from '../../shaders/rms-norm.wgsl.js'
+import { rowGroups } from '../../shaders/snippets/row-lanes.js'
 import type { GpuDevice } from '../gpu/device.js'
 import { bind, type Dispatch, type ParamsArena } from '../gpu/dispatch.js'
-import { lanesOfRow } from './group-lanes.js'
+import { lanesOfRows } from './group-lanes.js'
 
 /** Host side of shaders/rms-norm.wgsl.ts. */
-export async function rmsNormKernel(gpu: GpuDevice, options: Omit<RmsNormOptions, 'lanes'>, lanes = lanesOfRow(gpu)) {
+export async function rmsNormKernel(
+  gpu: GpuDevice,
+  options: Omit<RmsNormOptions, 'lanes'>,
+  lanes: number = lanesOfRows(gpu),
+) {
   const kernel = await gpu.pipelines.compile('rms-norm', rmsNormShader({ ...options, lanes }), [
     'read',
     'read',
@@ -17,5 +22,9 @@ export async function rmsNormKernel(gpu: GpuDevice, options: Omit<RmsNormOptions
     b: { plan: GPUBuffer; x: GPUBuffer; vectors: GPUBuffer; u: GPUBuffer },
     params: { slot: number; norm: number },
   ): Dispatch =>
-    bind(arena, kernel, [b.plan, b.x, b.vectors, b.u, [params.slot, params.norm]], ({ rows }) => [rows, 1, 1])
+    bind(arena, kernel, [b.plan, b.x, b.vectors, b.u, [params.slot, params.norm]], ({ rows }) => [
+      rowGroups({ lanes }, rows),
+      1,
+      1,
+    ])
 }

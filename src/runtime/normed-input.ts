@@ -1,6 +1,7 @@
 import type { MatvecForm } from '../../shaders/snippets/matvec.js'
 import type { Rows } from '../../shaders/snippets/plan.js'
 import type { Dispatch, ParamsArena } from '../gpu/dispatch.js'
+import { lanesOfRow } from '../kernels/group-lanes.js'
 import { rmsNormKernel } from '../kernels/rms-norm.js'
 import type { Engine } from './engine.js'
 import type { Target } from './target.js'
@@ -14,7 +15,7 @@ export interface NormedInput {
 /** The residual stream where a product of this form applies the norm, else what the norm makes of it, for all rows or those of a slot. */
 export async function normedInput({ gpu, shape }: Target, { normed }: MatvecForm, rows: Rows) {
   const { hiddenSize: d, rmsNormEps: eps } = shape.config
-  const kernel = normed && (await rmsNormKernel(gpu, { d, d4: shape.d4, eps, rows }))
+  const kernel = normed && (await rmsNormKernel(gpu, { d, d4: shape.d4, eps, rows }, lanesOfRow(gpu)))
   return (
     { scratch: { x, u }, weights: { vectors } }: Engine,
     arena: ParamsArena,

@@ -8,7 +8,7 @@ import { gpuSuite, planOf } from '../gpu/testing.js'
 const CAPACITY = 515
 
 gpuSuite('compact', (bench) => {
-  describe.each([32, 256] as const)('%i lanes', (lanes) => {
+  describe.each([1, 32, 256] as const)('%i lanes', (lanes) => {
     describe.each([1, 2] as const)('%i sublayers at once', (count) => {
       /** Compacts sublayers 1 .. count of four; the others must stay as they are. */
       const check = async (masks: readonly (readonly boolean[])[]) => {

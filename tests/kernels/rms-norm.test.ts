@@ -21,6 +21,8 @@ const VARIANTS = [
   { d: 70, rows: 'active', eps: 1e-5, lanes: 8 },
   { d: 333, rows: 'active', eps: 0.5, lanes: 64 },
   { d: 333, rows: 'all', eps: 1e-5, lanes: 8 },
+  { d: 70, rows: 'active', eps: 1e-5, lanes: 1 },
+  { d: 333, rows: 'all', eps: 1e-6, lanes: 1 },
 ] as const
 
 gpuSuite('rms-norm', (bench) => {

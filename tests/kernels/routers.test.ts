@@ -18,8 +18,10 @@ gpuSuite('routers', (bench) => {
   const VARIANTS = [
     { kind: 'linear', d: 70, width: 0, lanes: 8 },
     { kind: 'linear', d: 333, width: 0, lanes: 8 },
+    { kind: 'linear', d: 333, width: 0, lanes: 1 },
     { kind: 'linear', d: 333, width: 0, lanes: 64 },
     { kind: 'two-layer', d: 70, width: 17, lanes: 8 },
+    { kind: 'two-layer', d: 70, width: 17, lanes: 1 },
     { kind: 'two-layer', d: 64, width: 70, lanes: 64 },
   ] as const
 
