@@ -1,6 +1,6 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
 import { gumbel, pcgHash } from './snippets/random.js'
-import { workgroupReduce } from './snippets/reduce.js'
+import { unroll, workgroupReduce } from './snippets/reduce.js'
 
 /** Token id in a ring record that says: no token, a stop token was sampled in an earlier step. */
 export const NO_TOKEN = 0xffffffff
@@ -119,18 +119,27 @@ fn main(@builtin(local_invocation_index) lane: u32) {
   var value = bitcast<f32>(settings.highestBit | 0x7f800000u);
   var index = settings.vocab;
   // Several loads on their way at a time: a large vocabulary is a long walk for one group.
-  for (var first = lane; first < settings.vocab; first += ${lanes * AHEAD}u) {
-    var candidates: array<f32, ${AHEAD}>;
-    for (var s = 0u; s < ${AHEAD}u; s++) { candidates[s] = adjusted(min(first + s * ${lanes}u, settings.vocab - 1u)); }
-    for (var s = 0u; s < ${AHEAD}u; s++) {
-      let i = first + s * ${lanes}u;
-      var candidate = candidates[s];
-      if (i >= settings.vocab) { continue; }
-      if (settings.temperature > 0.0) {
-        if (sortable(candidate) < threshold || candidate < least) { continue; }
-        candidate += gumbel(pcgHash(settings.seed, counter, i));
+  let stride = ${lanes * AHEAD}u;
+  if (settings.temperature == 0.0 && settings.penalty == 1.0) {
+    index = min(lane, settings.vocab - 1u);
+    for (var first = lane; first < settings.vocab; first += stride) {
+      ${unroll(AHEAD, (s) => `let i${s} = min(first + ${s * lanes}u, settings.vocab - 1u); let logit${s} = logits[i${s}];`)}
+      ${unroll(AHEAD, (s) => `if (logit${s} > value) { value = logit${s}; index = i${s}; }`)}
+    }
+  } else {
+    for (var first = lane; first < settings.vocab; first += stride) {
+      var candidates: array<f32, ${AHEAD}>;
+      for (var s = 0u; s < ${AHEAD}u; s++) { candidates[s] = adjusted(min(first + s * ${lanes}u, settings.vocab - 1u)); }
+      for (var s = 0u; s < ${AHEAD}u; s++) {
+        let i = first + s * ${lanes}u;
+        var candidate = candidates[s];
+        if (i >= settings.vocab) { continue; }
+        if (settings.temperature > 0.0) {
+          if (sortable(candidate) < threshold || candidate < least) { continue; }
+          candidate += gumbel(pcgHash(settings.seed, counter, i));
+        }
+        if (index == settings.vocab || candidate > value) { value = candidate; index = i; }
       }
-      if (index == settings.vocab || candidate > value) { value = candidate; index = i; }
     }
   }
   let best = workgroupMax(lane, value);
