@@ -2,14 +2,13 @@ import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
 import { type Positions, positionOf } from './snippets/plan.js'
 import { pcgHash } from './snippets/random.js'
 import { workgroupReduce } from './snippets/reduce.js'
+import { mainOfRows, type RowLanes } from './snippets/row-lanes.js'
 import { normOnTheWay, type ScoreOptions, storeScore } from './snippets/score.js'
 
-export interface ForcedMaskOptions extends ScoreOptions {
+export interface ForcedMaskOptions extends ScoreOptions, RowLanes {
   d4: number
   count: 1 | 2
   positions: Positions
-  /** Invocations of a group, a power of two. */
-  lanes: number
 }
 
 /**
@@ -21,7 +20,7 @@ export interface ForcedMaskOptions extends ScoreOptions {
  *   z           f32 [2L, capacity], written
  *   x, vectors, u  as in router-linear, with a norm
  *
- * Dispatch: (ceil(rows / lanes), 1, 1) groups of `lanes`; with a norm there is one row, and one group.
+ * Dispatch: (rowGroups(rows), 1, 1).
  */
 export function forcedMaskShader(o: ForcedMaskOptions): string {
   return wgsl`
@@ -38,12 +37,9 @@ ${positionOf(o.positions)}
 ${workgroupReduce(o.lanes, ['sum'])}
 ${normOnTheWay(o, 5)}
 #endif
-
-@compute @workgroup_size(${o.lanes})
-fn main(@builtin(global_invocation_id) id: vec3u) {
-  let row = id.x;
-  ${o.norm ? 'normaliseRow(row, 0u, 0u);' : ''}
-  if (row >= ${o.writesPlan ? '1u' : 'plan[0]'}) { return; }
+${mainOfRows(o, o.writesPlan ? '1u' : 'plan[0]')}
+  ${o.norm ? 'normaliseRow(lane, row, row);' : ''}
+  if (lane > 0u) { return; }
   for (var s = 0u; s < ${o.count}u; s++) {
     let sublayer = params.sublayer + s;
     storeScore(sublayer, row, uniform24(pcgHash(params.seed, positionOf(row), sublayer)));

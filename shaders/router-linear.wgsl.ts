@@ -1,5 +1,5 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
-import { workgroupReduce } from './snippets/reduce.js'
+import { unroll, workgroupReduce } from './snippets/reduce.js'
 import { mainOfRows, type RowLanes } from './snippets/row-lanes.js'
 import { normOnTheWay, type ScoreOptions, storeScore } from './snippets/score.js'
 
@@ -20,9 +20,10 @@ export interface RouterOptions extends ScoreOptions, RowLanes {
  *   vectors     f32, with a norm: its weights at params.norm (units of 4)
  *   u           f32 [capacity, d], with a norm: written
  *
- * Dispatch: (rowGroups(rows), 1, 1); with a single row 8 invocations or more are along it.
+ * Dispatch: (rowGroups(rows), 1, 1).
  */
 export function routerLinearShader(o: RouterOptions): string {
+  const each = (line: (s: number) => string) => unroll(o.count, line)
   return wgsl`
 struct Params { sublayer: u32, weights: u32, stride: u32, d4: u32, norm: u32 }
 @group(0) @binding(0) var<storage, ${o.writesPlan ? 'read_write' : 'read'}> plan: array<u32>;
@@ -35,14 +36,20 @@ ${workgroupReduce(o.lanes, ['sum'])}
 ${storeScore(o)}
 ${normOnTheWay(o, 6)}
 ${mainOfRows(o, o.writesPlan ? '1u' : 'plan[0]')}
-  ${o.norm ? 'normaliseRow(lane, row, row);' : ''}
-  for (var s = 0u; s < ${o.count}u; s++) {
-    let first = params.weights + s * params.stride;
-    var dots = vec4f();
-    for (var i = lane; i < params.d4; i += ${o.lanes}u) { dots = fma(routers[first + i], x[row * ${o.d4}u + i], dots); }
-    let score = workgroupSum(lane, dots.x + dots.y + dots.z + dots.w) + routers[first + ${o.d4}u].x;
-    if (lane == 0u) { storeScore(params.sublayer + s, row, score); }
+  ${each((s) => `let first${s} = params.weights + ${s}u * params.stride; var dots${s} = vec4f();`)}
+  var squares = 0.0;
+  for (var i = lane; i < params.d4; i += ${o.lanes}u) {
+    let v = x[row * ${o.d4}u + i];
+    ${o.norm ? 'squares += dot(v, v);' : ''}
+    ${each((s) => `dots${s} = fma(routers[first${s} + i], v, dots${s});`)}
   }
+  ${o.norm ? 'scaleRow(lane, row, row, squares);' : ''}
+  ${each(
+    (
+      s,
+    ) => `let score${s} = workgroupSum(lane, dots${s}.x + dots${s}.y + dots${s}.z + dots${s}.w) + routers[first${s} + ${o.d4}u].x;
+  if (lane == 0u) { storeScore(params.sublayer + ${s}u, row, score${s}); }`,
+  )}
 }
 `
 }

@@ -6,7 +6,7 @@ export interface ScoreOptions {
   capacity: number
   /** Single-row chunks: write the execute word straight into the plan, no compaction needed. */
   writesPlan: boolean
-  /** With writesPlan: what the sublayer behind reads is normalised too, where products get it so. One dispatch less. */
+  /** What the sublayer behind reads is normalised too, where products get it so. One dispatch less. */
   norm?: RowNorm | undefined
 }
 
@@ -28,7 +28,7 @@ ${
 }`
 }
 
-/** WGSL bindings from `first` on, and `normaliseRow`, of kernels that normalise on the way. Needs `workgroupSum`. */
+/** WGSL bindings from `first` on, `normaliseRow` and `scaleRow`, of kernels that normalise on the way. Needs `workgroupSum`. */
 export function normOnTheWay({ norm, d4, lanes }: ScoreOptions & { d4: number; lanes: number }, first: number): string {
   return norm
     ? `@group(0) @binding(${first}) var<storage, read> vectors: array<vec4f>;

@@ -1,13 +1,14 @@
 import { type ForcedMaskOptions, forcedMaskShader } from '../../shaders/forced-mask.wgsl.js'
+import { rowGroups } from '../../shaders/snippets/row-lanes.js'
 import type { GpuDevice } from '../gpu/device.js'
 import { bind, type Dispatch, type ParamsArena } from '../gpu/dispatch.js'
-import { lanesOfRow } from './group-lanes.js'
+import { lanesOfRow, lanesOfRows } from './group-lanes.js'
 import type { RouterBuffers } from './router-linear.js'
 
 /** Host side of shaders/forced-mask.wgsl.ts. `x`, `vectors` and `u` are bound where it normalises on the way. */
 export async function forcedMaskKernel(gpu: GpuDevice, options: Omit<ForcedMaskOptions, 'lanes'>) {
   const { norm, writesPlan } = options
-  const lanes = norm ? lanesOfRow(gpu) : 64
+  const lanes = norm ? (writesPlan ? lanesOfRow : lanesOfRows)(gpu) : 1
   const kernel = await gpu.pipelines.compile('forced-mask', forcedMaskShader({ ...options, lanes }), [
     writesPlan ? 'write' : 'read',
     'read',
@@ -24,7 +25,7 @@ export async function forcedMaskKernel(gpu: GpuDevice, options: Omit<ForcedMaskO
   ): Dispatch => {
     const numbers = [params.sublayer, params.seed, params.norm]
     return bind(arena, kernel, [b.plan, b.thresholds, b.z, numbers, b.x, b.vectors, b.u], ({ rows }) => [
-      Math.ceil(rows / lanes),
+      rowGroups({ lanes }, rows),
       1,
       1,
     ])

@@ -79,7 +79,7 @@ export async function decodeKernels(target: Target, variant: Variant) {
   const layers = Array.from({ length: config.layers }, (_, layer) => layer)
   const { policy } = variant
   // What decides goes over the same vector.
-  const normalises = qkvForm(first.qkv).normed && gateUpForm(first.gateUp).normed
+  const normalises = [qkvForm(first.qkv), gateUpForm(first.gateUp)].every(({ normed }) => normed)
   const projectsAlone = layers.some((i) => isSkipped(policy, 2 * i, phase) && makesKeysValues(policy, i, phase))
   const [of, entered, keysValues, skipped, route, embed] = await Promise.all([
     perObey(variant, { sublayers: shape.sublayers, phase }, make),

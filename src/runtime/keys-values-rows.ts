@@ -15,6 +15,8 @@ export interface LayerRows {
   readonly weights: LayerWeights
   readonly rows: Rows
   readonly slot: number
+  /** `scratch.u` has the normalised rows already. */
+  readonly isNormed: boolean
 }
 
 /**
@@ -44,9 +46,9 @@ export async function keysValuesRows(
     { weights: { vectors }, scratch: { x, u } }: Engine,
     arena: ParamsArena,
     { plan, keysValues }: { readonly plan: GPUBuffer; readonly keysValues: GPUBuffer },
-    { layer, weights: w, rows, slot }: LayerRows,
+    { layer, weights: w, rows, slot, isNormed }: LayerRows,
   ): Dispatch[] => [
-    norm(arena, { plan, x, vectors, u }, { slot: 0, norm: w.inputNorm }),
+    ...(isNormed ? [] : [norm(arena, { plan, x, vectors, u }, { slot: 0, norm: w.inputNorm })]),
     ((rows === 'active' && active) || all)(layer)(
       arena,
       { plan, x: u, weights: w.qkv, vectors, y: keysValues },

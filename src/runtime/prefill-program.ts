@@ -56,7 +56,7 @@ export async function prefillKernels(target: Target, variant: Variant, phase: Ph
   const [of, skipped, route, embed, project, append, fill] = await Promise.all([
     perObey(variant, { sublayers: shape.sublayers, phase }, make),
     skippedSublayer(target, variant.policy),
-    routingKernels(target, variant, { phase, singleRow: false, positions }),
+    routingKernels(target, variant, { phase, singleRow: false, positions, normalises: true }),
     embedKernel(gpu, { width4: d4, stride4: d4, dtype: target.dtypes.embedding }),
     keysValuesRows(target, variant.policy),
     appendRows(target),
@@ -93,7 +93,7 @@ export async function prefillProgram(
     const slot = r.attentionSlot
     const at = { layer, weights: w }
     const projected = ({ rows, left }: NonNullable<typeof r.keysValues>) => [
-      ...project(engine, arena, { plan, keysValues }, { ...at, rows, slot }),
+      ...project(engine, arena, { plan, keysValues }, { ...at, rows, slot, isNormed: r.normed.attention }),
       append(engine, arena, { plan, cache, source: keysValues }, at),
       ...(left && fill ? [fill(arena, { plan, z, cache }, { layer })] : []),
     ]

@@ -1,3 +1,4 @@
+import type { RowNorm } from '../../shaders/snippets/norm.js'
 import type { Obey } from '../../shaders/snippets/obey.js'
 import { type Positions, planSlot, type Rows } from '../../shaders/snippets/plan.js'
 import type { ScoreOptions } from '../../shaders/snippets/score.js'
@@ -28,12 +29,12 @@ export interface LayerRouting {
 
 /**
  * Compiles what the policy needs and returns a function that binds it for one layer. `singleRow`: one row per step, execute words go
- * straight into the plan. `normalises`: where a router reads the input of a sublayer, it normalises it as well.
+ * straight into the plan. `normalises`: where a router reads what a sublayer gets normalised, it normalises it as well; of several rows an MLP gets those alone that run it.
  */
 export async function routingKernels(
   target: Target,
   variant: Variant,
-  { normalises = false, ...when }: When & { normalises?: boolean | undefined },
+  { normalises, ...when }: When & { readonly normalises: boolean },
 ): Promise<(engine: Engine, arena: ParamsArena, buffers: RoutingBuffers, layer: number) => LayerRouting> {
   const { capacity } = target
   const { policy } = variant
@@ -66,7 +67,7 @@ export async function routingKernels(
       program: { ...decided, needs },
       normed: {
         attention: isNormed && decided.entry.length > 0,
-        mlp: isNormed && decided.afterAttention.length > 0,
+        mlp: isNormed && when.singleRow && decided.afterAttention.length > 0,
       },
     }
   }
@@ -87,31 +88,36 @@ async function deciding(
   const { singleRow, positions, normalises } = when
   const { gpu, capacity, shape } = target
   const { hiddenSize: d, rmsNormEps: eps } = shape.config
-  const norm = normalises ? { d, eps } : undefined
   const { scoring } = policy
   if (scoring?.kind === 'gates') return (await import('./gates/gate-deciding.js')).gateDeciding(target, scoring, when)
   const readsEntry = scoring?.kind !== 'routers' || scoring.mlpInput === 'entry'
   const counts = countsOf(policy, when.phase, { layers: shape.config.layers, readsEntry })
   // One row needs no list of the rows that run.
   const gathers = scoring !== undefined && !singleRow
-  const [score, compact] = await Promise.all([
-    scorer(target, { name: policy.name, scoring }, counts, { capacity, writesPlan: singleRow, positions, norm }),
+  const scored = (norm: RowNorm | undefined) =>
+    scorer(target, { name: policy.name, scoring }, counts, { capacity, writesPlan: singleRow, positions, norm })
+  const norm = { d, eps }
+  const [atEntry, behind, compact] = await Promise.all([
+    scored(normalises ? norm : undefined),
+    readsEntry ? undefined : scored(normalises && singleRow ? norm : undefined),
     gathers ? byCount(counts, (count) => compactKernel(gpu, { capacity, count })) : undefined,
   ])
 
   return (engine, arena, buffers, layer, { attention, mlp }) => {
     const { inputNorm, postNorm } = engine.weights.layers[layer] as LayerWeights
-    const decide = (sublayer: number, count: Count, norm = inputNorm): Dispatch[] => {
-      const scored = score(engine, arena, buffers, { sublayer, norm }, count)
-      return compact ? [scored, compact(count)(arena, buffers, { sublayer })] : [scored]
+    const decide = (score: Score, at: { sublayer: number; norm: number }, count: Count): Dispatch[] => {
+      const scored = score(engine, arena, buffers, at, count)
+      return compact ? [scored, compact(count)(arena, buffers, at)] : [scored]
     }
+    const first = { sublayer: 2 * layer, norm: inputNorm }
+    const second = { sublayer: 2 * layer + 1, norm: inputNorm }
     const entry: Dispatch[] = []
     const afterAttention: Dispatch[] = []
-    if (attention && mlp && readsEntry) entry.push(...decide(2 * layer, 2))
+    if (attention && mlp && !behind) entry.push(...decide(atEntry, first, 2))
     else {
-      if (attention) entry.push(...decide(2 * layer, 1))
-      if (mlp && readsEntry) entry.push(...decide(2 * layer + 1, 1))
-      else if (mlp) afterAttention.push(...decide(2 * layer + 1, 1, postNorm))
+      if (attention) entry.push(...decide(atEntry, first, 1))
+      if (mlp && behind) afterAttention.push(...decide(behind, { ...second, norm: postNorm }, 1))
+      else if (mlp) entry.push(...decide(atEntry, second, 1))
     }
     return { entry, afterAttention }
   }

@@ -19,22 +19,39 @@ const margin = (sublayer: number, position: number) =>
   Math.fround((pcgHash(SEED, position, sublayer) >>> 8) / 2 ** 24 - SHARES[sublayer]!)
 
 gpuSuite('forced-mask', (bench) => {
-  const prefill = async (sublayer: number, count: 1 | 2, rows: number) => {
+  const prng = new Prng(D)
+  const x = noise(prng, ROWS * D)
+  const weight = noise(prng, D)
+  const vectors = vectorTable({ other: noise(prng, 9), weight })
+  const norm = { d: D, eps: 1e-5 }
+  const width = 4 * common.d4
+
+  const chunk = async (sublayer: number, count: 1 | 2, rows: number, normed = false) => {
     const { gpu, arena } = bench
     const kernel = await forcedMaskKernel(gpu, {
       ...common,
       count,
       writesPlan: false,
       positions: 'consecutive',
+      norm: normed ? norm : undefined,
     })
     const buffers = {
-      plan: bench.upload(planOf({ rows, start: START, capacity: CAPACITY })),
-      thresholds: bench.upload(SHARES),
+      ...{ plan: bench.upload(planOf({ rows, start: START, capacity: CAPACITY })), thresholds: bench.upload(SHARES) },
+      ...{ x: bench.upload(padRows(x, D)), vectors: bench.upload(vectors.data) },
       z: bench.poisoned(4 * CAPACITY),
+      u: bench.poisoned(CAPACITY * width),
     }
-    await bench.run([kernel(arena, buffers, { sublayer, seed: SEED, norm: 0 })], { rows: ROWS })
-    return buffers.z
+    await bench.run([kernel(arena, buffers, { sublayer, seed: SEED, norm: vectors.at.weight })], { rows: ROWS })
+    return buffers
   }
+  const prefill = async (sublayer: number, count: 1 | 2, rows: number) => (await chunk(sublayer, count, rows)).z
+
+  it('normalises the rows of a chunk on the way', async () => {
+    const { z, u } = await chunk(0, 2, 65, true)
+    expect(await bench.words(z)).toEqual(await bench.words(await prefill(0, 2, 65)))
+    expectClose((await bench.floats(u)).subarray(0, 65 * width), padRows(rmsNorm(x, weight, norm.eps, 65, D), D))
+    await bench.expectUntouched(u, { from: 0, to: 65 * width })
+  })
 
   it('scores the rows of a chunk as the CPU does', async () => {
     const both = await bench.floats(await prefill(0, 2, ROWS))
@@ -86,21 +103,18 @@ gpuSuite('forced-mask', (bench) => {
   })
 
   describe('a single row', () => {
-    const prng = new Prng(D)
-    const x = noise(prng, D)
-    const weight = noise(prng, D)
-    const vectors = vectorTable({ other: noise(prng, 9), weight })
-    const decode = async (position: number, rows: number, count: 1 | 2, norm?: { d: number; eps: number }) => {
+    const decode = async (position: number, rows: number, count: 1 | 2, normed = false) => {
       const { gpu, arena } = bench
-      const options = { ...common, capacity: 1, norm, count, writesPlan: true, positions: 'consecutive' } as const
+      const own = normed ? norm : undefined
+      const options = { ...common, capacity: 1, norm: own, count, writesPlan: true, positions: 'consecutive' } as const
       const kernel = await forcedMaskKernel(gpu, options)
       const before = planOf({ rows, start: position, capacity: 1, execute: [[1], [1], [1], [1]] })
       const buffers = {
         ...{ plan: bench.inout(before), thresholds: bench.upload(SHARES), z: bench.poisoned(4) },
         ...{
-          x: bench.upload(padRows(x, D)),
+          x: bench.upload(padRows(x.subarray(0, D), D)),
           vectors: bench.upload(vectors.data),
-          u: bench.poisoned(4 * Math.ceil(D / 4)),
+          u: bench.poisoned(width),
         },
       }
       await bench.run([kernel(arena, buffers, { sublayer: 2 - count, seed: SEED, norm: vectors.at.weight })])
@@ -110,9 +124,9 @@ gpuSuite('forced-mask', (bench) => {
 
     it('is normalised on the way', async () => {
       const plain = await decode(9, 1, 2)
-      const { plan, z, u } = await decode(9, 1, 2, { d: D, eps: 1e-5 })
+      const { plan, z, u } = await decode(9, 1, 2, true)
       expect({ plan, z }).toEqual({ plan: plain.plan, z: plain.z })
-      expectClose(u.subarray(0, D), rmsNorm(x, weight, 1e-5, 1, D))
+      expectClose(u.subarray(0, D), rmsNorm(x, weight, norm.eps, 1, D))
     })
 
     it('gets the same margin as in a chunk, and its execute word', async () => {

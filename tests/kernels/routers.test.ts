@@ -51,6 +51,7 @@ gpuSuite('routers', (bench) => {
       mlp: routers.filter((_, s) => s % 2 === 1),
     } as unknown as Parameters<typeof routerBlocks>[0])
 
+    const padded = 4 * Math.ceil(d / 4)
     const run = async (o: { count: 1 | 2; sublayer: number; rows: number; single: boolean; normed?: boolean }) => {
       const { gpu, arena } = bench
       const capacity = o.single ? 1 : CAPACITY
@@ -63,10 +64,10 @@ gpuSuite('routers', (bench) => {
       const before = planOf({ rows: o.rows, start: 6, capacity, execute: range(2 * LAYERS).map(() => [1]) })
       const buffers = {
         plan: bench.inout(before),
-        // The row that is normalised is one that is not all zeros.
-        x: bench.upload(padRows(o.normed ? x.subarray(d) : x, d)),
+        // A single row that is normalised is one that is not all zeros.
+        x: bench.upload(padRows(o.normed && o.single ? x.subarray(d) : x, d)),
         vectors: bench.upload(vectors.data),
-        u: bench.poisoned(4 * Math.ceil(d / 4)),
+        u: bench.poisoned(CAPACITY * padded),
         routers: bench.upload(blocks.data),
         thresholds: bench.upload(thresholds),
         z: bench.poisoned(2 * LAYERS * capacity),
@@ -75,7 +76,7 @@ gpuSuite('routers', (bench) => {
       const params = { sublayer: o.sublayer, weights: o.sublayer * stride, stride, norm: vectors.at.weight }
       await bench.run([kernel(arena, buffers, params)], { rows: Math.max(1, o.rows) })
       const u = await bench.floats(buffers.u)
-      return { z: await bench.floats(buffers.z), plan: await bench.words(buffers.plan), before, u }
+      return { z: await bench.floats(buffers.z), plan: await bench.words(buffers.plan), before, u, buffers }
     }
     const margins = (sublayer: number, rows: number) =>
       routerScores(x, routers[sublayer]!, rows, d).map((score) => score - thresholds[sublayer]!)
@@ -114,6 +115,15 @@ gpuSuite('routers', (bench) => {
       }
       expect(plan).toEqual(before)
       expectClose(u.subarray(0, d), rmsNorm(x.subarray(d), weight, EPS, 1, d))
+    })
+
+    it.each([1, 2] as const)('normalises the rows of a chunk on the way to %i sublayers', async (count) => {
+      const { z, buffers, u } = await run({ count, sublayer: 2, rows: ROWS, single: false, normed: true })
+      for (const s of range(count, 2)) {
+        expectClose(z.subarray(s * CAPACITY, s * CAPACITY + ROWS), margins(s, ROWS))
+      }
+      expectClose(u.subarray(0, ROWS * padded), padRows(rmsNorm(x, weight, EPS, ROWS, d), d))
+      await bench.expectUntouched(buffers.u, { from: 0, to: ROWS * padded })
     })
 
     it('executes an exact tie', async () => {

@@ -79,7 +79,7 @@ export async function batchProgram(
   const [of, skipped, route, embed, project, turn, merge, logits] = await Promise.all([
     perObey(variant, { sublayers, phase: 'decode' }, make),
     skippedSublayer(target, policy),
-    routingKernels(target, variant, { phase: 'decode', singleRow: false, positions }),
+    routingKernels(target, variant, { phase: 'decode', singleRow: false, positions, normalises: true }),
     embedKernel(gpu, { width4: d4, stride4: d4, dtype: target.dtypes.embedding }),
     keysValuesRows(target, policy, keysValues.stride, 'batch'),
     // Rows without queries are turned too: nobody reads them.
@@ -114,7 +114,7 @@ export async function batchProgram(
               engine,
               arena,
               { plan, keysValues: keysValues.buffer },
-              { ...at, rows: r.keysValues.rows, slot: r.attentionSlot },
+              { ...at, rows: r.keysValues.rows, slot: r.attentionSlot, isNormed: r.normed.attention },
             )
           : []),
         ...(attention
