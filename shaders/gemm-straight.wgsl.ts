@@ -29,7 +29,9 @@ export function gemmStraightShader(o: GemmOptions): string {
     ${unroll(rows, (m) => `let x${m} = ${row(m)};`)}
     ${cells(rows, (m, n, j) => `c${m}_${n}_${j} += dot(x${m}, w${n}_${j});`)}
   }`
-  const inThirds = broadcasts && tm === 3 * lanes
+  // Tiles that are not full have fewer blocks of as many rows as there are lanes: of the rows that run, the last ones seldom fill one.
+  const inBlocks = broadcasts && tm > lanes
+  const bodies = inBlocks ? Array.from({ length: tm / lanes }, (_, i) => tm - i * lanes) : [tm]
   // A vector of neighbouring columns.
   const stores = tn / width
   const vector = (m: number, s: number, j: number) => {
@@ -44,30 +46,18 @@ ${p.declarations}
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(${broadcasts ? 'subgroup_invocation_id' : 'local_invocation_index'}) lane: u32) {
   let count = rowCount();
   let tile = group.${rowAxis};
-  #if ${inThirds}
-  // Tiles have three blocks of as many rows as there are lanes, and the last ones two, so that nothing is left over: only the last block may have rows too few.
-  let blocks = (count + ${lanes - 1}u) / ${lanes}u;
-  let pairs = (3u - blocks % 3u) % 3u;
-  let triples = (max(blocks, 2u * pairs) - 2u * pairs) / 3u;
-  let firstRow = (2u * tile + min(tile, triples)) * ${lanes}u;
-  #else
-  let firstRow = tile * ${tm}u;
-  #endif
+  ${inBlocks && tm === 3 * lanes ? evenly(lanes) : `let firstRow = tile * ${tm}u;`}
   if (firstRow >= count) { return; }
+  ${inBlocks && tm === 2 * lanes ? `let rows = select(${lanes}u, ${tm}u, count - firstRow > ${lanes}u);` : ''}
   let firstColumn = (group.${columnAxis} * ${lanes}u + lane) * ${tn}u;
   ${cells(tm, (m, n, j) => `var c${m}_${n}_${j} = 0.0;`)}
   ${unroll(own(tm), (m) => `let xRow${m} = (${p.inputRow(`firstRow + ${ownRow(m)}`)}) * ${o.k4}u;`)}
   ${unroll(tn, (n) => unroll(matrices, (j) => `let wRow${n}_${j} = weightStart(${p.weightRow(`firstColumn + ${n}u`, `${j}u`)});`))}
-  #if ${inThirds}
-  var rows = ${2 * lanes}u;
-  if (tile < triples) { rows = ${tm}u; ${multiply(tm)} } else if (blocks > 1u) {${multiply(2 * lanes)} } else {${multiply(lanes)} }
-  #else
-  let rows = ${tm}u; ${multiply(tm)}
-  #endif
+  ${bodies.map((rows) => (inBlocks ? `if (rows == ${rows}u) {${multiply(rows)} }` : multiply(rows))).join(' else ')}
   // Stores that are written out would be most of what there is to compile.
   ${unroll(matrices, (j) => `var sums${j}: array<${p.sum}, ${tm * stores}>;`)}
   ${unroll(tm, (m) => unroll(stores, (s) => unroll(matrices, (j) => `sums${j}[${m * stores + s}] = ${vector(m, s, j)};`)))}
-  let end = min(firstRow + rows, count);
+  let end = min(firstRow + ${inBlocks ? 'rows' : `${tm}u`}, count);
   for (var i = firstRow; i < end; i++) {
     let at = (i - firstRow) * ${stores}u;
     ${unroll(
@@ -82,6 +72,19 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(${broadcasts ? 'subgroup_i
   }
 }
 `
+}
+
+/**
+ * WGSL: the first row of a tile, and how many it has. Tiles have three blocks, as long as what is left can be cut into tiles of two, which are faster than those of one: only the last
+ * block of all has rows too few.
+ */
+function evenly(lanes: number): string {
+  return `
+  let blocks = (count + ${lanes - 1}u) / ${lanes}u;
+  let pairs = (3u - blocks % 3u) % 3u;
+  let triples = (max(blocks, 2u * pairs) - 2u * pairs) / 3u;
+  let firstRow = (2u * tile + min(tile, triples)) * ${lanes}u;
+  let rows = select(min(blocks, 2u), 3u, tile < triples) * ${lanes}u;`
 }
 
 /** Neighbouring columns that an invocation can store at once. */

@@ -117,9 +117,10 @@ const SERIAL_MORE_FORM: Form<KernelForms> = {
   value: { ...SERIAL, matvec: serialMoreRows, output: serialMoreRows },
 }
 
-/** Products with the rows of a prompt, which subgroups of so many lanes pass on. */
+/** Products with the rows of a prompt, which subgroups of so many lanes pass on. SwiftShader, with 4, gets nothing from larger tiles but more to compile. */
 function passedRows(lanes: 4 | 8): Pick<KernelForms, 'gemms' | 'batchGemms'> {
-  const tile: GemmForm = { rows: 3 * lanes, columns: 4, lanesX: lanes, lanesY: 1, stagedK4: 0, broadcasts: true }
+  const blocks = lanes === 8 ? 3 : 2
+  const tile: GemmForm = { rows: blocks * lanes, columns: 4, lanesX: lanes, lanesY: 1, stagedK4: 0, broadcasts: true }
   return { gemms: [tile], batchGemms: [tile, { ...tile, rows: 4, mostRows: 4 }] }
 }
 const PASSED_ROWS = { 4: passedRows(4), 8: passedRows(8) }
