@@ -6,7 +6,7 @@ import { unroll } from './snippets/reduce.js'
 /**
  * The product of gemm.wgsl.ts for CPUs behind WebGPU: straight from the buffers, without workgroup memory or barriers. Bindings and layouts are those of gemm.
  *
- * Dispatch: (ceil(n / (columns · lanesX)), ceil(rows / form.rows), 1) groups of lanesX, of forms that broadcast the other way round; row tiles beyond
+ * Dispatch: (ceil(n / (columnsPerLane · lanesX)), ceil(rows / form.rows), 1) groups of lanesX, of forms that broadcast the other way round; row tiles beyond
  * the active rows return.
  */
 export function gemmStraightShader(o: GemmOptions): string {
@@ -75,8 +75,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(${broadcasts ? 'subgroup_i
 }
 
 /**
- * WGSL: the first row of a tile, and how many it has. Tiles have three blocks, as long as what is left can be cut into tiles of two, which are faster than those of one: only the last
- * block of all has rows too few.
+ * WGSL: the first row of a tile, and how many it has. Tiles have three blocks, as long as what is left can be cut into tiles of two, which are faster than those of one; so there are
+ * as many as if all had three, and only the last block of all is not full.
  */
 function evenly(lanes: number): string {
   return `

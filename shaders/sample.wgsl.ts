@@ -119,15 +119,16 @@ fn main(@builtin(local_invocation_index) lane: u32) {
   var value = bitcast<f32>(settings.highestBit | 0x7f800000u);
   var index = settings.vocab;
   // Several loads on their way at a time: a large vocabulary is a long walk for one group.
-  let stride = ${lanes * AHEAD}u;
+  let apart = ${lanes * AHEAD}u;
   if (settings.temperature == 0.0 && settings.penalty == 1.0) {
+    // Of nothing but minus infinity, the first token.
     index = min(lane, settings.vocab - 1u);
-    for (var first = lane; first < settings.vocab; first += stride) {
+    for (var first = lane; first < settings.vocab; first += apart) {
       ${unroll(AHEAD, (s) => `let i${s} = min(first + ${s * lanes}u, settings.vocab - 1u); let logit${s} = logits[i${s}];`)}
       ${unroll(AHEAD, (s) => `if (logit${s} > value) { value = logit${s}; index = i${s}; }`)}
     }
   } else {
-    for (var first = lane; first < settings.vocab; first += stride) {
+    for (var first = lane; first < settings.vocab; first += apart) {
       var candidates: array<f32, ${AHEAD}>;
       for (var s = 0u; s < ${AHEAD}u; s++) { candidates[s] = adjusted(min(first + s * ${lanes}u, settings.vocab - 1u)); }
       for (var s = 0u; s < ${AHEAD}u; s++) {

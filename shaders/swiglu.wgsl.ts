@@ -1,6 +1,6 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js'
 import { planRows } from './snippets/plan.js'
-import { silu } from './snippets/silu.js'
+import { siluOf } from './snippets/silu.js'
 
 /**
  * y = silu(gate) · up where both have to be kept for their gradients (inference combines them inside the product).
@@ -18,14 +18,13 @@ export function swigluShader({ width4 }: { width4: number }): string {
 @group(0) @binding(2) var<storage, read> up: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
 ${planRows('all')}
-${silu}
+${siluOf('vec4f')}
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u) {
   if (id.x >= ${width4}u || id.y >= rowCount()) { return; }
   let at = id.y * ${width4}u + id.x;
-  let g = gate[at];
-  y[at] = vec4f(silu(g.x), silu(g.y), silu(g.z), silu(g.w)) * up[at];
+  y[at] = silu(gate[at]) * up[at];
 }
 `
 }

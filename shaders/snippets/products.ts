@@ -15,7 +15,7 @@ export interface Products {
   weightRow(column: string, matrix: string): string
   /** WGSL: the type of a sum, of as many neighbouring columns as are stored at once. */
   readonly sum: 'f32' | 'vec2f' | 'vec4f'
-  /** WGSL statement that ends a product of row `i` and `column`, which there are, with the sums of its matrices; `to` is the row `rowAt(i)`. */
+  /** WGSL statement that ends a product of row `i` and `column`, which there are, with the sums of its matrices. */
   store(sums: readonly string[]): string
 }
 
@@ -25,6 +25,7 @@ export function products(o: Omit<GemmOptions, 'form'>, width: 1 | 2 | 4 = 1): Pr
   const biasOf = (column: string) => `vectors[params.bias + (${column}) / 4u][(${column}) % 4u]`
   const biasAt = (column: string) => {
     if (!o.bias) return ''
+    if (width === 1) return ` + ${biasOf(column)}`
     const biases = Array.from({ length: width }, (_, i) => biasOf(`${column} + ${i}u`))
     return ` + ${sum}(${biases.join(', ')})`
   }

@@ -1,4 +1,4 @@
-/** Rows of a group whose invocations have a row each. */
+/** Rows of a group whose invocations have a row each: the widest vectors of CPUs have so many lanes. */
 const ROWS_OF_GROUP = 8
 
 /**

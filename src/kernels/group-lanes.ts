@@ -1,14 +1,14 @@
 import type { GpuDevice } from '../gpu/device.js'
 
 /**
- * Invocations of a kernel that runs in one group, or in one to each sublayer. A GPU wants many. A CPU behind WebGPU runs a group on one
+ * Invocations of a kernel that runs in one group. A GPU wants many. A CPU behind WebGPU runs a group on one
  * core, where more of them only cost: barriers, and workgroup memory, which SwiftShader compiles a store for each word of, to clear it.
  */
 export function lanesOfLoneGroup({ isSoftware }: Pick<GpuDevice, 'isSoftware'>): 32 | 256 {
   return isSoftware ? 32 : 256
 }
 
-/** Invocations that add up the one row that a kernel has, or the first of few. On CPUs fewer, for the same reasons. */
+/** Invocations that add up the row of a decode step; on CPUs fewer, for the same reasons. A norm adds in the order of a router that normalises: what skips nothing computes the same as dense. */
 export function lanesOfRow({ isSoftware }: Pick<GpuDevice, 'isSoftware'>): 8 | 64 {
   return isSoftware ? 8 : 64
 }

@@ -29,7 +29,7 @@ export interface LayerRouting {
 
 /**
  * Compiles what the policy needs and returns a function that binds it for one layer. `singleRow`: one row per step, execute words go
- * straight into the plan. `normalises`: where a router reads what a sublayer gets normalised, it normalises it as well; of several rows an MLP gets those alone that run it.
+ * straight into the plan. `normalises`: where a router reads what a sublayer gets normalised, it normalises it as well. With several rows the MLP has a norm of its own, which gathers those that run.
  */
 export async function routingKernels(
   target: Target,
@@ -94,12 +94,12 @@ async function deciding(
   const counts = countsOf(policy, when.phase, { layers: shape.config.layers, readsEntry })
   // One row needs no list of the rows that run.
   const gathers = scoring !== undefined && !singleRow
-  const scored = (norm: RowNorm | undefined) =>
+  const scorerWith = (norm: RowNorm | undefined) =>
     scorer(target, { name: policy.name, scoring }, counts, { capacity, writesPlan: singleRow, positions, norm })
   const norm = { d, eps }
   const [atEntry, behind, compact] = await Promise.all([
-    scored(normalises ? norm : undefined),
-    readsEntry ? undefined : scored(normalises && singleRow ? norm : undefined),
+    scorerWith(normalises ? norm : undefined),
+    readsEntry ? undefined : scorerWith(normalises && singleRow ? norm : undefined),
     gathers ? byCount(counts, (count) => compactKernel(gpu, { capacity, count })) : undefined,
   ])
 

@@ -29,11 +29,7 @@ const SIZES = [
     groups: [[2]],
   },
   {
-    ...{ heads: 2, kvHeads: 2, headDim: 12, qkNorm: false, tile: 64 },
-    groups: [[0, 2, 3]],
-  },
-  {
-    ...{ heads: 2, kvHeads: 1, headDim: 8, qkNorm: false, tile: 64 },
+    ...{ heads: 2, kvHeads: 1, headDim: 12, qkNorm: false, tile: 64 },
     groups: [[3, 5, 0, 2]],
   },
 ]

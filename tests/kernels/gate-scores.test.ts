@@ -5,7 +5,8 @@ import { gateScores } from '../../src/kernels/reference/gates.js'
 import { Prng } from '../fixtures/prng.js'
 import { expectClose, gpuSuite, noise, POISON, padRows, planOf, range, takeRows } from '../gpu/testing.js'
 
-const CAPACITY = 6
+/** More rows than a group has where each invocation takes one. */
+const CAPACITY = 10
 const SUBLAYERS = 4
 const SUBLAYER = 2
 

@@ -9,8 +9,9 @@ import type { LinearRouter, TwoLayerRouter } from '../../src/skip/router-weights
 import { Prng } from '../fixtures/prng.js'
 import { expectClose, gpuSuite, noise, POISON, padRows, planOf, range, vectorTable } from '../gpu/testing.js'
 
-const ROWS = 5
-const CAPACITY = 7
+/** More than a group has where each invocation takes one. */
+const ROWS = 10
+const CAPACITY = 12
 const LAYERS = 2
 const EPS = 1e-5
 

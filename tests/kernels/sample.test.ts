@@ -71,7 +71,8 @@ gpuSuite('sample', (bench) => {
     }
 
     describe('greedy', () => {
-      const tokenOf = async (logits: Float32Array) => (await run({ logits })).tokens[0]
+      const tokenOf = async (logits: Float32Array, settings: Run['settings'] = {}) =>
+        (await run({ logits, settings })).tokens[0]
 
       it('takes the largest, the lowest index of equals', async () => {
         const logits = noise(new Prng(1), VOCAB)
@@ -84,18 +85,19 @@ gpuSuite('sample', (bench) => {
         expect(await tokenOf(logits)).toBe(0)
       })
 
-      it('finds a token among hopeless ones', async () => {
+      it.each([1, 1.5])('finds a token among hopeless ones, repetition penalty %f', async (repetitionPenalty) => {
+        const settings = { repetitionPenalty }
         const logits = new Float32Array(VOCAB).fill(Number.NEGATIVE_INFINITY)
-        expect(await tokenOf(logits)).toBe(0)
+        expect(await tokenOf(logits, settings)).toBe(0)
         logits[277] = -3.4e38
-        expect(await tokenOf(logits)).toBe(277)
+        expect(await tokenOf(logits, settings)).toBe(277)
         logits.fill(-3.2e38)
-        expect(await tokenOf(logits)).toBe(0)
+        expect(await tokenOf(logits, settings)).toBe(0)
         // With fewer tokens than lanes, some of which then have none.
         const few = new Float32Array(10).fill(Number.NEGATIVE_INFINITY)
-        expect(await tokenOf(few)).toBe(0)
+        expect(await tokenOf(few, settings)).toBe(0)
         few[7] = -3.4e38
-        expect(await tokenOf(few)).toBe(7)
+        expect(await tokenOf(few, settings)).toBe(7)
       })
 
       it('takes the only token of a vocabulary of one', async () => {
