@@ -29,9 +29,8 @@ export function gemmStraightShader(o: GemmOptions): string {
     ${unroll(rows, (m) => `let x${m} = ${row(m)};`)}
     ${cells(rows, (m, n, j) => `c${m}_${n}_${j} += dot(x${m}, w${n}_${j});`)}
   }`
-  // Tiles that are not full have fewer blocks of as many rows as there are lanes: of the rows that run, the last ones seldom fill one.
-  const inBlocks = broadcasts && tm > lanes
-  const bodies = inBlocks ? Array.from({ length: tm / lanes }, (_, i) => tm - i * lanes) : [tm]
+  // Half a tile takes less time: of the rows that run, the last ones seldom fill one.
+  const halves = broadcasts && tm === 2 * lanes
   // A vector of neighbouring columns.
   const stores = tn / width
   const vector = (m: number, s: number, j: number) => {
@@ -45,19 +44,17 @@ ${p.declarations}
 @compute @workgroup_size(${lanes})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(${broadcasts ? 'subgroup_invocation_id' : 'local_invocation_index'}) lane: u32) {
   let count = rowCount();
-  let tile = group.${rowAxis};
-  ${inBlocks && tm === 3 * lanes ? evenly(lanes) : `let firstRow = tile * ${tm}u;`}
+  let firstRow = group.${rowAxis} * ${tm}u;
   if (firstRow >= count) { return; }
-  ${inBlocks && tm === 2 * lanes ? `let rows = select(${lanes}u, ${tm}u, count - firstRow > ${lanes}u);` : ''}
   let firstColumn = (group.${columnAxis} * ${lanes}u + lane) * ${tn}u;
   ${cells(tm, (m, n, j) => `var c${m}_${n}_${j} = 0.0;`)}
   ${unroll(own(tm), (m) => `let xRow${m} = (${p.inputRow(`firstRow + ${ownRow(m)}`)}) * ${o.k4}u;`)}
   ${unroll(tn, (n) => unroll(matrices, (j) => `let wRow${n}_${j} = weightStart(${p.weightRow(`firstColumn + ${n}u`, `${j}u`)});`))}
-  ${bodies.map((rows) => (inBlocks ? `if (rows == ${rows}u) {${multiply(rows)} }` : multiply(rows))).join(' else ')}
+  ${halves ? `if (count - firstRow > ${lanes}u) {${multiply(tm)} } else {${multiply(lanes)} }` : multiply(tm)}
   // Stores that are written out would be most of what there is to compile.
   ${unroll(matrices, (j) => `var sums${j}: array<${p.sum}, ${tm * stores}>;`)}
   ${unroll(tm, (m) => unroll(stores, (s) => unroll(matrices, (j) => `sums${j}[${m * stores + s}] = ${vector(m, s, j)};`)))}
-  let end = min(firstRow + ${inBlocks ? 'rows' : `${tm}u`}, count);
+  let end = min(firstRow + ${tm}u, count);
   for (var i = firstRow; i < end; i++) {
     let at = (i - firstRow) * ${stores}u;
     ${unroll(
@@ -72,19 +69,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(${broadcasts ? 'subgroup_i
   }
 }
 `
-}
-
-/**
- * WGSL: the first row of a tile, and how many it has. Tiles have three blocks, as long as what is left can be cut into tiles of two, which are faster than those of one; so there are
- * as many as if all had three, and only the last block of all is not full.
- */
-function evenly(lanes: number): string {
-  return `
-  let blocks = (count + ${lanes - 1}u) / ${lanes}u;
-  let pairs = (3u - blocks % 3u) % 3u;
-  let triples = (max(blocks, 2u * pairs) - 2u * pairs) / 3u;
-  let firstRow = (2u * tile + min(tile, triples)) * ${lanes}u;
-  let rows = select(min(blocks, 2u), 3u, tile < triples) * ${lanes}u;`
 }
 
 /** Neighbouring columns that an invocation can store at once. */

@@ -3,7 +3,6 @@ import type { WeightDtype } from './weights.js'
 
 /** Register tile (rows x columns per invocation) and how operands reach it. */
 export interface GemmForm {
-  /** Of a form that broadcasts: at most three times lanesX. */
   rows: number
   columns: number
   /** Invocations across columns, and across rows, of one group. */

@@ -117,10 +117,9 @@ const SERIAL_MORE_FORM: Form<KernelForms> = {
   value: { ...SERIAL, matvec: serialMoreRows, output: serialMoreRows },
 }
 
-/** Products with the rows of a prompt, which subgroups of so many lanes pass on. SwiftShader, with 4, gets nothing from larger tiles but more to compile. */
+/** Products with the rows of a prompt, which subgroups of so many lanes pass on. Larger tiles are little faster, and take far longer to compile. */
 function passedRows(lanes: 4 | 8): Pick<KernelForms, 'gemms' | 'batchGemms'> {
-  const blocks = lanes === 8 ? 3 : 2
-  const tile: GemmForm = { rows: blocks * lanes, columns: 4, lanesX: lanes, lanesY: 1, stagedK4: 0, broadcasts: true }
+  const tile: GemmForm = { rows: 2 * lanes, columns: 4, lanesX: lanes, lanesY: 1, stagedK4: 0, broadcasts: true }
   return { gemms: [tile], batchGemms: [tile, { ...tile, rows: 4, mostRows: 4 }] }
 }
 const PASSED_ROWS = { 4: passedRows(4), 8: passedRows(8) }

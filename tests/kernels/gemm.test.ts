@@ -42,7 +42,7 @@ const VARIANTS: Variant[] = [
 const CHUNKS = [
   { name: 'every row', mask: Array(CAPACITY).fill(1) },
   { name: 'some rows', mask: range(35).map((row) => (row % 3 === 1 ? 1 : 0)) },
-  // Of blocks of 8, every row: two tiles of three, two of two. Then two of two, the last one with a single row in its second; and one of three.
+  // Of tiles of 16, which are made by halves: one row in the second half, and none.
   { name: '25 rows', mask: Array(25).fill(1) },
   { name: '24 rows', mask: Array(24).fill(1) },
   { name: 'the last row', mask: range(35).map((row) => (row === 34 ? 1 : 0)) },
