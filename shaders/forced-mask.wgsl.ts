@@ -20,7 +20,7 @@ export interface ForcedMaskOptions extends ScoreOptions, RowLanes {
  *   z           f32 [2L, capacity], written
  *   x, vectors, u  as in router-linear, with a norm
  *
- * Dispatch: (rowGroups(rows), 1, 1) groups of `lanes`, or of rows (row-lanes.ts).
+ * Dispatch: rowGroups(rows) groups of `lanes`, or of rows (row-lanes.ts).
  */
 export function forcedMaskShader(o: ForcedMaskOptions): string {
   return wgsl`

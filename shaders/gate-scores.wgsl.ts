@@ -29,7 +29,7 @@ export function skipTies(margin: string): string {
  *   thresholds  f32 [2L]
  *   z           f32 [2L, capacity], written at params.sublayer
  *
- * Dispatch: (rowGroups(rows), 1, 1) groups of `lanes`, or of rows (row-lanes.ts).
+ * Dispatch: rowGroups(rows) groups of `lanes`, or of rows (row-lanes.ts).
  */
 export function gateScoresShader({ outputs, stride, capacity, tieRuns, lanes }: GateScoresOptions): string {
   return wgsl`

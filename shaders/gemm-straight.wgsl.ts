@@ -43,8 +43,8 @@ ${p.declarations}
 
 @compute @workgroup_size(${lanes})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(${broadcasts ? 'subgroup_invocation_id' : 'local_invocation_index'}) lane: u32) {
-  let count = rowCount();
   let firstRow = group.${rowAxis} * ${tm}u;
+  let count = rowCount();
   if (firstRow >= count) { return; }
   let firstColumn = (group.${columnAxis} * ${lanes}u + lane) * ${tn}u;
   ${cells(tm, (m, n, j) => `var c${m}_${n}_${j} = 0.0;`)}

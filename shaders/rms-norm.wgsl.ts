@@ -17,7 +17,7 @@ export interface RmsNormOptions extends RowNorm, RowLanes {
  *   vectors  f32, norm weights at params.norm (units of 4)
  *   u        f32 [capacity, d], written
  *
- * Dispatch: (rowGroups(rows), 1, 1) groups of `lanes`, or of rows (row-lanes.ts); groups beyond the active rows return at once.
+ * Dispatch: rowGroups(rows) groups of `lanes`, or of rows (row-lanes.ts); groups beyond the active rows return at once.
  */
 export function rmsNormShader(o: RmsNormOptions): string {
   return wgsl`

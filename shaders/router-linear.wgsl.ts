@@ -20,7 +20,7 @@ export interface RouterOptions extends ScoreOptions, RowLanes {
  *   vectors     f32, with a norm: its weights at params.norm (units of 4)
  *   u           f32 [capacity, d], with a norm: written
  *
- * Dispatch: (rowGroups(rows), 1, 1) groups of `lanes`, or of rows (row-lanes.ts).
+ * Dispatch: rowGroups(rows) groups of `lanes`, or of rows (row-lanes.ts).
  */
 export function routerLinearShader(o: RouterOptions): string {
   const each = (line: (s: number) => string) => unroll(o.count, line)

@@ -1,6 +1,6 @@
 import { planSlot, planWords } from '../shaders/snippets/plan.js'
 import { GpuDevice } from '../src/gpu/device.js'
-import { type Dispatch, type Extent, type Grid, ParamsArena } from '../src/gpu/dispatch.js'
+import { type Dispatch, type Extent, type Grid, ParamsArena, record } from '../src/gpu/dispatch.js'
 import { workDone } from '../src/gpu/readback.js'
 import { gateUpDecodeKernel } from '../src/kernels/gate-up-decode.js'
 import { gemmKernel } from '../src/kernels/gemm.js'
@@ -66,8 +66,8 @@ function planFor(count: number): GPUBuffer {
 }
 
 function indirectFor([x, y, z]: Grid): GPUBuffer {
-  const { INDIRECT, COPY_DST, STORAGE } = GPUBufferUsage
-  const buffer = gpu.memory.create('indirect', 16, INDIRECT | COPY_DST | STORAGE)
+  const { INDIRECT, COPY_DST } = GPUBufferUsage
+  const buffer = gpu.memory.create('indirect', 16, INDIRECT | COPY_DST)
   gpu.device.queue.writeBuffer(buffer, 0, Uint32Array.of(x, y, z))
   return buffer
 }
@@ -119,11 +119,14 @@ for (const count of [0, 1]) {
 async function time({ perLayer, indirect }: Way): Promise<number> {
   const encoder = gpu.device.createCommandEncoder()
   const pass = encoder.beginComputePass()
-  for (const { pipeline, bindGroup, grid } of perLayer.flat().map(chosen)) {
-    pass.setPipeline(pipeline)
-    pass.setBindGroup(0, bindGroup)
-    if (indirect) pass.dispatchWorkgroupsIndirect(indirect, 0)
-    else pass.dispatchWorkgroups(...grid(extent))
+  const dispatches = perLayer.flat()
+  if (!indirect) record(pass, dispatches, extent)
+  else {
+    for (const { pipeline, bindGroup } of dispatches.map(chosen)) {
+      pass.setPipeline(pipeline)
+      pass.setBindGroup(0, bindGroup)
+      pass.dispatchWorkgroupsIndirect(indirect, 0)
+    }
   }
   pass.end()
   const started = performance.now()

@@ -8,9 +8,9 @@ export interface RowLanes {
   lanes: number
 }
 
-/** Groups for so many rows. */
-export function rowGroups({ lanes }: RowLanes, rows: number): number {
-  return lanes === 1 ? Math.ceil(rows / ROWS_OF_GROUP) : rows
+/** Groups for the rows of a chunk. */
+export function rowGroups({ lanes }: RowLanes) {
+  return ({ rows }: { rows: number }) => [lanes === 1 ? Math.ceil(rows / ROWS_OF_GROUP) : rows, 1, 1] as const
 }
 
 /** WGSL: the head of `main`, which ends for rows from `count` on; leaves `row` and `lane`. */

@@ -2,13 +2,13 @@ import { type GateScoresOptions, gateScoresShader } from '../../shaders/gate-sco
 import { rowGroups } from '../../shaders/snippets/row-lanes.js'
 import type { GpuDevice } from '../gpu/device.js'
 import { bind, type Dispatch, type ParamsArena } from '../gpu/dispatch.js'
-import { lanesOfRows } from './group-lanes.js'
+import { lanesOfRow } from './group-lanes.js'
 
 /** Host side of shaders/gate-scores.wgsl.ts. */
 export async function gateScoresKernel(
   gpu: GpuDevice,
   options: Omit<GateScoresOptions, 'lanes'>,
-  lanes: number = lanesOfRows(gpu),
+  lanes: number = lanesOfRow(gpu, { isAlone: false }),
 ) {
   const bindings = ['read', 'write', 'read', 'write', 'uniform'] as const
   const kernel = await gpu.pipelines.compile('gate-scores', gateScoresShader({ ...options, lanes }), bindings)
@@ -16,10 +16,5 @@ export async function gateScoresKernel(
     arena: ParamsArena,
     b: { plan: GPUBuffer; gates: GPUBuffer; thresholds: GPUBuffer; z: GPUBuffer },
     { sublayer }: { sublayer: number },
-  ): Dispatch =>
-    bind(arena, kernel, [b.plan, b.gates, b.thresholds, b.z, [sublayer]], ({ rows }) => [
-      rowGroups({ lanes }, rows),
-      1,
-      1,
-    ])
+  ): Dispatch => bind(arena, kernel, [b.plan, b.gates, b.thresholds, b.z, [sublayer]], rowGroups({ lanes }))
 }

@@ -8,15 +8,15 @@ export function lanesOfLoneGroup({ isSoftware }: Pick<GpuDevice, 'isSoftware'>):
   return isSoftware ? 32 : 256
 }
 
-/** Invocations that add up the row of a decode step; on CPUs fewer, for the same reasons. A norm adds in the order of a router that normalises: what skips nothing computes the same as dense. */
-export function lanesOfRow({ isSoftware }: Pick<GpuDevice, 'isSoftware'>): 8 | 64 {
-  return isSoftware ? 8 : 64
-}
-
 /**
- * Invocations along a row where there are many. On CPUs each has a row of its own, without barriers: of 256 rows a norm takes half the time of one with 8 on
- * SwiftShader, and 0.7 of it on lavapipe.
+ * Invocations that go along a row. On CPUs they are fewer, for the same reasons, and where there are many rows each has one of its own, without barriers: of 256 a norm takes
+ * half the time of one with 8 on SwiftShader, and 0.7 of it on lavapipe. Along the row of a decode step, which `isAlone`, a norm adds in the order of a router that normalises:
+ * what skips nothing computes the same as dense.
  */
-export function lanesOfRows({ isSoftware }: Pick<GpuDevice, 'isSoftware'>): 1 | 64 {
-  return isSoftware ? 1 : 64
+export function lanesOfRow(
+  { isSoftware }: Pick<GpuDevice, 'isSoftware'>,
+  { isAlone }: { isAlone: boolean },
+): 1 | 8 | 64 {
+  if (!isSoftware) return 64
+  return isAlone ? 8 : 1
 }

@@ -2,7 +2,7 @@ import { type RouterOptions, routerLinearShader } from '../../shaders/router-lin
 import { rowGroups } from '../../shaders/snippets/row-lanes.js'
 import type { GpuDevice } from '../gpu/device.js'
 import { bind, type Dispatch, type ParamsArena } from '../gpu/dispatch.js'
-import { lanesOfRow, lanesOfRows } from './group-lanes.js'
+import { lanesOfRow } from './group-lanes.js'
 
 /** `vectors` and `u` are bound where the kernel normalises on the way. */
 export interface RouterBuffers {
@@ -19,7 +19,7 @@ export interface RouterBuffers {
 export async function routerLinearKernel(
   gpu: GpuDevice,
   options: Omit<RouterOptions, 'lanes'>,
-  lanes: number = (options.writesPlan ? lanesOfRow : lanesOfRows)(gpu),
+  lanes: number = lanesOfRow(gpu, { isAlone: options.writesPlan }),
 ) {
   const kernel = await gpu.pipelines.compile('router-linear', routerLinearShader({ ...options, lanes }), [
     options.writesPlan ? 'write' : 'read',
@@ -38,6 +38,6 @@ export async function routerLinearKernel(
   ): Dispatch => {
     const numbers = [params.sublayer, params.weights, params.stride, options.d4, params.norm]
     const resources = [b.plan, b.x, b.routers, b.thresholds, b.z, numbers, b.vectors, b.u]
-    return bind(arena, kernel, resources, ({ rows }) => [rowGroups({ lanes }, rows), 1, 1])
+    return bind(arena, kernel, resources, rowGroups({ lanes }))
   }
 }

@@ -2,14 +2,14 @@ import { type RouterTwoLayerOptions, routerTwoLayerShader } from '../../shaders/
 import { rowGroups } from '../../shaders/snippets/row-lanes.js'
 import type { GpuDevice } from '../gpu/device.js'
 import { bind, type Dispatch, type ParamsArena } from '../gpu/dispatch.js'
-import { lanesOfRow, lanesOfRows } from './group-lanes.js'
+import { lanesOfRow } from './group-lanes.js'
 import type { RouterBuffers } from './router-linear.js'
 
 /** Host side of shaders/router-two-layer.wgsl.ts. */
 export async function routerTwoLayerKernel(
   gpu: GpuDevice,
   options: Omit<RouterTwoLayerOptions, 'lanes'>,
-  lanes: number = (options.writesPlan ? lanesOfRow : lanesOfRows)(gpu),
+  lanes: number = lanesOfRow(gpu, { isAlone: options.writesPlan }),
 ) {
   const kernel = await gpu.pipelines.compile('router-two-layer', routerTwoLayerShader({ ...options, lanes }), [
     options.writesPlan ? 'write' : 'read',
@@ -28,6 +28,6 @@ export async function routerTwoLayerKernel(
   ): Dispatch => {
     const numbers = [params.sublayer, params.weights, params.stride, options.width, options.d4, params.norm]
     const resources = [b.plan, b.x, b.routers, b.thresholds, b.z, numbers, b.vectors, b.u]
-    return bind(arena, kernel, resources, ({ rows }) => [rowGroups({ lanes }, rows), 1, 1])
+    return bind(arena, kernel, resources, rowGroups({ lanes }))
   }
 }

@@ -15,7 +15,8 @@ export interface NormedInput {
 /** The residual stream where a product of this form applies the norm, else what the norm makes of it, for all rows or those of a slot. */
 export async function normedInput({ gpu, shape }: Target, { normed }: MatvecForm, rows: Rows) {
   const { hiddenSize: d, rmsNormEps: eps } = shape.config
-  const kernel = normed && (await rmsNormKernel(gpu, { d, d4: shape.d4, eps, rows }, lanesOfRow(gpu)))
+  const kernel =
+    normed && (await rmsNormKernel(gpu, { d, d4: shape.d4, eps, rows }, lanesOfRow(gpu, { isAlone: true })))
   return (
     { scratch: { x, u }, weights: { vectors } }: Engine,
     arena: ParamsArena,

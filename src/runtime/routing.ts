@@ -29,7 +29,8 @@ export interface LayerRouting {
 
 /**
  * Compiles what the policy needs and returns a function that binds it for one layer. `singleRow`: one row per step, execute words go
- * straight into the plan. `normalises`: where a router reads what a sublayer gets normalised, it normalises it as well. With several rows the MLP has a norm of its own, which gathers those that run.
+ * straight into the plan. `normalises`: where a router reads what a sublayer gets normalised, it normalises it as well. With several rows the MLP
+ * has a norm of its own, which gathers those that run.
  */
 export async function routingKernels(
   target: Target,

@@ -63,7 +63,7 @@ const FORMS = [...new Set(KERNEL_FORMS.flatMap(({ value }) => [...value.gemms, .
 gpuSuite('gemm', (bench) => {
   const prng = new Prng(3)
   const x = noise(prng, CAPACITY * K)
-  const bias = noise(prng, 150)
+  const bias = noise(prng, 2 * Math.max(...VARIANTS.map(({ n }) => n)))
   const vectors = vectorTable({ bias })
   const residual = noise(prng, CAPACITY * 76)
 
